@@ -1,0 +1,162 @@
+import { isLosslessNumber, parse } from 'lossless-json'
+
+/** Tokens as OpenTelemetry GenAI names them: input includes cache reads and writes, output includes reasoning. */
+export interface Tokens {
+  input: number
+  output: number
+  cacheRead: number
+  cacheWrite: number
+  reasoning: number
+}
+
+/**
+ * What a provider said a call used and cost. `null` means it did not say, or said something that cannot be true: unknown,
+ * which is not zero. `cost` is a list of exact decimal texts in USD whose sum is the raw cost.
+ */
+export interface UsageReport {
+  tokens: Tokens | null
+  cost: string[] | null
+}
+
+export const nothingReported: UsageReport = { tokens: null, cost: null }
+
+/** More tokens than any model can take; a larger number is a mistake or an attack, not a measurement. */
+const mostTokens = 100_000_000
+
+const wholeNumber = /^(?:0|[1-9]\d{0,8})$/
+const decimal = /^(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?$/
+
+type Json = Record<string, unknown>
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !isLosslessNumber(value)
+
+function tokensAt(block: unknown, name: string): number | null {
+  const value = isObject(block) && Object.hasOwn(block, name) ? block[name] : undefined
+  if (value === undefined || value === null) return 0
+  if (!isLosslessNumber(value) || !wholeNumber.test(value.value)) return null
+  const count = Number(value.value)
+  return count <= mostTokens ? count : null
+}
+
+const saysTokens = (usage: Json): boolean =>
+  isLosslessNumber(usage.prompt_tokens) && isLosslessNumber(usage.completion_tokens)
+
+/**
+ * Billable output is the larger of `completion_tokens` and `total_tokens - prompt_tokens`: some providers leave reasoning
+ * out of the former (providers §0.5). Any part that is negative, broken or no number makes the whole unknown.
+ */
+export function readTokens(usage: unknown): Tokens | null {
+  if (!isObject(usage) || !saysTokens(usage)) return null
+  const input = tokensAt(usage, 'prompt_tokens')
+  const completion = tokensAt(usage, 'completion_tokens')
+  const total = tokensAt(usage, 'total_tokens')
+  const cacheRead = tokensAt(usage.prompt_tokens_details, 'cached_tokens')
+  const cacheWrite = tokensAt(usage.prompt_tokens_details, 'cache_write_tokens')
+  const reasoning = tokensAt(usage.completion_tokens_details, 'reasoning_tokens')
+  if (input === null || completion === null || total === null) return null
+  if (cacheRead === null || cacheWrite === null || reasoning === null) return null
+  const output = Math.max(completion, total - input)
+  if (cacheRead + cacheWrite > input || reasoning > output)
+    return { input, output, cacheRead: 0, cacheWrite: 0, reasoning: 0 }
+  return { input, output, cacheRead, cacheWrite, reasoning }
+}
+
+/** The decimal text of an amount: a JSON number, or the same as a string. Anything else is unknown. */
+export function readAmount(value: unknown): string | null {
+  const text = isLosslessNumber(value) ? value.value : typeof value === 'string' ? value : ''
+  return text.length <= 60 && decimal.test(text) ? text : null
+}
+
+/**
+ * OpenRouter's raw cost: `cost`, plus the upstream's own bill where the account has a key of its own there (`is_byok`).
+ * Adding the latter always would double every ordinary row, since the field is filled there too (providers §0.4).
+ */
+function readCost(usage: Json): string[] | null {
+  const cost = readAmount(usage.cost)
+  if (cost === null) return null
+  if (usage.is_byok !== true) return [cost]
+  const upstream = readAmount(isObject(usage.cost_details) ? usage.cost_details.upstream_inference_cost : undefined)
+  return upstream === null ? null : [cost, upstream]
+}
+
+export function readUsage(usage: unknown): UsageReport {
+  if (!isObject(usage)) return nothingReported
+  const tokens = readTokens(usage)
+  return { tokens, cost: tokens === null ? null : readCost(usage) }
+}
+
+/** Parses JSON with every number kept as its text; undefined when it is not JSON. */
+export function parseLossless(text: string): unknown {
+  try {
+    return parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** What the end of a reply says about the call. */
+export interface ReplyFacts extends UsageReport {
+  /** A top-level error: the provider failed after it had begun. */
+  failed: boolean
+  errorCode: string | null
+  model: string | null
+  generationId: string | null
+}
+
+const textAt = (value: unknown): string | null => (typeof value === 'string' && value.length <= 200 ? value : null)
+
+function factsOf(reply: Json): ReplyFacts {
+  const failed = isObject(reply.error)
+  return {
+    ...readUsage(reply.usage),
+    failed,
+    errorCode: failed ? errorCodeOf(reply.error as Json) : null,
+    model: textAt(reply.model),
+    generationId: textAt(reply.id),
+  }
+}
+
+function errorCodeOf(error: Json): string {
+  const type = isObject(error.metadata) ? textAt(error.metadata.error_type) : null
+  const code = isLosslessNumber(error.code) ? error.code.value : textAt(error.code)
+  const said = type ?? code ?? 'upstream_error'
+  return /^[A-Za-z0-9_.-]{1,64}$/.test(said) ? said : 'upstream_error'
+}
+
+/** Reads a whole JSON reply; null when it is not a JSON object. */
+export function readReply(text: string): ReplyFacts | null {
+  const reply = parseLossless(text)
+  return isObject(reply) ? factsOf(reply) : null
+}
+
+/** The data of each event in the text, in order. Lines may end in LF, CR LF or CR, and data may span lines. */
+function eventData(text: string): string[] {
+  const plain = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text
+  return plain.split('\n\n').map((event) =>
+    event
+      .split('\n')
+      .filter((line) => line.startsWith('data:'))
+      .map((line) => line.slice(line[5] === ' ' ? 6 : 5))
+      .join('\n'),
+  )
+}
+
+/**
+ * Reads the end of an event stream. The last usage block counts, never a sum: some providers repeat a growing one. The
+ * words "usage" and "error" inside a model's own text are not at the top level of an event and so never count.
+ */
+export function readStreamTail(text: string): ReplyFacts {
+  const facts: ReplyFacts = { ...nothingReported, failed: false, errorCode: null, model: null, generationId: null }
+  for (const data of eventData(text)) {
+    const mayMatter = data.includes('"usage"') || data.includes('"error"') || facts.generationId === null
+    const event = mayMatter ? parseLossless(data) : undefined
+    if (!isObject(event)) continue
+    const said = factsOf(event)
+    if (isObject(event.usage)) Object.assign(facts, { tokens: said.tokens, cost: said.cost })
+    if (said.failed) Object.assign(facts, { failed: true, errorCode: said.errorCode })
+    facts.model = said.model ?? facts.model
+    facts.generationId = said.generationId ?? facts.generationId
+  }
+  return facts
+}

@@ -1,0 +1,151 @@
+/** Where the value of a top-level member lies in the bytes: `start` inclusive, `end` exclusive. */
+export interface Member {
+  start: number
+  end: number
+  /** What the value begins with. */
+  kind: 'object' | 'array' | 'string' | 'scalar'
+  /** Elements of an array, members of an object; 0 for the others. */
+  size: number
+}
+
+export type ScanFailure = 'not_an_object' | 'not_json' | 'too_deep' | 'duplicate_member' | 'not_utf8'
+
+export type Scan = { ok: true; members: Map<string, Member> } | { ok: false; failure: ScanFailure; member?: string }
+
+const quote = 0x22
+const backslash = 0x5c
+const openBrace = 0x7b
+const closeBrace = 0x7d
+const openBracket = 0x5b
+const closeBracket = 0x5d
+const comma = 0x2c
+const colon = 0x3a
+
+/** Deeper nesting than this is refused: no chat request needs it and parsers elsewhere overflow on it. */
+const maxDepth = 200
+
+const scalar = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/
+
+const isSpace = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+
+function afterSpace(bytes: Buffer, at: number): number {
+  while (isSpace(bytes[at])) at += 1
+  return at
+}
+
+/** The position behind the closing quote of the string that opens at `at`, or -1. */
+function afterString(bytes: Buffer, at: number): number {
+  let from = at + 1
+  for (;;) {
+    const end = bytes.indexOf(quote, from)
+    if (end < 0) return -1
+    let slashes = 0
+    while (bytes[end - 1 - slashes] === backslash && end - 1 - slashes > at) slashes += 1
+    if (slashes % 2 === 0) return end + 1
+    from = end + 1
+  }
+}
+
+interface Nested {
+  end: number
+  size: number
+}
+
+/** Walks over an object or array, checking only that quotes and brackets close in the right order. */
+function afterNested(bytes: Buffer, at: number): Nested | ScanFailure {
+  const open: number[] = []
+  let commas = 0
+  let index = at
+  while (index < bytes.length) {
+    const byte = bytes[index]
+    if (byte === quote) {
+      index = afterString(bytes, index)
+      if (index < 0) return 'not_json'
+      continue
+    }
+    if (byte === openBrace || byte === openBracket) {
+      open.push(byte === openBrace ? closeBrace : closeBracket)
+      if (open.length > maxDepth) return 'too_deep'
+    } else if (byte === closeBrace || byte === closeBracket) {
+      if (open.pop() !== byte) return 'not_json'
+      if (open.length === 0) {
+        const empty = afterSpace(bytes, at + 1) === index
+        return { end: index + 1, size: empty ? 0 : commas + 1 }
+      }
+    } else if (byte === comma && open.length === 1) commas += 1
+    index += 1
+  }
+  return 'not_json'
+}
+
+function scanValue(bytes: Buffer, start: number): Member | ScanFailure {
+  const first = bytes[start]
+  if (first === quote) {
+    const end = afterString(bytes, start)
+    return end < 0 ? 'not_json' : { start, end, kind: 'string', size: 0 }
+  }
+  if (first === openBrace || first === openBracket) {
+    const nested = afterNested(bytes, start)
+    if (typeof nested === 'string') return nested
+    return { start, kind: first === openBrace ? 'object' : 'array', ...nested }
+  }
+  let end = start
+  while (
+    end < bytes.length &&
+    end - start < 400 &&
+    !isSpace(bytes[end]) &&
+    bytes[end] !== comma &&
+    bytes[end] !== closeBrace
+  )
+    end += 1
+  return scalar.test(bytes.latin1Slice(start, end)) ? { start, end, kind: 'scalar', size: 0 } : 'not_json'
+}
+
+function readName(bytes: Buffer, start: number, end: number): string | null {
+  try {
+    return JSON.parse(bytes.utf8Slice(start, end)) as string
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Finds the top-level members of a JSON object without parsing it: the bytes stay as they came and go on as they came.
+ * Nested values are only walked over, so what it accepts may still be refused by a full parser; what it says about the
+ * top level is exact. A name given twice is refused, since two readers may disagree on which one counts.
+ */
+export function scanMembers(bytes: Buffer): Scan {
+  const members = new Map<string, Member>()
+  let at = afterSpace(bytes, bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0)
+  if (bytes[at] !== openBrace) return { ok: false, failure: bytes[at] === openBracket ? 'not_an_object' : 'not_json' }
+  at = afterSpace(bytes, at + 1)
+  if (bytes[at] === closeBrace) return endsAt(bytes, at + 1, members)
+  for (;;) {
+    if (bytes[at] !== quote) return { ok: false, failure: 'not_json' }
+    const nameEnd = afterString(bytes, at)
+    if (nameEnd < 0) return { ok: false, failure: 'not_json' }
+    const name = readName(bytes, at, nameEnd)
+    at = afterSpace(bytes, nameEnd)
+    if (name === null || bytes[at] !== colon) return { ok: false, failure: 'not_json' }
+    if (members.has(name)) return { ok: false, failure: 'duplicate_member', member: name }
+    const value = scanValue(bytes, afterSpace(bytes, at + 1))
+    if (typeof value === 'string') return { ok: false, failure: value }
+    members.set(name, value)
+    at = afterSpace(bytes, value.end)
+    if (bytes[at] === closeBrace) return endsAt(bytes, at + 1, members)
+    if (bytes[at] !== comma) return { ok: false, failure: 'not_json' }
+    at = afterSpace(bytes, at + 1)
+  }
+}
+
+function endsAt(bytes: Buffer, at: number, members: Map<string, Member>): Scan {
+  return afterSpace(bytes, at) === bytes.length ? { ok: true, members } : { ok: false, failure: 'not_json' }
+}
+
+/** The text of a member, as it stands in the bytes. */
+export const memberText = (bytes: Buffer, member: Member): string => bytes.utf8Slice(member.start, member.end)
+
+/** The value of a string member, or null when it is no string or its escapes are broken. */
+export function stringMember(bytes: Buffer, member: Member | undefined): string | null {
+  return member?.kind === 'string' ? readName(bytes, member.start, member.end) : null
+}

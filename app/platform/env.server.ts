@@ -1,0 +1,166 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+import { singleton } from './singleton.server.ts'
+
+/** The only reader of process.env. Settings are documented in docs/operations.md; names there and here agree (tested). */
+const text = z.string().trim().min(1)
+const flag = z.enum(['0', '1', 'true', 'false']).transform((value) => value === '1' || value === 'true')
+
+const settings = z.object({
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  PORT: z.coerce.number().int().min(0).max(65535).default(3000),
+  HOST: text.default('127.0.0.1'),
+  APP_ORIGIN: z.url({ protocol: /^https?$/ }).optional(),
+  TRUST_PROXY: flag.default(false),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  DATABASE_POOL_MAX: z.coerce.number().int().min(2).max(200).default(10),
+  SECRETS_PHRASE: text.optional(),
+  SECRETS_PHRASE_PREVIOUS: text.optional(),
+  STRIPE_SECRET_KEY: text,
+  STRIPE_WEBHOOK_SECRET: text,
+  STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
+  OPENROUTER_PLATFORM_KEY: text,
+  PROVIDER_BASE_URL_OPENROUTER: z.url({ protocol: /^https?$/ }).optional(),
+  CLOSE_GRACE_HOURS: z.coerce.number().int().min(0).max(240).default(48),
+  KEYMARGIN_SANDBOX: flag.default(false),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
+})
+
+/** Settings that may come from a file instead (`NAME_FILE`): secrets stay out of the environment that way. */
+const fileSettings = [
+  'SECRETS_PHRASE',
+  'SECRETS_PHRASE_PREVIOUS',
+  'STRIPE_SECRET_KEY',
+  'STRIPE_WEBHOOK_SECRET',
+  'OPENROUTER_PLATFORM_KEY',
+  'DATABASE_URL',
+] as const
+
+export const settingNames: string[] = [...Object.keys(settings.shape), ...fileSettings.map((name) => `${name}_FILE`)]
+
+export interface Env {
+  production: boolean
+  nodeEnv: 'development' | 'test' | 'production'
+  /** Names this process in heartbeats, attempts and log lines. */
+  processId: string
+  port: number
+  host: string
+  /** Public origin of the console and the gateway, no trailing slash. */
+  appOrigin: string
+  trustProxy: boolean
+  databaseUrl: string
+  databasePoolMax: number
+  secretsPhrase: string
+  secretsPhrasePrevious: string | undefined
+  stripeSecretKey: string
+  stripeWebhookSecrets: string[]
+  stripeApiBase: string | undefined
+  openrouterPlatformKey: string
+  /** Operator overrides of provider base URLs, by provider id; users can never set them. */
+  providerBaseUrls: Record<string, string | undefined>
+  closeGraceHours: number
+  sandbox: boolean
+  logLevel: string
+}
+
+/** Phrases that stand in documentation or demos: anybody can guess them. */
+const samplePhrases = [
+  /^(changeme|change-me|secret|password|test|demo|sample|example)/i,
+  /correct horse battery staple/i,
+  /keymargin-(demo|sample)/i,
+]
+
+/** Rough strength in bits: length × log2 of the alphabet in use, by distinct characters. Enough to refuse a toy. */
+function strengthBits(phrase: string): number {
+  return phrase.length * Math.log2(Math.max(2, new Set(phrase).size))
+}
+
+function readFiles(source: NodeJS.ProcessEnv, problems: string[]): Record<string, string | undefined> {
+  const merged: Record<string, string | undefined> = { ...source }
+  for (const name of fileSettings) {
+    const file = source[`${name}_FILE`]
+    if (!file) continue
+    try {
+      merged[name] = readFileSync(file, 'utf8').trim()
+    } catch (error) {
+      problems.push(`${name}_FILE: cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`)
+    }
+  }
+  for (const name of Object.keys(merged)) if (merged[name] === '') delete merged[name]
+  return merged
+}
+
+/** What only a real installation must fulfil. */
+function productionProblems(values: z.infer<typeof settings>): string[] {
+  const problems: string[] = []
+  const phrase = values.SECRETS_PHRASE ?? ''
+  if (values.KEYMARGIN_SANDBOX) problems.push('KEYMARGIN_SANDBOX: the sandbox does not run in production; unset it')
+  if (!values.APP_ORIGIN)
+    problems.push('APP_ORIGIN: missing; set the public https origin, such as https://ai.example.com')
+  else if (!values.APP_ORIGIN.startsWith('https://'))
+    problems.push('APP_ORIGIN: must be https, or session cookies would travel unprotected')
+  if (samplePhrases.some((sample) => sample.test(phrase)))
+    problems.push('SECRETS_PHRASE_FILE: holds a sample phrase; make one with `openssl rand -base64 48`')
+  else if (phrase && strengthBits(phrase) < 128)
+    problems.push('SECRETS_PHRASE_FILE: too weak (under 128 bits); make one with `openssl rand -base64 48`')
+  if (/_sbx|sandbox/i.test(values.STRIPE_SECRET_KEY)) problems.push('STRIPE_SECRET_KEY: is a sandbox key')
+  if (/sandbox/i.test(values.OPENROUTER_PLATFORM_KEY)) problems.push('OPENROUTER_PLATFORM_KEY: is a sandbox key')
+  for (const name of ['STRIPE_API_BASE', 'PROVIDER_BASE_URL_OPENROUTER'] as const) {
+    const host = values[name] && new URL(values[name]).hostname
+    if (host && /^(localhost|127\.|\[::1\])/.test(host))
+      problems.push(`${name}: points at this machine, where only a sandbox would answer`)
+  }
+  return problems
+}
+
+/**
+ * Reads and checks all settings.
+ * @throws Error with one message that names everything missing or wrong, and never a value
+ */
+export function parseEnv(source: NodeJS.ProcessEnv): Env {
+  const problems: string[] = []
+  const parsed = settings.safeParse(readFiles(source, problems))
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      const name = String(issue.path[0])
+      const missing =
+        issue.code === 'invalid_type' && source[name] === undefined && source[`${name}_FILE`] === undefined
+      problems.push(`${name}: ${missing ? 'missing' : issue.message}`)
+    }
+  } else {
+    if (!parsed.data.SECRETS_PHRASE)
+      problems.push('SECRETS_PHRASE_FILE: missing; a file with at least 32 random characters')
+    if (parsed.data.NODE_ENV === 'production') problems.push(...productionProblems(parsed.data))
+  }
+  if (problems.length || !parsed.success) {
+    throw new Error(
+      `Keymargin cannot start. Settings to fix (docs/operations.md explains each):\n  - ${problems.join('\n  - ')}`,
+    )
+  }
+  const values = parsed.data
+  return {
+    production: values.NODE_ENV === 'production',
+    nodeEnv: values.NODE_ENV,
+    processId: randomUUID(),
+    port: values.PORT,
+    host: values.HOST,
+    appOrigin: (values.APP_ORIGIN ?? `http://127.0.0.1:${values.PORT}`).replace(/\/$/, ''),
+    trustProxy: values.TRUST_PROXY,
+    databaseUrl: values.DATABASE_URL,
+    databasePoolMax: values.DATABASE_POOL_MAX,
+    secretsPhrase: values.SECRETS_PHRASE as string,
+    secretsPhrasePrevious: values.SECRETS_PHRASE_PREVIOUS,
+    stripeSecretKey: values.STRIPE_SECRET_KEY,
+    stripeWebhookSecrets: values.STRIPE_WEBHOOK_SECRET.split(',').map((secret) => secret.trim()),
+    stripeApiBase: values.STRIPE_API_BASE,
+    openrouterPlatformKey: values.OPENROUTER_PLATFORM_KEY,
+    providerBaseUrls: { openrouter: values.PROVIDER_BASE_URL_OPENROUTER },
+    closeGraceHours: values.CLOSE_GRACE_HOURS,
+    sandbox: values.KEYMARGIN_SANDBOX,
+    logLevel: values.LOG_LEVEL,
+  }
+}
+
+/** The process's settings, read once. */
+export const env = (): Env => singleton('env', () => parseEnv(process.env))

@@ -1,0 +1,19 @@
+/** Shapes of secrets, scrubbed from every log line and from any upstream text before it is shown. */
+const patterns = [
+  /sk-or-[A-Za-z0-9_-]{6,}/g,
+  /sk-[A-Za-z0-9_-]{16,}/g,
+  /\bkm_(?:live|test)_[0-9A-Za-z]{8,}/g,
+  /\b(?:sk|rk|pk)_(?:live|test)_[0-9A-Za-z_]{8,}/g,
+  /\bwhsec_[0-9A-Za-z+/=_-]{8,}/g,
+  /\bBearer\s+[A-Za-z0-9._~+/=-]{8,}/gi,
+  /\b(postgres(?:ql)?:\/\/[^:/\s]+:)[^@\s]+@/g,
+]
+
+export const scrubSecrets = (text: string): string =>
+  patterns.reduce(
+    (clean, pattern) =>
+      clean.replace(pattern, (match, prefix) =>
+        typeof prefix === 'string' && match.startsWith('postgres') ? `${prefix}[secret]@` : '[secret]',
+      ),
+    text,
+  )
