@@ -98,12 +98,12 @@ function scanValue(bytes: Buffer, start: number): Member | ScanFailure {
     bytes[end] !== closeBrace
   )
     end += 1
-  return scalar.test(bytes.latin1Slice(start, end)) ? { start, end, kind: 'scalar', size: 0 } : 'not_json'
+  return scalar.test(bytes.toString('latin1', start, end)) ? { start, end, kind: 'scalar', size: 0 } : 'not_json'
 }
 
 function readName(bytes: Buffer, start: number, end: number): string | null {
   try {
-    return JSON.parse(bytes.utf8Slice(start, end)) as string
+    return JSON.parse(bytes.toString('utf8', start, end)) as string
   } catch {
     return null
   }
@@ -143,7 +143,7 @@ function endsAt(bytes: Buffer, at: number, members: Map<string, Member>): Scan {
 }
 
 /** The text of a member, as it stands in the bytes. */
-export const memberText = (bytes: Buffer, member: Member): string => bytes.utf8Slice(member.start, member.end)
+export const memberText = (bytes: Buffer, member: Member): string => bytes.toString('utf8', member.start, member.end)
 
 /** The value of a string member, or null when it is no string or its escapes are broken. */
 export function stringMember(bytes: Buffer, member: Member | undefined): string | null {

@@ -1,4 +1,5 @@
 import { isLosslessNumber, parse } from 'lossless-json'
+import { type Pico, parsePico } from '#app/platform/pico.ts'
 
 /** Tokens as OpenTelemetry GenAI names them: input includes cache reads and writes, output includes reasoning. */
 export interface Tokens {
@@ -11,20 +12,19 @@ export interface Tokens {
 
 /**
  * What a provider said a call used and cost. `null` means it did not say, or said something that cannot be true: unknown,
- * which is not zero. `cost` is a list of exact decimal texts in USD whose sum is the raw cost.
+ * which is not zero. `costPico` is the raw cost before it is held against the list price.
  */
 export interface UsageReport {
   tokens: Tokens | null
-  cost: string[] | null
+  costPico: Pico | null
 }
 
-export const nothingReported: UsageReport = { tokens: null, cost: null }
+export const nothingReported: UsageReport = { tokens: null, costPico: null }
 
 /** More tokens than any model can take; a larger number is a mistake or an attack, not a measurement. */
 const mostTokens = 100_000_000
 
 const wholeNumber = /^(?:0|[1-9]\d{0,8})$/
-const decimal = /^(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?$/
 
 type Json = Record<string, unknown>
 
@@ -62,28 +62,43 @@ export function readTokens(usage: unknown): Tokens | null {
   return { input, output, cacheRead, cacheWrite, reasoning }
 }
 
-/** The decimal text of an amount: a JSON number, or the same as a string. Anything else is unknown. */
-export function readAmount(value: unknown): string | null {
+/** An amount in USD from its text: a JSON number, or the same as a string. Negative, broken or anything else: unknown. */
+export function readAmount(value: unknown): Pico | null {
   const text = isLosslessNumber(value) ? value.value : typeof value === 'string' ? value : ''
-  return text.length <= 60 && decimal.test(text) ? text : null
+  const amount = parsePico(text)
+  return amount === undefined || amount < 0n ? null : amount
 }
 
 /**
- * OpenRouter's raw cost: `cost`, plus the upstream's own bill where the account has a key of its own there (`is_byok`).
+ * OpenRouter's raw cost: its own charge, plus the upstream's bill where the account has a key of its own there (`is_byok`).
  * Adding the latter always would double every ordinary row, since the field is filled there too (providers §0.4).
  */
-function readCost(usage: Json): string[] | null {
-  const cost = readAmount(usage.cost)
-  if (cost === null) return null
-  if (usage.is_byok !== true) return [cost]
-  const upstream = readAmount(isObject(usage.cost_details) ? usage.cost_details.upstream_inference_cost : undefined)
-  return upstream === null ? null : [cost, upstream]
+export function rawCost(charged: unknown, isByok: unknown, upstream: unknown): Pico | null {
+  const own = readAmount(charged)
+  if (own === null || isByok !== true) return own
+  const theirs = readAmount(upstream)
+  return theirs === null ? null : own + theirs
+}
+
+/** A provider's bill above this many times its own list price is not believed (security F10). */
+const mostTimesList = 5n
+
+/**
+ * Holds a reported cost within [0, 5 × list price]. The workspace controls who reports it, and an inflated cost would zero
+ * the margin. `clamped` marks the outlier for the operator.
+ */
+export function clampRawCost(costPico: Pico, listPico: Pico): { costPico: Pico; clamped: boolean } {
+  const most = listPico * mostTimesList
+  if (costPico < 0n) return { costPico: 0n, clamped: true }
+  return costPico > most ? { costPico: most, clamped: true } : { costPico, clamped: false }
 }
 
 export function readUsage(usage: unknown): UsageReport {
   if (!isObject(usage)) return nothingReported
   const tokens = readTokens(usage)
-  return { tokens, cost: tokens === null ? null : readCost(usage) }
+  if (tokens === null) return nothingReported
+  const upstream = isObject(usage.cost_details) ? usage.cost_details.upstream_inference_cost : undefined
+  return { tokens, costPico: rawCost(usage.cost, usage.is_byok, upstream) }
 }
 
 /** Parses JSON with every number kept as its text; undefined when it is not JSON. */
@@ -153,10 +168,31 @@ export function readStreamTail(text: string): ReplyFacts {
     const event = mayMatter ? parseLossless(data) : undefined
     if (!isObject(event)) continue
     const said = factsOf(event)
-    if (isObject(event.usage)) Object.assign(facts, { tokens: said.tokens, cost: said.cost })
+    if (isObject(event.usage)) Object.assign(facts, { tokens: said.tokens, costPico: said.costPico })
     if (said.failed) Object.assign(facts, { failed: true, errorCode: said.errorCode })
     facts.model = said.model ?? facts.model
     facts.generationId = said.generationId ?? facts.generationId
   }
   return facts
+}
+
+/** What `GET /generation` says of a generation that is over (providers §1.7). */
+export interface GenerationReport extends UsageReport {
+  model: string | null
+  cancelled: boolean
+}
+
+/** Reads the reply of `GET /generation`; null when it is not a generation record. */
+export function readGeneration(text: string): GenerationReport | null {
+  const reply = parseLossless(text)
+  const data = isObject(reply) ? reply.data : undefined
+  if (!isObject(data)) return null
+  const tokens = readTokens({
+    prompt_tokens: data.native_tokens_prompt,
+    completion_tokens: data.native_tokens_completion,
+    prompt_tokens_details: { cached_tokens: data.native_tokens_cached },
+    completion_tokens_details: { reasoning_tokens: data.native_tokens_reasoning },
+  })
+  const costPico = rawCost(data.total_cost, data.is_byok, data.upstream_inference_cost)
+  return { tokens, costPico, model: textAt(data.model), cancelled: data.cancelled === true }
 }

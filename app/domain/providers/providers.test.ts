@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { checkKeyFormat } from './key-format.ts'
+import { checkKeyFormat, maskKey } from './providers.ts'
 
 const good = `sk-or-v1-${'0123456789abcdef'.repeat(4)}`
 const message = (pasted: string) => {
@@ -76,4 +76,11 @@ describe('every oddity has a message of its own kind and never the pasted text',
     expect(told('line feed')).toContain('line break')
     expect(checkKeyFormat('openrouter', `sk-or-${'a'.repeat(507)}`)).toMatchObject({ code: 'key_too_long' })
   })
+})
+
+test('a hint shows the public prefix and four characters, and nothing of a short secret', () => {
+  expect(maskKey('openrouter', good)).toBe('sk-or-v1-…cdef')
+  expect(maskKey('openrouter', 'sk-or-0123456789abcdef')).toBe('sk-or-…cdef')
+  expect(maskKey('openrouter', 'sk-or-v1-0123456789')).toBe('')
+  expect(checkKeyFormat('openrouter', maskKey('openrouter', good))).toMatchObject({ ok: false, code: 'masked_hint' })
 })
