@@ -1,0 +1,96 @@
+import { z } from 'zod'
+import { inSystem, type Tx } from '#app/platform/db.server.ts'
+import { parseAtto } from '#app/platform/pico.ts'
+import { tiers } from './pricing.ts'
+import { forgetCatalogue } from './queries.server.ts'
+
+const price = z.string().refine((text) => {
+  try {
+    return parseAtto(text) >= 0n
+  } catch {
+    return false
+  }
+}, 'must be a decimal of USD per token, written as text, such as "0.000003"')
+const chargeMode = z.enum(['tier', 'tier_margin'])
+const id = z.string().regex(/^[a-z0-9][a-zA-Z0-9_./:-]{0,127}$/, 'must be an id of letters, digits and _ . / : -')
+
+/** A catalogue file: plans, surfaces, models and price books as data. Every part is optional. */
+const catalogueFile = z.strictObject({
+  plans: z
+    .array(
+      z.strictObject({
+        id,
+        preset: z.literal('tier-margin'),
+        name: z.string().min(1),
+        rank: z.number().int(),
+        allowedProviders: z.array(z.literal('openrouter')),
+        platformChargeMode: chargeMode,
+        workspaceChargeMode: chargeMode,
+      }),
+    )
+    .default([]),
+  planProducts: z.array(z.strictObject({ productId: z.string().min(1), planId: id })).default([]),
+  surfaces: z.array(z.strictObject({ id, name: z.string().min(1), background: z.boolean() })).default([]),
+  models: z
+    .array(
+      z.strictObject({
+        id,
+        name: z.string().min(1),
+        tier: z.enum(tiers),
+        listInputUsd: price,
+        listOutputUsd: price,
+        contextLength: z.number().int().positive().optional(),
+      }),
+    )
+    .default([]),
+  priceBooks: z
+    .array(
+      z.strictObject({
+        version: z.number().int().positive(),
+        effectiveFrom: z.iso.datetime(),
+        note: z.string().default(''),
+        tiers: z.partialRecord(z.enum(tiers), z.strictObject({ inputUsd: price, outputUsd: price })),
+      }),
+    )
+    .default([]),
+})
+export type CatalogueFile = z.input<typeof catalogueFile>
+type Parsed = z.output<typeof catalogueFile>
+
+/** A published version never changes: only new versions are written. Past dating is refused once calls could have used it. */
+async function publishPriceBooks(tx: Tx, books: Parsed['priceBooks'], now: Date): Promise<number> {
+  const published = await tx.priceBook.findMany({ select: { version: true } })
+  const known = new Set(published.map((book) => book.version))
+  const fresh = books.filter((book) => !known.has(book.version))
+  for (const book of fresh) {
+    const effectiveFrom = new Date(book.effectiveFrom)
+    if (known.size && effectiveFrom < now) {
+      throw new RangeError(`Price book ${book.version}: effectiveFrom lies in the past, where calls are already priced. Choose a date to come.`)
+    }
+    await tx.priceBook.create({ data: { version: book.version, effectiveFrom, note: book.note } })
+    const rows = Object.entries(book.tiers).map(([tier, prices]) => ({ priceBookVersion: book.version, tier, ...prices }))
+    await tx.tierPrice.createMany({ data: rows })
+  }
+  return fresh.length
+}
+
+/**
+ * Loads a catalogue into the database; running it again changes nothing.
+ * @throws ZodError naming each wrong field; RangeError on a past-dated price book. Nothing is stored then.
+ */
+export async function loadCatalogueFile(contents: unknown, now: Date): Promise<Record<string, number>> {
+  const file = catalogueFile.parse(contents)
+  const counts = await inSystem(async (tx) => {
+    for (const plan of file.plans) await tx.plan.upsert({ where: { id: plan.id }, create: plan, update: plan })
+    for (const row of file.planProducts) await tx.planProduct.upsert({ where: { productId: row.productId }, create: row, update: row })
+    for (const surface of file.surfaces) await tx.surface.upsert({ where: { id: surface.id }, create: surface, update: surface })
+    for (const { contextLength = null, ...model } of file.models) {
+      const row = { ...model, contextLength }
+      await tx.model.upsert({ where: { id: model.id }, create: row, update: row })
+    }
+    const priceBooks = await publishPriceBooks(tx, file.priceBooks, now)
+    return { plans: file.plans.length, planProducts: file.planProducts.length, surfaces: file.surfaces.length, models: file.models.length, priceBooks }
+  })
+  forgetCatalogue()
+  return counts
+}

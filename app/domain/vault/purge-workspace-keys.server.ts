@@ -1,0 +1,61 @@
+import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
+import type { Actor } from '#app/domain/permissions/permissions.ts'
+import type { Tx } from '#app/platform/db.server.ts'
+import { newId } from '#app/platform/ids.ts'
+
+export interface PurgeInput {
+  workspaceId: string
+  /** `left_enterprise`, `subscription_ended`, `customer_deleted`, … */
+  cause: string
+  /** The Stripe event or object that caused it. */
+  causeReference: string | null
+  fromPlanId: string | null
+  toPlanId: string | null
+  actor: Actor
+  at: Date
+}
+
+/**
+ * Destroys all provider keys of a workspace in the caller's transaction, together with the plan change that demands it:
+ * ciphertexts and the workspace's data key are deleted, a tombstone and an audit row are written for each, the epoch is
+ * raised, which notifies every process. The caller holds the workspace's row lock.
+ * @returns how many keys were destroyed
+ */
+export async function purgeWorkspaceKeys(tx: Tx, input: PurgeInput): Promise<number> {
+  const { workspaceId, at } = input
+  const keys = await tx.providerKey.findMany({ where: { workspaceId } })
+  const workspace = await tx.workspace.update({ where: { id: workspaceId }, data: { keyEpoch: { increment: 1 } } })
+  for (const key of keys) {
+    const id = newId()
+    await tx.keyPurge.create({
+      data: {
+        workspaceId,
+        id,
+        provider: key.provider,
+        keyId: key.id,
+        keyVersion: key.version,
+        hint: key.hint,
+        fingerprint: key.fingerprint,
+        dataKeyId: key.dataKeyId,
+        cause: input.cause,
+        causeReference: input.causeReference,
+        fromPlanId: input.fromPlanId,
+        toPlanId: input.toPlanId,
+        keyEpoch: workspace.keyEpoch,
+        purgedAt: at,
+      },
+    })
+    await recordAudit(tx, {
+      workspaceId,
+      actor: input.actor,
+      action: 'provider_key.purged',
+      subjectType: 'provider_key',
+      subjectId: key.id,
+      detail: { provider: key.provider, version: key.version, hint: key.hint, cause: input.cause, certificate: id },
+      at,
+    })
+  }
+  await tx.providerKey.deleteMany({ where: { workspaceId } })
+  await tx.workspaceDataKey.deleteMany({ where: { workspaceId } })
+  return keys.length
+}

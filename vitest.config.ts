@@ -1,0 +1,32 @@
+import { defineConfig } from 'vitest/config'
+
+const shared = { environment: 'node' as const, restoreMocks: true, unstubEnvs: true }
+
+export default defineConfig({
+  test: {
+    reporters: process.env.CI ? ['dot'] : ['default'],
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'unit',
+          include: ['app/**/*.test.ts', 'workers/**/*.test.ts', 'scripts/**/*.test.ts'],
+          setupFiles: ['test/setup/console.ts'],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'flows',
+          include: ['test/**/*.test.ts'],
+          setupFiles: ['test/setup/console.ts'],
+          globalSetup: ['test/setup/cluster.ts'],
+          pool: 'forks',
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+})
