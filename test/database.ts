@@ -82,16 +82,24 @@ export function useDatabase(settings: TestSettings = {}): TestDatabase {
     const clone = await cloneTemplate()
     drop = clone.drop
     let current = { ...baseSettings(clone.appUrl), ...settings }
-    Object.assign(db, { ownerUrl: clone.ownerUrl, appUrl: clone.appUrl, owner: new pg.Client({ connectionString: clone.ownerUrl }) })
+    Object.assign(db, {
+      ownerUrl: clone.ownerUrl,
+      appUrl: clone.appUrl,
+      owner: new pg.Client({ connectionString: clone.ownerUrl }),
+    })
     db.childEnv = (extra = {}) => ({ PATH: process.env.PATH, HOME: process.env.HOME, ...current, ...extra })
     db.configure = (extra) => {
-      current = { ...current, ...extra }
+      const next = { ...current, ...extra }
+      const parsed = parseEnv(next)
+      current = next
       dropSingleton('env')
-      singleton('env', () => parseEnv(current))
+      singleton('env', () => parsed)
     }
     db.configure({})
     await db.owner.connect()
-    const preset = JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../prisma/seed/tier-margin.json'), 'utf8'))
+    const preset = JSON.parse(
+      readFileSync(path.resolve(import.meta.dirname, '../prisma/seed/tier-margin.json'), 'utf8'),
+    )
     await loadCatalogueFile(preset, new Date())
     await openVault()
   })

@@ -41,6 +41,10 @@ export async function listAuditEvents(ctx: Ctx, before?: bigint): Promise<AuditP
       subject: `${row.subjectType} ${row.subjectId}`,
       detail: row.detail as Record<string, unknown>,
     }))
-    return { rows, next: found.length > PAGE ? (page.at(-1)?.seq.toString() ?? null) : null, verdict: await verifyAuditChain(tx, ctx.workspaceId) }
+    return {
+      rows,
+      next: found.length > PAGE ? (page.at(-1)?.seq.toString() ?? null) : null,
+      verdict: await verifyAuditChain(tx, ctx.workspaceId),
+    }
   })
 }

@@ -15,7 +15,11 @@ const chainHash = (previous: Uint8Array, entry: ChainedEntry): Buffer =>
 export async function recordAudit(tx: Tx, entry: AuditEntry): Promise<void> {
   const chain = entry.workspaceId ?? 'operators'
   await tx.$queryRaw`SELECT 1 FROM (SELECT pg_advisory_xact_lock(7303, hashtext(${chain}))) AS locked`
-  const last = await tx.auditEvent.findFirst({ where: { chain }, orderBy: { seq: 'desc' }, select: { seq: true, hash: true } })
+  const last = await tx.auditEvent.findFirst({
+    where: { chain },
+    orderBy: { seq: 'desc' },
+    select: { seq: true, hash: true },
+  })
   const seq = (last?.seq ?? 0n) + 1n
   const previousHash = last?.hash ?? GENESIS
   const at = new Date(entry.at.getTime())
@@ -54,14 +58,20 @@ export async function verifyAuditChain(tx: Tx, workspaceId: string | null): Prom
       chain,
       seq: row.seq,
       workspaceId: row.workspaceId,
-      actor: { kind: row.actorKind as AuditEntry['actor']['kind'], ...(row.actorId === null ? {} : { id: row.actorId }) },
+      actor: {
+        kind: row.actorKind as AuditEntry['actor']['kind'],
+        ...(row.actorId === null ? {} : { id: row.actorId }),
+      },
       action: row.action,
       subjectType: row.subjectType,
       subjectId: row.subjectId,
       detail: row.detail as AuditEntry['detail'],
       at: row.at,
     }
-    const intact = row.seq === expected && Buffer.from(row.previousHash).equals(previous) && chainHash(previous, entry).equals(Buffer.from(row.hash))
+    const intact =
+      row.seq === expected &&
+      Buffer.from(row.previousHash).equals(previous) &&
+      chainHash(previous, entry).equals(Buffer.from(row.hash))
     if (!intact) return { entries: rows.length, brokenAt: row.seq }
     previous = row.hash
     expected += 1n

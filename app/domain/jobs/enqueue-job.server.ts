@@ -12,7 +12,12 @@ export interface EnqueueOptions {
  * Adds a job inside the caller's transaction: it exists exactly when the caller's change does.
  * @throws ZodError where the payload does not fit: a bug of the caller, and nothing is stored
  */
-export async function enqueueJob<N extends JobName>(tx: Tx, name: N, payload: JobInput<N>, options: EnqueueOptions = {}): Promise<void> {
+export async function enqueueJob<N extends JobName>(
+  tx: Tx,
+  name: N,
+  payload: JobInput<N>,
+  options: EnqueueOptions = {},
+): Promise<void> {
   jobSchemas[name].parse(payload)
   await tx.$queryRaw`
     SELECT id::text FROM graphile_worker.add_job(

@@ -11,7 +11,10 @@ const nothing = z.object({}).loose()
  */
 export const jobSchemas = {
   /** Cron: the month before the tick's own, for every workspace. */
-  'close-month': z.object({ _cron: z.object({ ts: z.iso.datetime({ offset: true }) }).optional(), month: month.optional() }),
+  'close-month': z.object({
+    _cron: z.object({ ts: z.iso.datetime({ offset: true }) }).optional(),
+    month: month.optional(),
+  }),
   'close-workspace-month': z.object({ workspaceId: id, month }),
   'write-invoice-run': z.object({ workspaceId: id, runId: id }),
   'sync-stripe-object': z.object({ eventId: z.string().regex(/^evt_\w{1,250}$/) }),

@@ -13,7 +13,10 @@ export interface AlertInput {
 }
 
 /** Raises an alert, or says again that it still stands. Needs a system transaction. */
-export async function raiseAlert(tx: Tx, { kind, reference, workspaceId = null, message, at }: AlertInput): Promise<void> {
+export async function raiseAlert(
+  tx: Tx,
+  { kind, reference, workspaceId = null, message, at }: AlertInput,
+): Promise<void> {
   await tx.$executeRaw`
     INSERT INTO alerts (id, kind, reference, workspace_id, message, raised_at, last_seen_at)
     VALUES (${newId()}::uuid, ${kind}, ${reference}, ${workspaceId}::uuid, ${message}, ${at}, ${at})

@@ -6,10 +6,24 @@ export const roles = ['owner', 'billing_admin', 'developer', 'member'] as const
 export type Role = (typeof roles)[number]
 export const isRole = (text: string): text is Role => (roles as readonly string[]).includes(text)
 
-export const roleNames: Record<Role, string> = { owner: 'Owner', billing_admin: 'Billing admin', developer: 'Developer', member: 'Member' }
+export const roleNames: Record<Role, string> = {
+  owner: 'Owner',
+  billing_admin: 'Billing admin',
+  developer: 'Developer',
+  member: 'Member',
+}
 
 type Action = 'read' | 'manage' | 'operate'
-type SubjectName = 'Workspace' | 'Billing' | 'ProviderKey' | 'InferenceCall' | 'Invoice' | 'GatewayToken' | 'Member' | 'AuditEvent' | 'Platform'
+type SubjectName =
+  | 'Workspace'
+  | 'Billing'
+  | 'ProviderKey'
+  | 'InferenceCall'
+  | 'Invoice'
+  | 'GatewayToken'
+  | 'Member'
+  | 'AuditEvent'
+  | 'Platform'
 
 /** What a route, an intent or a use case demands. `Manage billing` is `manage:Billing`: the permission on keys. */
 export type Permission =
@@ -100,4 +114,6 @@ const needed: Partial<Record<Permission, string>> = {
 }
 
 export const forbidden = (permission: Permission): AppError =>
-  new AppError('forbidden', 'forbidden', needed[permission] ?? 'Your role in this workspace does not allow this.', { internal: `lacks ${permission}` })
+  new AppError('forbidden', 'forbidden', needed[permission] ?? 'Your role in this workspace does not allow this.', {
+    internal: `lacks ${permission}`,
+  })

@@ -1,7 +1,14 @@
 import type { Tx } from '#app/platform/db.server.ts'
 import type { PlanRules } from './plans.ts'
 
-type PlanRow = { id: string; name: string; rank: number; allowedProviders: string[]; platformChargeMode: string; workspaceChargeMode: string }
+type PlanRow = {
+  id: string
+  name: string
+  rank: number
+  allowedProviders: string[]
+  platformChargeMode: string
+  workspaceChargeMode: string
+}
 
 /** The catalogue row as the rules read it. The modes are checked by the catalogue loader and again by the ledger's CHECK. */
 export const toPlanRules = (row: PlanRow): PlanRules => row as PlanRules

@@ -65,10 +65,16 @@ async function publishPriceBooks(tx: Tx, books: Parsed['priceBooks'], now: Date)
   for (const book of fresh) {
     const effectiveFrom = new Date(book.effectiveFrom)
     if (known.size && effectiveFrom < now) {
-      throw new RangeError(`Price book ${book.version}: effectiveFrom lies in the past, where calls are already priced. Choose a date to come.`)
+      throw new RangeError(
+        `Price book ${book.version}: effectiveFrom lies in the past, where calls are already priced. Choose a date to come.`,
+      )
     }
     await tx.priceBook.create({ data: { version: book.version, effectiveFrom, note: book.note } })
-    const rows = Object.entries(book.tiers).map(([tier, prices]) => ({ priceBookVersion: book.version, tier, ...prices }))
+    const rows = Object.entries(book.tiers).map(([tier, prices]) => ({
+      priceBookVersion: book.version,
+      tier,
+      ...prices,
+    }))
     await tx.tierPrice.createMany({ data: rows })
   }
   return fresh.length
@@ -82,14 +88,22 @@ export async function loadCatalogueFile(contents: unknown, now: Date): Promise<R
   const file = catalogueFile.parse(contents)
   const counts = await inSystem(async (tx) => {
     for (const plan of file.plans) await tx.plan.upsert({ where: { id: plan.id }, create: plan, update: plan })
-    for (const row of file.planProducts) await tx.planProduct.upsert({ where: { productId: row.productId }, create: row, update: row })
-    for (const surface of file.surfaces) await tx.surface.upsert({ where: { id: surface.id }, create: surface, update: surface })
+    for (const row of file.planProducts)
+      await tx.planProduct.upsert({ where: { productId: row.productId }, create: row, update: row })
+    for (const surface of file.surfaces)
+      await tx.surface.upsert({ where: { id: surface.id }, create: surface, update: surface })
     for (const { contextLength = null, ...model } of file.models) {
       const row = { ...model, contextLength }
       await tx.model.upsert({ where: { id: model.id }, create: row, update: row })
     }
     const priceBooks = await publishPriceBooks(tx, file.priceBooks, now)
-    return { plans: file.plans.length, planProducts: file.planProducts.length, surfaces: file.surfaces.length, models: file.models.length, priceBooks }
+    return {
+      plans: file.plans.length,
+      planProducts: file.planProducts.length,
+      surfaces: file.surfaces.length,
+      models: file.models.length,
+      priceBooks,
+    }
   })
   forgetCatalogue()
   return counts

@@ -10,14 +10,21 @@ const book = (version: number, from: string, inputUsd = '0.000003', outputUsd = 
 
 describe('tier price', () => {
   it('is exact: 374 in and 44 out at $3 / $15 per million', () => {
-    expect(tierPricePico(book(1, '2026-01-01'), 'balanced', { inputTokens: 374n, outputTokens: 44n })).toBe(1_782_000_000n)
+    expect(tierPricePico(book(1, '2026-01-01'), 'balanced', { inputTokens: 374n, outputTokens: 44n })).toBe(
+      1_782_000_000n,
+    )
   })
   it('adds up a million tiny calls without drift', () => {
-    const one = tierPricePico(book(1, '2026-01-01', '0.0000001', '0'), 'balanced', { inputTokens: 1n, outputTokens: 0n })
+    const one = tierPricePico(book(1, '2026-01-01', '0.0000001', '0'), 'balanced', {
+      inputTokens: 1n,
+      outputTokens: 0n,
+    })
     expect(one * 1_000_000n).toBe(100_000_000_000n)
   })
   it('refuses a tier without a price', () => {
-    expect(() => tierPricePico(book(1, '2026-01-01'), 'frontier', { inputTokens: 1n, outputTokens: 1n })).toThrow(/no price for tier frontier/)
+    expect(() => tierPricePico(book(1, '2026-01-01'), 'frontier', { inputTokens: 1n, outputTokens: 1n })).toThrow(
+      /no price for tier frontier/,
+    )
   })
   it('is rated by the version in force at dispatch', () => {
     const books = [book(1, '2026-01-01'), book(2, '2026-10-15')]
@@ -28,7 +35,8 @@ describe('tier price', () => {
 })
 
 describe('charge', () => {
-  const margin = (tier: bigint, raw: bigint | null) => chargePico({ chargeMode: 'tier_margin', tierPricePico: tier, rawCostPico: raw })
+  const margin = (tier: bigint, raw: bigint | null) =>
+    chargePico({ chargeMode: 'tier_margin', tierPricePico: tier, rawCostPico: raw })
   it('is tier price minus raw cost, never below zero', () => {
     expect(margin(10n, 4n)).toBe(6n)
     expect(margin(10n, 10n)).toBe(0n)

@@ -4,7 +4,11 @@ import { type Atto, attoToPico, type Pico } from '#app/platform/pico.ts'
 export const tiers = ['frontier', 'balanced', 'cost_effective'] as const
 export type Tier = (typeof tiers)[number]
 
-export const tierNames: Record<Tier, string> = { frontier: 'Frontier', balanced: 'Balanced', cost_effective: 'Cost-effective' }
+export const tierNames: Record<Tier, string> = {
+  frontier: 'Frontier',
+  balanced: 'Balanced',
+  cost_effective: 'Cost-effective',
+}
 
 export const isTier = (text: string): text is Tier => (tiers as readonly string[]).includes(text)
 
@@ -29,7 +33,9 @@ export interface TokenCounts {
 
 /** The newest version in force at the instant. @returns undefined where none is */
 export function priceBookAt(books: readonly PriceBook[], instant: Date): PriceBook | undefined {
-  return books.filter((book) => book.effectiveFrom <= instant).sort((a, b) => b.effectiveFrom.getTime() - a.effectiveFrom.getTime())[0]
+  return books
+    .filter((book) => book.effectiveFrom <= instant)
+    .sort((a, b) => b.effectiveFrom.getTime() - a.effectiveFrom.getTime())[0]
 }
 
 /** Σ tokens × price, exact, rounded once per call to whole pico-dollars (half even). */

@@ -32,12 +32,18 @@ async function readCatalogue(): Promise<Catalogue> {
   const [books, models, surfaces] = await Promise.all([
     pool.query(`SELECT b.version, b.effective_from, t.tier, t.input_usd::text, t.output_usd::text
                   FROM price_books b JOIN tier_prices t ON t.price_book_version = b.version ORDER BY b.version`),
-    pool.query(`SELECT id, name, tier, list_input_usd::text, list_output_usd::text, context_length FROM models WHERE enabled ORDER BY id`),
+    pool.query(
+      `SELECT id, name, tier, list_input_usd::text, list_output_usd::text, context_length FROM models WHERE enabled ORDER BY id`,
+    ),
     pool.query<Surface>('SELECT id, name, background FROM surfaces ORDER BY id'),
   ])
   const byVersion = new Map<number, PriceBook>()
   for (const row of books.rows) {
-    const book = byVersion.get(row.version) ?? { version: row.version, effectiveFrom: row.effective_from, tiers: {} as PriceBook['tiers'] }
+    const book = byVersion.get(row.version) ?? {
+      version: row.version,
+      effectiveFrom: row.effective_from,
+      tiers: {} as PriceBook['tiers'],
+    }
     book.tiers[row.tier as Tier] = { inputAtto: parseAtto(row.input_usd), outputAtto: parseAtto(row.output_usd) }
     byVersion.set(row.version, book)
   }
@@ -57,7 +63,10 @@ async function readCatalogue(): Promise<Catalogue> {
 
 /** Prices, models and surfaces, read at most every 30 s and shared by concurrent callers. */
 export async function loadCatalogue(): Promise<Catalogue> {
-  const held = singleton('catalogue', () => ({ readAt: Number.NEGATIVE_INFINITY, value: undefined as Promise<Catalogue> | undefined }))
+  const held = singleton('catalogue', () => ({
+    readAt: Number.NEGATIVE_INFINITY,
+    value: undefined as Promise<Catalogue> | undefined,
+  }))
   const now = performance.now()
   if (!held.value || now - held.readAt > CATALOGUE_AGE_MAX_MS) {
     held.readAt = now

@@ -28,7 +28,8 @@ interface KeyCache {
   generations: Map<string, number>
 }
 
-const cache = (): KeyCache => singleton('open-keys', () => ({ open: new Map(), loading: new Map(), generations: new Map() }))
+const cache = (): KeyCache =>
+  singleton('open-keys', () => ({ open: new Map(), loading: new Map(), generations: new Map() }))
 const cacheKey = ({ workspaceId, keyId, keyVersion }: KeyReference) => `${workspaceId} ${keyId} ${keyVersion}`
 
 /** Drops what is open of a workspace's keys, and overwrites its bytes. */
@@ -74,10 +75,20 @@ async function loadKey(reference: KeyReference): Promise<OpenKey> {
   const row = rows[0]
   if (!row) throw keyUnavailable(`key ${keyId} version ${keyVersion} is gone or disabled`)
   if (row.algorithm !== ALGORITHM) throw keyUnavailable(`key ${keyId} is sealed by an algorithm that is not accepted`)
-  const dataKey = await openDataKey({ id: row.dataKeyId, workspaceId, kekId: row.kekId, nonce: row.dataKeyNonce, sealed: row.dataKeySealed })
+  const dataKey = await openDataKey({
+    id: row.dataKeyId,
+    workspaceId,
+    kekId: row.kekId,
+    nonce: row.dataKeyNonce,
+    sealed: row.dataKeySealed,
+  })
   const identity = { workspaceId, provider: row.provider, keyId, version: keyVersion, dataKeyId: row.dataKeyId }
   try {
-    const bytes = unseal({ nonce: row.nonce, sealed: row.ciphertext }, dataKey.bytes, credentialFields(identity, ALGORITHM))
+    const bytes = unseal(
+      { nonce: row.nonce, sealed: row.ciphertext },
+      dataKey.bytes,
+      credentialFields(identity, ALGORITHM),
+    )
     return { bytes, workspaceId, readStartedAt }
   } finally {
     wipe(dataKey.bytes)
@@ -126,7 +137,9 @@ export async function openProviderKey(reference: KeyReference): Promise<string> 
     const key = await (loading.get(name) ?? loadIntoCache(name, reference))
     return Buffer.from(key.bytes).toString('utf8')
   } catch (error) {
-    throw (error as { code?: string }).code === 'key_unavailable' ? error : keyUnavailable(`key ${reference.keyId} does not open`, error)
+    throw (error as { code?: string }).code === 'key_unavailable'
+      ? error
+      : keyUnavailable(`key ${reference.keyId} does not open`, error)
   }
 }
 

@@ -29,14 +29,24 @@ export async function rewrapDataKeys(): Promise<number> {
   let rewrapped = 0
   for (;;) {
     const done = await inSystem(async (tx) => {
-      const rows = await tx.$queryRaw<{ workspaceId: string; id: string; kekId: string; nonce: Uint8Array; sealed: Uint8Array }[]>`
+      const rows = await tx.$queryRaw<
+        { workspaceId: string; id: string; kekId: string; nonce: Uint8Array; sealed: Uint8Array }[]
+      >`
         SELECT workspace_id::text AS "workspaceId", id::text, kek_id::text AS "kekId", nonce, sealed FROM workspace_data_keys
         WHERE kek_id <> ${active.id}::uuid ORDER BY workspace_id LIMIT 100 FOR UPDATE SKIP LOCKED`
       for (const row of rows) {
         const kek = all.get(row.kekId)
         if (!kek) throw new Error(`no phrase for KEK ${row.kekId}`)
-        const bytes = unseal(row, kek.bytes, dataKeyFields({ workspaceId: row.workspaceId, dataKeyId: row.id, kekId: row.kekId }))
-        const box = seal(bytes, active.bytes, dataKeyFields({ workspaceId: row.workspaceId, dataKeyId: row.id, kekId: active.id }))
+        const bytes = unseal(
+          row,
+          kek.bytes,
+          dataKeyFields({ workspaceId: row.workspaceId, dataKeyId: row.id, kekId: row.kekId }),
+        )
+        const box = seal(
+          bytes,
+          active.bytes,
+          dataKeyFields({ workspaceId: row.workspaceId, dataKeyId: row.id, kekId: active.id }),
+        )
         wipe(bytes)
         await tx.workspaceDataKey.updateMany({
           where: { workspaceId: row.workspaceId, kekId: row.kekId },

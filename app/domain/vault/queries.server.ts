@@ -1,7 +1,7 @@
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
 import { inTenant } from '#app/platform/db.server.ts'
-import { isId } from '#app/platform/ids.ts'
 import { notFound } from '#app/platform/errors.ts'
+import { isId } from '#app/platform/ids.ts'
 import type { ProviderKeyStatus, PurgeCertificate } from './vault.ts'
 
 /** Whether a key is configured and how it stands: every member may see this. */
@@ -32,7 +32,9 @@ export async function getProviderKeyStatus(ctx: Ctx, provider: string): Promise<
 type PurgeRow = Awaited<ReturnType<typeof findPurges>>[number]
 
 const findPurges = (workspaceId: string, id?: string) =>
-  inTenant({ workspaceId }, (tx) => tx.keyPurge.findMany({ where: { workspaceId, ...(id ? { id } : {}) }, orderBy: { purgedAt: 'desc' } }))
+  inTenant({ workspaceId }, (tx) =>
+    tx.keyPurge.findMany({ where: { workspaceId, ...(id ? { id } : {}) }, orderBy: { purgedAt: 'desc' } }),
+  )
 
 const toCertificate = (row: PurgeRow): PurgeCertificate => ({
   id: row.id,

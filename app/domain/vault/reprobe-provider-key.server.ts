@@ -11,13 +11,21 @@ import { openProviderKey } from './open-provider-key.server.ts'
  * the key stays (its calls fail visibly), since disabling it would move the spend to the platform key unasked.
  * @throws AppError upstream where the provider still cannot be asked: the job's own back-off tries again
  */
-export async function reprobeProviderKey(input: { workspaceId: string; keyId: string }, at: Date): Promise<'gone' | 'valid' | 'invalid'> {
+export async function reprobeProviderKey(
+  input: { workspaceId: string; keyId: string },
+  at: Date,
+): Promise<'gone' | 'valid' | 'invalid'> {
   const { workspaceId, keyId } = input
-  const row = await inSystem((tx) => tx.providerKey.findUnique({ where: { workspaceId_id: { workspaceId, id: keyId } } }))
+  const row = await inSystem((tx) =>
+    tx.providerKey.findUnique({ where: { workspaceId_id: { workspaceId, id: keyId } } }),
+  )
   if (!row || row.verification === 'valid') return 'gone'
   const key = await openProviderKey({ workspaceId, keyId, keyVersion: row.version })
   const probe = await probeKey(row.provider as ProviderId, key)
-  if (probe.outcome === 'unverified') throw new AppError('upstream', 'provider_unreachable', 'The provider could not be asked yet.', { internal: probe.reason })
+  if (probe.outcome === 'unverified')
+    throw new AppError('upstream', 'provider_unreachable', 'The provider could not be asked yet.', {
+      internal: probe.reason,
+    })
   const valid = probe.outcome === 'valid'
   await inSystem(async (tx) => {
     const data = valid
@@ -35,7 +43,14 @@ export async function reprobeProviderKey(input: { workspaceId: string; keyId: st
       detail: { provider: row.provider, version: row.version, reason: probe.reason },
       at,
     })
-    if (!valid) await raiseAlert(tx, { kind: 'provider_key_refused', reference: keyId, workspaceId, message: `A saved ${row.provider} key is refused by the provider (${probe.reason}).`, at })
+    if (!valid)
+      await raiseAlert(tx, {
+        kind: 'provider_key_refused',
+        reference: keyId,
+        workspaceId,
+        message: `A saved ${row.provider} key is refused by the provider (${probe.reason}).`,
+        at,
+      })
   })
   return valid ? 'valid' : 'invalid'
 }

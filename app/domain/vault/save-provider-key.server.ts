@@ -38,10 +38,20 @@ async function lockEntitledWorkspace(tx: Tx, workspaceId: string, provider: Prov
 function refuseBadKeys(provider: ProviderId, probe: KeyProbe): void {
   const { name } = providerOf(provider)
   if (probe.outcome === 'invalid') {
-    throw new AppError('bad_request', 'key_rejected', `${name} does not accept this key. It was not saved. Check that it is complete and not revoked, or make a new one at ${name}.`, { field: 'key' })
+    throw new AppError(
+      'bad_request',
+      'key_rejected',
+      `${name} does not accept this key. It was not saved. Check that it is complete and not revoked, or make a new one at ${name}.`,
+      { field: 'key' },
+    )
   }
   if (probe.outcome === 'management') {
-    throw new AppError('bad_request', 'management_key', `This is an ${name} management key: it manages keys but cannot run models. It was not saved. Make an ordinary API key and paste that one.`, { field: 'key' })
+    throw new AppError(
+      'bad_request',
+      'management_key',
+      `This is an ${name} management key: it manages keys but cannot run models. It was not saved. Make an ordinary API key and paste that one.`,
+      { field: 'key' },
+    )
   }
 }
 
@@ -53,17 +63,29 @@ interface Sealing {
 }
 
 /** Writes the sealed row in a new version, its audit entry and the raised epoch (which notifies) in the caller's transaction. */
-async function storeSealedKey(tx: Tx, { ctx, provider, key, verification }: Sealing): Promise<SavedKey['outcome']> {
+export async function storeSealedKey(
+  tx: Tx,
+  { ctx, provider, key, verification }: Sealing,
+): Promise<SavedKey['outcome']> {
   const { workspaceId } = ctx
   const at = ctx.now()
   const fingerprint = fingerprintOf(provider, key)
   const before = await tx.providerKey.findUnique({ where: { workspaceId_provider: { workspaceId, provider } } })
-  if (before?.enabled && Buffer.from(before.fingerprint).equals(Buffer.from(fingerprint)) && before.verification === verification) return 'unchanged'
+  if (
+    before?.enabled &&
+    Buffer.from(before.fingerprint).equals(Buffer.from(fingerprint)) &&
+    before.verification === verification
+  )
+    return 'unchanged'
   const dataKey = await ensureDataKey(tx, workspaceId)
   const keyId = before?.id ?? newId()
   const version = (before?.version ?? 0) + 1
   const plain = Buffer.from(key, 'utf8')
-  const box = seal(plain, dataKey.bytes, credentialFields({ workspaceId, provider, keyId, version, dataKeyId: dataKey.id }, ALGORITHM))
+  const box = seal(
+    plain,
+    dataKey.bytes,
+    credentialFields({ workspaceId, provider, keyId, version, dataKeyId: dataKey.id }, ALGORITHM),
+  )
   wipe(plain)
   wipe(dataKey.bytes)
   const row = {
@@ -124,5 +146,11 @@ export async function saveProviderKey(ctx: Ctx, input: { provider: ProviderId; k
     return storeSealedKey(tx, { ctx, provider, key: format.key, verification })
   })
   forgetOpenKeys(ctx.workspaceId)
-  return { outcome, verification, reason: probe.reason, hint: maskKey(provider, format.key), limitRemainingUsd: probe.limitRemainingUsd ?? null }
+  return {
+    outcome,
+    verification,
+    reason: probe.reason,
+    hint: maskKey(provider, format.key),
+    limitRemainingUsd: probe.limitRemainingUsd ?? null,
+  }
 }

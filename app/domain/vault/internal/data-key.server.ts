@@ -20,7 +20,10 @@ interface WrappedDataKey {
 /** Opens a workspace's data key. The caller wipes the bytes when done. */
 export async function openDataKey(row: WrappedDataKey): Promise<DataKey> {
   const kek = await kekById(row.kekId)
-  return { id: row.id, bytes: unseal(row, kek.bytes, dataKeyFields({ workspaceId: row.workspaceId, dataKeyId: row.id, kekId: row.kekId })) }
+  return {
+    id: row.id,
+    bytes: unseal(row, kek.bytes, dataKeyFields({ workspaceId: row.workspaceId, dataKeyId: row.id, kekId: row.kekId })),
+  }
 }
 
 /** The workspace's data key, made where there is none. The caller holds the workspace's row lock: one is made, not two. */

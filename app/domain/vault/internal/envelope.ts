@@ -24,6 +24,10 @@ export const dataKeyFields = (box: { workspaceId: string; dataKeyId: string; kek
   box.kekId,
 ]
 
-export const processSecretFields = (name: string, kekId: string): string[] => ['keymargin.process-secret.v1', name, kekId]
+export const processSecretFields = (name: string, kekId: string): string[] => [
+  'keymargin.process-secret.v1',
+  name,
+  kekId,
+]
 
 export const checkValueFields = (kekId: string): string[] => ['keymargin.kek-check.v1', kekId]

@@ -92,7 +92,9 @@ async function openKeks(): Promise<Keks> {
     if (!active) {
       // A mistyped phrase must not silently start a second world beside the keys it cannot open.
       if (rows.length && !all.size) {
-        throw new Error('SECRETS_PHRASE_FILE: this phrase does not open the keys stored in this database. Restore the right phrase, or give the old one as SECRETS_PHRASE_PREVIOUS_FILE to rotate.')
+        throw new Error(
+          'SECRETS_PHRASE_FILE: this phrase does not open the keys stored in this database. Restore the right phrase, or give the old one as SECRETS_PHRASE_PREVIOUS_FILE to rotate.',
+        )
       }
       active = await createKek(tx, phrases[0] as string)
       all.set(active.id, active)

@@ -1,0 +1,72 @@
+interface Waiting<T, R> {
+  item: T
+  resolve: (result: R) => void
+  reject: (error: unknown) => void
+}
+
+/**
+ * Shares round trips without a timer: when nothing is under way the first item goes at once, and whatever arrives while a
+ * group is under way is the next group. So one caller never waits for company, and a thousand share one commit.
+ *
+ * `run` answers one result per item, in order. A group that fails is tried again item by item, so that one bad item
+ * cannot fail its neighbours; `run` must therefore be safe to repeat.
+ */
+export class GroupCommit<T, R> {
+  readonly #run: (items: T[]) => Promise<R[]>
+  readonly #largest: number
+  readonly #lanes: number
+  #queue: Waiting<T, R>[] = []
+  #flying = 0
+  #scheduled = false
+
+  /** `lanes`: groups under way at the same time; two hide a slow disk. */
+  constructor(
+    run: (items: T[]) => Promise<R[]>,
+    { largest = 500, lanes = 2 }: { largest?: number; lanes?: number } = {},
+  ) {
+    this.#run = run
+    this.#largest = largest
+    this.#lanes = lanes
+  }
+
+  add(item: T): Promise<R> {
+    return new Promise<R>((resolve, reject) => {
+      this.#queue.push({ item, resolve, reject })
+      this.#schedule()
+    })
+  }
+
+  /** Items that wait or are under way. */
+  get pending(): number {
+    return this.#queue.length + this.#flying
+  }
+
+  // One turn of the event loop, not a delay: everything the sockets delivered in this turn joins the group.
+  #schedule(): void {
+    if (this.#scheduled || this.#flying >= this.#lanes) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      void this.#fly()
+    })
+  }
+
+  async #fly(): Promise<void> {
+    const group = this.#queue.splice(0, this.#largest)
+    if (group.length === 0) return
+    this.#flying += 1
+    await this.#commit(group)
+    this.#flying -= 1
+    if (this.#queue.length > 0) this.#schedule()
+  }
+
+  async #commit(group: Waiting<T, R>[]): Promise<void> {
+    try {
+      const results = await this.#run(group.map((waiting) => waiting.item))
+      for (const [index, waiting] of group.entries()) waiting.resolve(results[index] as R)
+    } catch (error) {
+      if (group.length === 1) group[0]?.reject(error)
+      else for (const waiting of group) await this.#commit([waiting])
+    }
+  }
+}
