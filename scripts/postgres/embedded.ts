@@ -171,7 +171,7 @@ export async function startEmbeddedPostgres(wishedDir: string, settings: string[
   const user = databaseUser()
   mkdirSync(stateDir, { recursive: true, mode: 0o755 })
   const native = executableBinaries(stateDir, user.uid !== undefined)
-  const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
+  const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' } as unknown as NodeJS.ProcessEnv
   const data = path.join(stateDir, 'data')
   const finished = path.join(stateDir, 'initialised') // a half-made cluster (killed initdb) is made again
   if (!existsSync(finished)) {

@@ -67,3 +67,6 @@ export async function rewrapDataKeys(): Promise<number> {
 export async function openVault(): Promise<void> {
   await openProcessSecrets(await keks())
 }
+
+/** Ids of the KEKs whose phrases this process holds. */
+export const knownKekIds = async (): Promise<string[]> => [...(await keks()).all.keys()]

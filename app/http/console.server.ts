@@ -1,0 +1,114 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import path from 'node:path'
+import { createRequestHandler } from '@remix-run/express'
+import type { ServerBuild } from '@remix-run/node'
+import express, { type Express, type NextFunction, type Request, type Response } from 'express'
+import helmet from 'helmet'
+import { env } from '#app/platform/env.server.ts'
+import { log } from '#app/platform/log.server.ts'
+import { isSameOrigin, ownOrigins } from './origin-guard.ts'
+
+/** No form of the console is larger: a pasted 10 MB "key" is refused before anything reads it. */
+const BODY_BYTES_MAX = 64 * 1024
+
+export interface ConsoleOptions {
+  build: ServerBuild | (() => Promise<ServerBuild>)
+  /** Folder of the built client files; absent under the development server, which serves them itself. */
+  clientDir?: string
+  developmentMiddleware?: express.RequestHandler
+}
+
+interface Locals {
+  nonce: string
+  requestId: string
+}
+const localsOf = (response: Response) => response.locals as Locals
+
+function stampRequest(request: Request, response: Response, next: NextFunction): void {
+  Object.assign(response.locals, { nonce: randomBytes(16).toString('base64'), requestId: randomUUID() })
+  response.setHeader('X-Request-Id', localsOf(response).requestId)
+  // Remix believes these headers about its own host; only a trusted proxy may set them.
+  if (!env().trustProxy)
+    for (const name of Object.keys(request.headers)) if (name.startsWith('x-forwarded-')) delete request.headers[name]
+  next()
+}
+
+function securityHeaders(development: boolean) {
+  const nonce = (_: unknown, response: unknown) => `'nonce-${localsOf(response as Response).nonce}'`
+  return helmet({
+    referrerPolicy: { policy: 'same-origin' },
+    strictTransportSecurity: env().production ? { maxAge: 63_072_000, includeSubDomains: true } : false,
+    crossOriginEmbedderPolicy: false,
+    contentSecurityPolicy: development
+      ? false
+      : {
+          useDefaults: false,
+          directives: {
+            defaultSrc: ["'none'"],
+            scriptSrc: ["'self'", "'strict-dynamic'", nonce],
+            styleSrc: ["'self'", nonce],
+            styleSrcAttr: ["'unsafe-inline'"],
+            imgSrc: ["'self'", 'data:'],
+            fontSrc: ["'self'"],
+            connectSrc: ["'self'"],
+            manifestSrc: ["'self'"],
+            formAction: ["'self'"],
+            frameAncestors: ["'none'"],
+            baseUri: ["'none'"],
+            objectSrc: ["'none'"],
+          },
+        },
+  })
+}
+
+/** In front of Remix on every unsafe method: foreign pages, and bodies no form of ours has. */
+function guardUnsafe(request: Request, response: Response, next: NextFunction): void {
+  const facts = {
+    method: request.method,
+    origin: request.headers.origin,
+    secFetchSite: request.headers['sec-fetch-site'] as string | undefined,
+  }
+  if (!isSameOrigin(facts, ownOrigins(env().appOrigin, env().production))) {
+    log.warn({ requestId: localsOf(response).requestId, path: request.path }, 'cross-origin request refused')
+    response
+      .status(403)
+      .type('text')
+      .send('This request did not come from a page of this site. Open the page here and try again.')
+    return
+  }
+  const length = Number(request.headers['content-length'] ?? 0)
+  const unmeasured = request.headers['transfer-encoding'] !== undefined
+  if (request.method !== 'GET' && request.method !== 'HEAD' && (length > BODY_BYTES_MAX || unmeasured)) {
+    response
+      .status(413)
+      .set('Connection', 'close')
+      .type('text')
+      .send(`Forms are at most ${BODY_BYTES_MAX / 1024} KB.`)
+    return
+  }
+  next()
+}
+
+/** The Remix pages behind their guards. */
+export function createConsole(options: ConsoleOptions): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.set('trust proxy', env().trustProxy)
+  app.use(stampRequest)
+  app.use(securityHeaders(options.developmentMiddleware !== undefined))
+  if (options.developmentMiddleware) app.use(options.developmentMiddleware)
+  if (options.clientDir) {
+    app.use('/assets', express.static(path.join(options.clientDir, 'assets'), { immutable: true, maxAge: '1y' }))
+    app.use(express.static(options.clientDir, { maxAge: '1h' }))
+  }
+  app.use(guardUnsafe)
+  app.all(
+    '*',
+    createRequestHandler({
+      build: options.build,
+      mode: options.developmentMiddleware ? 'development' : 'production',
+      getLoadContext: (request, response) => ({ ...localsOf(response as Response), clientAddress: request.ip ?? '' }),
+    }),
+  )
+  return app
+}

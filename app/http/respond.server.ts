@@ -1,0 +1,71 @@
+import { json } from '@remix-run/node'
+import { z } from 'zod'
+import { AppError, type ErrorKind } from '#app/platform/errors.ts'
+import { log } from '#app/platform/log.server.ts'
+
+/** The only map from what went wrong to a status. */
+export const statusOf: Record<ErrorKind, number> = {
+  bad_request: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  too_large: 413,
+  rate_limited: 429,
+  unavailable: 503,
+  upstream: 502,
+}
+
+export interface PageError {
+  code: string
+  message: string
+  field: string | null
+  requestId: string
+}
+
+/** What an action answers. A page shows `error` beside the field it names; nothing that was typed is sent back. */
+export type ActionAnswer<T = Record<string, never>> =
+  | ({ ok: true; intent: string } & T)
+  | { ok: false; intent: string; error: PageError }
+
+export const noStore = { 'Cache-Control': 'no-store' }
+
+/** Any failure as an AppError: known ones as they are, the rest logged under the request's id and shown as a fault of ours. */
+export function toAppError(error: unknown, requestId: string): AppError {
+  if (error instanceof AppError) {
+    if (error.internal) log.info({ requestId, code: error.code, internal: error.internal }, 'request refused')
+    return error
+  }
+  if (error instanceof z.ZodError) {
+    const [issue] = error.issues
+    const field = issue?.path.join('.') || (issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : 'form')
+    return new AppError('bad_request', 'invalid_input', `${field}: ${issue?.message ?? 'not valid'}`, { field })
+  }
+  const fault = error as Error
+  log.error({ requestId, name: fault?.name, reason: fault?.message, stack: fault?.stack }, 'unexpected failure')
+  return new AppError(
+    'unavailable',
+    'internal_error',
+    'Something failed on our side. Nothing was changed. Try again; if it stays, tell your operator the reference below.',
+  )
+}
+
+/** A failed page: status, stable code and public text, for the error boundary. */
+export function errorResponse(error: unknown, requestId: string): Response {
+  const known = toAppError(error, requestId)
+  const status = known.code === 'internal_error' ? 500 : statusOf[known.kind]
+  const body: PageError = { code: known.code, message: known.message, field: known.field ?? null, requestId }
+  return json(body, { status, headers: noStore })
+}
+
+/** A failed action that the page it came from can show in place. */
+export function actionError(intent: string, error: unknown, requestId: string): Response {
+  const known = toAppError(error, requestId)
+  const status = known.code === 'internal_error' ? 500 : statusOf[known.kind]
+  const body: ActionAnswer = {
+    ok: false,
+    intent,
+    error: { code: known.code, message: known.message, field: known.field ?? null, requestId },
+  }
+  return json(body, { status, headers: noStore })
+}

@@ -1,0 +1,58 @@
+import { APIError } from 'better-auth/api'
+import { RateLimiterMemory } from 'rate-limiter-flexible'
+import { AppError } from '#app/platform/errors.ts'
+import { singleton } from '#app/platform/singleton.server.ts'
+import { auth } from './auth.server.ts'
+
+/** Tries per minute: for one account, and from one address. Each process counts its own. */
+const limits = () =>
+  singleton('sign-in-limits', () => ({
+    account: new RateLimiterMemory({ points: 5, duration: 60 }),
+    address: new RateLimiterMemory({ points: 20, duration: 60 }),
+  }))
+
+const tooMany = () => new AppError('rate_limited', 'too_many_sign_ins', 'Too many tries. Wait a minute and try again.')
+const wrong = () =>
+  new AppError('bad_request', 'wrong_credentials', 'E-mail or password is wrong.', { field: 'password' })
+
+/**
+ * Signs in with a password. An unknown account and a wrong password look the same and take the same time.
+ * @returns headers with the session cookie
+ * @throws AppError bad_request `wrong_credentials`, rate_limited `too_many_sign_ins`
+ */
+export async function signIn(
+  credentials: { email: string; password: string },
+  clientAddress: string,
+): Promise<Headers> {
+  const email = credentials.email.trim().toLowerCase()
+  try {
+    await limits().address.consume(clientAddress)
+    await limits().account.consume(email)
+  } catch {
+    throw tooMany()
+  }
+  try {
+    const { headers } = await auth().api.signInEmail({
+      body: { email, password: credentials.password },
+      returnHeaders: true,
+    })
+    await limits().account.delete(email)
+    return headers
+  } catch (error) {
+    if (error instanceof APIError) throw wrong()
+    throw error
+  }
+}
+
+/** Ends the session in the database. @returns headers that clear its cookie */
+export async function signOut(request: Request): Promise<Headers> {
+  const { headers } = await auth().api.signOut({ headers: request.headers, returnHeaders: true })
+  return headers
+}
+
+/** A path of this site to go to after signing in: never another host (`//evil`, `/\evil`, `javascript:`). */
+export function safeReturn(to: string | null): string {
+  if (!to || !/^\/(?![/\\])/.test(to)) return '/'
+  const url = new URL(to, 'http://here')
+  return url.origin === 'http://here' ? url.pathname + url.search : '/'
+}

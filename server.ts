@@ -1,0 +1,77 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import path from 'node:path'
+import { startHeartbeat } from '#app/domain/jobs/heartbeat.server.ts'
+import { ensurePartitions } from '#app/domain/ledger/record-calls.server.ts'
+import { startKeyListener } from '#app/domain/vault/open-provider-key.server.ts'
+import { knownKekIds, openVault } from '#app/domain/vault/open-vault.server.ts'
+import { createGatewayHandler, drainGateway } from '#app/gateway/gateway.server.ts'
+import { createConsole } from '#app/http/console.server.ts'
+import { answerHealthz, answerReadyz } from '#app/http/health.server.ts'
+import { handleStripeWebhook } from '#app/http/stripe-webhook.server.ts'
+import { closeDatabase } from '#app/platform/db.server.ts'
+import { env } from '#app/platform/env.server.ts'
+import { log } from '#app/platform/log.server.ts'
+
+/** How long running calls may take to end after SIGTERM. */
+const DRAIN_MS = 30_000
+const buildDir = path.resolve(import.meta.dirname, 'build')
+
+/** The console's pages: the built ones, or with --dev those of the development server with hot reload. */
+async function consoleHandler(server: Server) {
+  if (process.argv.includes('--dev')) {
+    const { createServer: createVite } = await import('vite')
+    const vite = await createVite({ server: { middlewareMode: true, hmr: { server } }, appType: 'custom' })
+    const build = () => vite.ssrLoadModule('virtual:remix/server-build') as never
+    return { app: createConsole({ build, developmentMiddleware: vite.middlewares }), close: () => vite.close() }
+  }
+  const build = await import(path.join(buildDir, 'server/index.js'))
+  return { app: createConsole({ build, clientDir: path.join(buildDir, 'client') }), close: async () => {} }
+}
+
+/** Months that calls of the next weeks fall into. */
+const monthsAhead = () => [0, 31].map((days) => new Date(Date.now() + days * 86_400_000))
+
+async function start(): Promise<void> {
+  await openVault()
+  await ensurePartitions(monthsAhead())
+  const heartbeat = await startHeartbeat('web')
+  const keyListener = await startKeyListener()
+  const server = createServer()
+  const pages = await consoleHandler(server)
+  const gateway = createGatewayHandler()
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const url = request.url ?? '/'
+    if (url.startsWith('/v1/') || url === '/v1') return gateway(request, response)
+    if (url === '/webhooks/stripe') return void handleStripeWebhook(request, response)
+    if (url === '/healthz') return answerHealthz(response)
+    if (url === '/readyz') return void answerReadyz(response, knownKekIds)
+    pages.app(request, response)
+  })
+  server.keepAliveTimeout = 65_000 // longer than a load balancer's, so that it never reuses a closed connection
+  server.headersTimeout = 66_000
+  server.requestTimeout = 0 // the gateway bounds a body's arrival itself
+
+  const stop = async (signal: string) => {
+    log.info({ signal }, 'draining')
+    server.close()
+    server.closeIdleConnections()
+    await drainGateway(DRAIN_MS)
+    server.closeAllConnections()
+    await Promise.all([keyListener.stop(), heartbeat.stop(), pages.close()])
+    await closeDatabase()
+    process.exit(0)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal))
+
+  server.listen(env().port, env().host, () => {
+    const address = server.address()
+    const port = typeof address === 'object' && address ? address.port : env().port
+    log.info({ port }, 'web listening')
+    process.send?.({ listening: port })
+  })
+}
+
+start().catch((error: Error) => {
+  console.error(error.message)
+  process.exit(1)
+})
