@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest'
+import type { PlanRules } from '#app/domain/plans/plans.ts'
+import { entitlementOf, type SubscriptionFacts } from './entitlement.ts'
+
+const NOW = new Date('2026-11-15T12:00:00Z')
+const plan = (id: string, rank: number, allowedProviders: string[]): PlanRules => ({
+  id,
+  name: id,
+  rank,
+  allowedProviders,
+  platformChargeMode: 'tier',
+  workspaceChargeMode: 'tier_margin',
+})
+const plans: Record<string, PlanRules> = {
+  prod_pro: plan('pro', 2, []),
+  prod_ent: plan('enterprise', 3, ['openrouter']),
+}
+const facts = (change: Partial<SubscriptionFacts> = {}): SubscriptionFacts => ({
+  id: 'sub_1',
+  status: 'active',
+  productIds: ['prod_ent'],
+  endedAt: null,
+  endsAt: null,
+  pausedAt: null,
+  ...change,
+})
+const entitled = (...subscriptions: SubscriptionFacts[]) => entitlementOf(subscriptions, (id) => plans[id] ?? null, NOW)
+const planOf = (...subscriptions: SubscriptionFacts[]) => {
+  const result = entitled(...subscriptions)
+  return result.kind === 'plan' ? result.plan.id : result.kind
+}
+
+describe('leaving Enterprise (stripe §2.7), row by row', () => {
+  test('another product now: left', () => expect(planOf(facts({ productIds: ['prod_pro'] }))).toBe('pro'))
+  test('a cancellation for later keeps the plan (case 45)', () =>
+    expect(planOf(facts({ endsAt: new Date('2026-12-01T00:00:00Z') }))).toBe('enterprise'))
+  test('past due and trialing keep it (case 46)', () => {
+    expect(planOf(facts({ status: 'past_due' }))).toBe('enterprise')
+    expect(planOf(facts({ status: 'trialing' }))).toBe('enterprise')
+  })
+  test.each(['canceled', 'unpaid', 'incomplete', 'incomplete_expired'])('%s entitles to nothing', (status) =>
+    expect(planOf(facts({ status }))).toBe('none'),
+  )
+  test('a second subscription that is still good keeps it', () =>
+    expect(planOf(facts({ status: 'canceled', endedAt: NOW }), facts({ id: 'sub_2' }))).toBe('enterprise'))
+  test('the best of several plans counts', () =>
+    expect(planOf(facts({ productIds: ['prod_pro'] }), facts())).toBe('enterprise'))
+  test('paused disables, and purges after 30 days', () => {
+    const since = (days: number) => facts({ status: 'paused', pausedAt: new Date(NOW.getTime() - days * 86_400_000) })
+    expect(entitled(since(29))).toMatchObject({ kind: 'paused', purge: false })
+    expect(entitled(since(30))).toMatchObject({ kind: 'paused', purge: true })
+    expect(planOf(since(40), facts({ id: 'sub_2', productIds: ['prod_pro'] }))).toBe('pro')
+  })
+  test('an unknown product keeps the last plan and is named (case 39)', () =>
+    expect(entitled(facts({ productIds: ['prod_new'] }))).toMatchObject({
+      kind: 'unknown_product',
+      productId: 'prod_new',
+    }))
+  test('no subscription at all, and of several ended ones the last', () => {
+    expect(entitled()).toEqual({ kind: 'none', subscription: null })
+    const older = facts({ id: 'a', status: 'canceled', endedAt: new Date('2026-01-01T00:00:00Z') })
+    const newer = facts({ id: 'b', status: 'canceled', endedAt: new Date('2026-02-01T00:00:00Z') })
+    expect(entitled(older, newer)).toMatchObject({ subscription: { id: 'b' } })
+  })
+})

@@ -1,0 +1,67 @@
+/** Which plan a customer's subscriptions entitle to, now (stripe §2.7): a pure reading of what Stripe holds. */
+import type { PlanRules } from '#app/domain/plans/plans.ts'
+
+export interface SubscriptionFacts {
+  id: string
+  status: string
+  productIds: string[]
+  /** When access stopped. Not `canceled_at`: that is when the cancel was asked for. */
+  endedAt: Date | null
+  /** When it is going to stop, where that is already known. */
+  endsAt: Date | null
+  pausedAt: Date | null
+}
+
+export type Entitlement =
+  | { kind: 'plan'; plan: PlanRules; subscription: SubscriptionFacts }
+  /** Keys are disabled at once and destroyed after 30 days (design). */
+  | { kind: 'paused'; plan: PlanRules; subscription: SubscriptionFacts; purge: boolean }
+  | { kind: 'none'; subscription: SubscriptionFacts | null }
+  /** A product nobody mapped to a plan: the last plan stays, an operator is told. */
+  | { kind: 'unknown_product'; productId: string; subscription: SubscriptionFacts }
+
+/**
+ * `past_due` still entitles, until Stripe's retries end in `unpaid` or `canceled`. A cancellation set for later, a paused
+ * collection and an upgrade awaiting its payment change nothing today: status and items are what they are.
+ */
+const GOOD = new Set(['active', 'trialing', 'past_due'])
+const PURGE_PAUSED_AFTER_MS = 30 * 24 * 60 * 60 * 1000
+
+export function entitlementOf(
+  subscriptions: SubscriptionFacts[],
+  planOfProduct: (productId: string) => PlanRules | null,
+  now: Date,
+): Entitlement {
+  const good = subscriptions.filter((subscription) => GOOD.has(subscription.status))
+  const best = bestOf(good, planOfProduct)
+  if (best) return { kind: 'plan', ...best }
+  for (const subscription of good) {
+    const [productId] = subscription.productIds
+    if (productId) return { kind: 'unknown_product', productId, subscription }
+  }
+  const paused = bestOf(
+    subscriptions.filter((subscription) => subscription.status === 'paused'),
+    planOfProduct,
+  )
+  if (paused) {
+    const since = paused.subscription.pausedAt ?? now
+    return { kind: 'paused', ...paused, purge: now.getTime() - since.getTime() >= PURGE_PAUSED_AFTER_MS }
+  }
+  return { kind: 'none', subscription: lastEnded(subscriptions) }
+}
+
+/** The highest plan among all items of these subscriptions: any good one keeps what it entitles to. */
+function bestOf(subscriptions: SubscriptionFacts[], planOfProduct: (productId: string) => PlanRules | null) {
+  const candidates = subscriptions.flatMap((subscription) =>
+    subscription.productIds.flatMap((productId) => {
+      const plan = planOfProduct(productId)
+      return plan ? [{ plan, subscription }] : []
+    }),
+  )
+  return candidates.sort((a, b) => b.plan.rank - a.plan.rank)[0]
+}
+
+function lastEnded(subscriptions: SubscriptionFacts[]): SubscriptionFacts | null {
+  const time = (subscription: SubscriptionFacts) => subscription.endedAt?.getTime() ?? Number.POSITIVE_INFINITY
+  return [...subscriptions].sort((a, b) => time(b) - time(a))[0] ?? null
+}

@@ -1,0 +1,46 @@
+/** A frozen run as its tables hold it: rows in, rows out. */
+import type { InvoiceLine as LineRow } from '#app/generated/prisma/client.ts'
+import type { CalendarMonth } from '#app/platform/calendar-month.ts'
+import type { ComputedInvoice, InvoiceLine, RunState } from '../billing.ts'
+
+export const stateOf = (outcome: ComputedInvoice['outcome']): RunState => (outcome === 'bill' ? 'frozen' : outcome)
+
+export const toLine = (row: LineRow): InvoiceLine => ({
+  lineKey: row.lineKey,
+  position: row.position,
+  chargeMode: row.chargeMode,
+  tier: row.tier,
+  keySource: row.keySource,
+  usageMonth: row.usageMonth as CalendarMonth,
+  priceBookVersion: row.priceBookVersion,
+  description: row.description,
+  calls: row.calls,
+  inputTokens: row.inputTokens,
+  outputTokens: row.outputTokens,
+  tierPricePico: BigInt(row.tierPricePico.toFixed(0)),
+  rawCostPico: BigInt(row.rawCostPico.toFixed(0)),
+  exactPico: BigInt(row.exactPico.toFixed(0)),
+  amountCents: row.amountCents,
+})
+
+export const toLineRow = (workspaceId: string, runId: string, line: InvoiceLine) => ({
+  ...line,
+  workspaceId,
+  runId,
+  tierPricePico: line.tierPricePico.toString(),
+  rawCostPico: line.rawCostPico.toString(),
+  exactPico: line.exactPico.toString(),
+})
+
+export type OperationName = 'create_invoice' | 'create_item' | 'finalize_invoice'
+
+/** What Stripe will be asked, in order. A line of nothing is on our statement and not on Stripe's invoice. */
+export function plannedOperations(workspaceId: string, runId: string, lines: InvoiceLine[]) {
+  const billed = lines.filter((line) => line.amountCents > 0n)
+  const steps: { operation: OperationName; lineKey: string | null }[] = [
+    { operation: 'create_invoice', lineKey: null },
+    ...billed.map((line) => ({ operation: 'create_item' as const, lineKey: line.lineKey })),
+    { operation: 'finalize_invoice', lineKey: null },
+  ]
+  return steps.map((step, index) => ({ ...step, workspaceId, runId, seq: index + 1, state: 'planned' }))
+}

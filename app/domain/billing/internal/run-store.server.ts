@@ -1,0 +1,188 @@
+/** The run's own record of itself. Every step is a transaction of its own: after a crash the log says what was being done. */
+import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
+import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
+import type { InvoiceRun, StripeOperation } from '#app/generated/prisma/client.ts'
+import { inSystem, systemPool } from '#app/platform/db.server.ts'
+import { notFound } from '#app/platform/errors.ts'
+import type { InvoiceLine } from '../billing.ts'
+import type { RunStopped } from '../errors.ts'
+import { toLine } from './frozen-run.ts'
+import type { Receipt, StripeInvoice } from './stripe.server.ts'
+
+export interface RunBundle {
+  run: InvoiceRun
+  lines: InvoiceLine[]
+  operations: StripeOperation[]
+  workspace: { name: string; stripeCustomerId: string | null }
+}
+
+/** @throws AppError not_found */
+export async function loadRun(workspaceId: string, runId: string): Promise<RunBundle> {
+  const found = await inSystem((tx) =>
+    tx.invoiceRun.findUnique({
+      where: { workspaceId_id: { workspaceId, id: runId } },
+      include: {
+        lines: { orderBy: { position: 'asc' } },
+        operations: { orderBy: { seq: 'asc' } },
+        workspace: { select: { name: true, stripeCustomerId: true } },
+      },
+    }),
+  )
+  if (!found) throw notFound('Invoice run')
+  const { lines, operations, workspace, ...run } = found
+  return { run, lines: lines.map(toLine), operations, workspace }
+}
+
+/**
+ * Runs `work` while no other process writes the same run. The lock belongs to a connection, so it dies with the process
+ * (stripe §4 case 5).
+ * @returns null where another holds it
+ */
+export async function withRunLock<T>(runId: string, work: () => Promise<T>): Promise<T | null> {
+  const connection = await systemPool().connect()
+  try {
+    const { rows } = await connection.query<{ locked: boolean }>(
+      'SELECT pg_try_advisory_lock(7310, hashtext($1)) AS locked',
+      [runId],
+    )
+    if (!rows[0]?.locked) return null
+    try {
+      return await work()
+    } finally {
+      await connection.query('SELECT pg_advisory_unlock(7310, hashtext($1))', [runId])
+    }
+  } finally {
+    connection.release()
+  }
+}
+
+type OperationId = Pick<StripeOperation, 'workspaceId' | 'runId' | 'seq'>
+const key = ({ workspaceId, runId, seq }: OperationId) => ({ workspaceId_runId_seq: { workspaceId, runId, seq } })
+
+/** Committed before Stripe is asked: a crash from here on finds `sent` and looks before it asks again. */
+export async function markSent(
+  operation: StripeOperation,
+  attempt: number,
+  idempotencyKey: string,
+  now: Date,
+): Promise<StripeOperation> {
+  const again = operation.state === 'sent' && operation.attempt === attempt
+  const firstSentAt = again ? (operation.firstSentAt ?? now) : now
+  const data = { state: 'sent', attempt, idempotencyKey, firstSentAt, lastSentAt: now, errorCode: null }
+  return inSystem((tx) => tx.stripeOperation.update({ where: key(operation), data }))
+}
+
+export async function markDone(
+  operation: OperationId,
+  stripeId: string,
+  receipt: Pick<Receipt<unknown>, 'requestId' | 'replayed'>,
+  now: Date,
+) {
+  const data = {
+    state: 'done',
+    stripeId,
+    requestId: receipt.requestId,
+    replayed: receipt.replayed,
+    doneAt: now,
+    errorCode: null,
+  }
+  return inSystem((tx) => tx.stripeOperation.update({ where: key(operation), data }))
+}
+
+/** Known not to have happened: the next try needs another key. */
+export async function markFailed(operation: OperationId, errorCode: string): Promise<StripeOperation> {
+  return inSystem((tx) => tx.stripeOperation.update({ where: key(operation), data: { state: 'failed', errorCode } }))
+}
+
+export async function markWriting(run: InvoiceRun, now: Date): Promise<void> {
+  await inSystem((tx) =>
+    tx.invoiceRun.updateMany({
+      where: { workspaceId: run.workspaceId, id: run.id, state: 'frozen' },
+      data: { state: 'writing', updatedAt: now },
+    }),
+  )
+}
+
+export async function recordInvoiceId(run: InvoiceRun, stripeInvoiceId: string, now: Date): Promise<void> {
+  await inSystem((tx) =>
+    tx.invoiceRun.update({
+      where: { workspaceId_id: { workspaceId: run.workspaceId, id: run.id } },
+      data: { stripeInvoiceId, stripeStatus: 'draft', updatedAt: now },
+    }),
+  )
+}
+
+export async function recordItemIds(run: InvoiceRun, itemIds: Map<string, string>): Promise<void> {
+  await inSystem(async (tx) => {
+    for (const [lineKey, stripeItemId] of itemIds) {
+      await tx.invoiceLine.updateMany({
+        where: { workspaceId: run.workspaceId, runId: run.id, lineKey },
+        data: { stripeItemId },
+      })
+    }
+  })
+}
+
+/** What our pages show of Stripe's invoice. */
+export const mirrorOf = (invoice: StripeInvoice) => ({
+  stripeInvoiceNumber: invoice.number,
+  stripeStatus: invoice.status,
+  hostedInvoiceUrl: invoice.hosted_invoice_url ?? null,
+})
+
+export async function recordDone(run: InvoiceRun, invoice: StripeInvoice, now: Date): Promise<void> {
+  const finalizedAt = invoice.status_transitions.finalized_at
+  await inSystem(async (tx) => {
+    await tx.invoiceRun.update({
+      where: { workspaceId_id: { workspaceId: run.workspaceId, id: run.id } },
+      data: {
+        ...mirrorOf(invoice),
+        state: 'done',
+        heldReason: null,
+        heldDetail: null,
+        finalizedAt: finalizedAt ? new Date(finalizedAt * 1000) : now,
+        updatedAt: now,
+      },
+    })
+    await resolveAlert(tx, 'invoice_run_held', run.id, now)
+    await recordAudit(tx, {
+      workspaceId: run.workspaceId,
+      actor: { kind: 'system' },
+      action: 'invoice_run.finalized',
+      subjectType: 'invoice_run',
+      subjectId: run.id,
+      detail: {
+        month: run.month,
+        totalCents: run.totalCents.toString(),
+        invoice: invoice.id,
+        number: invoice.number ?? '',
+      },
+      at: now,
+    })
+  })
+}
+
+export async function recordStopped(run: InvoiceRun, stopped: RunStopped, now: Date): Promise<void> {
+  await inSystem(async (tx) => {
+    await tx.invoiceRun.update({
+      where: { workspaceId_id: { workspaceId: run.workspaceId, id: run.id } },
+      data: { state: stopped.state, heldReason: stopped.reason, heldDetail: stopped.detail, updatedAt: now },
+    })
+    await raiseAlert(tx, {
+      kind: 'invoice_run_held',
+      reference: run.id,
+      workspaceId: run.workspaceId,
+      message: `Invoice of ${run.month}: ${stopped.remedy} (${stopped.detail})`,
+      at: now,
+    })
+    await recordAudit(tx, {
+      workspaceId: run.workspaceId,
+      actor: { kind: 'system' },
+      action: `invoice_run.${stopped.state}`,
+      subjectType: 'invoice_run',
+      subjectId: run.id,
+      detail: { month: run.month, reason: stopped.reason },
+      at: now,
+    })
+  })
+}

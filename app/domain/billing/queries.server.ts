@@ -1,0 +1,220 @@
+import { authorize, type Ctx, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
+import type { InvoiceRun } from '#app/generated/prisma/client.ts'
+import { type CalendarMonth, monthEnd, monthStart, monthToDate } from '#app/platform/calendar-month.ts'
+import { inSystem, inTenant } from '#app/platform/db.server.ts'
+import { notFound } from '#app/platform/errors.ts'
+import { isId } from '#app/platform/ids.ts'
+import { HELD_REASONS, type HeldReason, type InvoiceLine, type RunState } from './billing.ts'
+import { toLine } from './internal/frozen-run.ts'
+import { loadUsage } from './internal/usage-buckets.server.ts'
+
+/** What pages show. Amounts are texts of integers (`…Pico` 1e-12 USD, `…Cents`): they may pass 2^53 and never were floats. */
+export interface UsageThisMonth {
+  month: CalendarMonth
+  /** Calls on the platform's key and their tier prices. */
+  platformCalls: string
+  platformPricePico: string
+  /** Calls on the workspace's key: what is owed to us, and what the provider billed the key's owner directly. */
+  ownKeyCalls: string
+  marginPico: string
+  providerBilledPico: string
+  /** Own-key calls whose cost is not known yet: counted at 0 until it is. */
+  heldCalls: string
+  exactPico: string
+}
+
+/** The three parts of a month's AI usage, from the rollups (issue: platform price, margin, billed by the provider). */
+export async function getUsageOfMonth(ctx: Ctx, month: CalendarMonth): Promise<UsageThisMonth> {
+  authorize(ctx, 'read:Invoice', { workspaceId: ctx.workspaceId })
+  const { buckets, heldCalls } = await inTenant({ workspaceId: ctx.workspaceId }, (tx) =>
+    loadUsage(tx, ctx.workspaceId, month),
+  )
+  const own = buckets.filter((bucket) => bucket.keySource === 'workspace')
+  const platform = buckets.filter((bucket) => bucket.keySource !== 'workspace')
+  const sum = <T>(rows: T[], pick: (row: T) => bigint) => rows.reduce((total, row) => total + pick(row), 0n)
+  return {
+    month,
+    platformCalls: sum(platform, (row) => row.calls).toString(),
+    platformPricePico: sum(platform, (row) => row.chargePico).toString(),
+    ownKeyCalls: sum(own, (row) => row.calls).toString(),
+    marginPico: sum(own, (row) => row.chargePico).toString(),
+    providerBilledPico: sum(own, (row) => row.rawCostPico).toString(),
+    heldCalls: heldCalls.toString(),
+    exactPico: sum(buckets, (row) => row.chargePico).toString(),
+  }
+}
+
+export interface InvoiceSummary {
+  runId: string
+  workspaceId: string
+  month: CalendarMonth
+  revision: number
+  state: RunState
+  /** Why it is held and what to do, for operators; customers see only that it is being looked at. */
+  heldReason: string | null
+  heldRemedy: string | null
+  heldDetail: string | null
+  currency: string
+  calls: string
+  openingResiduePico: string
+  exactPico: string
+  totalCents: string
+  closingResiduePico: string
+  linesHash: string
+  stripeInvoiceNumber: string | null
+  /** `draft`, `open`, `paid`, `void`, `uncollectible` as Stripe last said. */
+  stripeStatus: string | null
+  hostedInvoiceUrl: string | null
+  frozenAt: string
+  finalizedAt: string | null
+}
+
+const toSummary = (run: InvoiceRun): InvoiceSummary => ({
+  runId: run.id,
+  workspaceId: run.workspaceId,
+  month: run.month as CalendarMonth,
+  revision: run.revision,
+  state: run.state as RunState,
+  heldReason: run.heldReason,
+  heldRemedy: run.heldReason && run.heldReason in HELD_REASONS ? HELD_REASONS[run.heldReason as HeldReason] : null,
+  heldDetail: run.heldDetail,
+  currency: run.currency,
+  calls: run.calls.toString(),
+  openingResiduePico: run.openingResiduePico.toFixed(0),
+  exactPico: run.exactPico.toFixed(0),
+  totalCents: run.totalCents.toString(),
+  closingResiduePico: run.closingResiduePico.toFixed(0),
+  linesHash: run.linesHash,
+  stripeInvoiceNumber: run.stripeInvoiceNumber,
+  stripeStatus: run.stripeStatus,
+  hostedInvoiceUrl: run.hostedInvoiceUrl,
+  frozenAt: run.frozenAt.toISOString(),
+  finalizedAt: run.finalizedAt?.toISOString() ?? null,
+})
+
+/** The workspace's closed months, newest first, without superseded revisions and without what only operators may read. */
+export async function listInvoices(ctx: Ctx): Promise<InvoiceSummary[]> {
+  authorize(ctx, 'read:Invoice', { workspaceId: ctx.workspaceId })
+  const rows = await inTenant({ workspaceId: ctx.workspaceId }, (tx) =>
+    tx.invoiceRun.findMany({
+      where: { workspaceId: ctx.workspaceId, state: { not: 'superseded' } },
+      orderBy: [{ month: 'desc' }, { revision: 'desc' }],
+    }),
+  )
+  return rows.map((row) => ({ ...toSummary(row), heldRemedy: null, heldDetail: null }))
+}
+
+/** Which calls stand behind a line: for a link to the calls page. null: no calls do (an amount carried forward). */
+export interface LineCallsFilter {
+  /** First day of the month whose invoice carries the calls. */
+  billingMonth: string
+  /** Instants between which they were dispatched; half-open. */
+  from: string
+  to: string
+  /** Each null where the line mixes several (the collapsed tail). */
+  chargeMode: string | null
+  tier: string | null
+  keySource: string | null
+  priceBookVersion: number | null
+}
+
+export interface InvoiceLineView {
+  lineKey: string
+  description: string
+  chargeMode: string
+  tier: string
+  keySource: string
+  usageMonth: string
+  priceBookVersion: number | null
+  calls: string
+  inputTokens: string
+  outputTokens: string
+  tierPricePico: string
+  rawCostPico: string
+  exactPico: string
+  amountCents: string
+  callsFilter: LineCallsFilter | null
+}
+
+export interface InvoiceDetail extends InvoiceSummary {
+  lines: InvoiceLineView[]
+}
+
+export function callsFilterOf(runMonth: CalendarMonth, line: InvoiceLine): LineCallsFilter | null {
+  if (line.chargeMode === 'carried') return null
+  const mixed = line.chargeMode === 'mixed'
+  const from = mixed ? new Date(0) : monthStart(line.usageMonth)
+  return {
+    billingMonth: monthToDate(runMonth),
+    from: from.toISOString(),
+    to: monthEnd(mixed ? runMonth : line.usageMonth).toISOString(),
+    chargeMode: mixed ? null : line.chargeMode,
+    tier: mixed ? null : line.tier,
+    keySource: mixed ? null : line.keySource,
+    priceBookVersion: line.priceBookVersion,
+  }
+}
+
+const toLineView = (month: CalendarMonth, line: InvoiceLine): InvoiceLineView => ({
+  lineKey: line.lineKey,
+  description: line.description,
+  chargeMode: line.chargeMode,
+  tier: line.tier,
+  keySource: line.keySource,
+  usageMonth: line.usageMonth,
+  priceBookVersion: line.priceBookVersion,
+  calls: line.calls.toString(),
+  inputTokens: line.inputTokens.toString(),
+  outputTokens: line.outputTokens.toString(),
+  tierPricePico: line.tierPricePico.toString(),
+  rawCostPico: line.rawCostPico.toString(),
+  exactPico: line.exactPico.toString(),
+  amountCents: line.amountCents.toString(),
+  callsFilter: callsFilterOf(month, line),
+})
+
+/** One invoice with its lines. @throws AppError not_found, alike for a missing and a foreign id */
+export async function getInvoice(ctx: Ctx, runId: string): Promise<InvoiceDetail> {
+  authorize(ctx, 'read:Invoice', { workspaceId: ctx.workspaceId })
+  if (!isId(runId)) throw notFound('Invoice')
+  const found = await inTenant({ workspaceId: ctx.workspaceId }, (tx) =>
+    tx.invoiceRun.findUnique({
+      where: { workspaceId_id: { workspaceId: ctx.workspaceId, id: runId } },
+      include: { lines: { orderBy: { position: 'asc' } } },
+    }),
+  )
+  if (!found) throw notFound('Invoice')
+  const summary = toSummary(found)
+  return {
+    ...summary,
+    heldRemedy: null,
+    heldDetail: null,
+    lines: found.lines.map((line) => toLineView(summary.month, toLine(line))),
+  }
+}
+
+export interface OperatorInvoice extends InvoiceSummary {
+  workspaceName: string
+  workspaceSlug: string
+}
+
+/** Runs of all workspaces for the operator console, newest first; `held` only, where asked. At most 500. */
+export async function listInvoiceRuns(
+  ctx: OperatorCtx,
+  filter: { state?: RunState; month?: CalendarMonth } = {},
+): Promise<OperatorInvoice[]> {
+  authorize(ctx, 'operate:Platform', { workspaceId: '*' })
+  const rows = await inSystem((tx) =>
+    tx.invoiceRun.findMany({
+      where: { ...(filter.state && { state: filter.state }), ...(filter.month && { month: filter.month }) },
+      include: { workspace: { select: { name: true, slug: true } } },
+      orderBy: [{ month: 'desc' }, { id: 'desc' }],
+      take: 500,
+    }),
+  )
+  return rows.map(({ workspace, ...run }) => ({
+    ...toSummary(run),
+    workspaceName: workspace.name,
+    workspaceSlug: workspace.slug,
+  }))
+}

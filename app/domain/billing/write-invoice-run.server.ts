@@ -1,0 +1,218 @@
+import { type CalendarMonth, monthLastSecond, monthName, monthStart } from '#app/platform/calendar-month.ts'
+import type { Clock } from '#app/platform/clock.ts'
+import { env } from '#app/platform/env.server.ts'
+import { FINAL_STATES, type InvoiceLine, type RunState } from './billing.ts'
+import { RunStopped } from './errors.ts'
+import { compareWithFrozen } from './internal/compare-lines.ts'
+import { performOperation } from './internal/perform-operation.server.ts'
+import {
+  loadRun,
+  markWriting,
+  type RunBundle,
+  recordDone,
+  recordInvoiceId,
+  recordItemIds,
+  recordStopped,
+  withRunLock,
+} from './internal/run-store.server.ts'
+import {
+  createInvoice,
+  createInvoiceItem,
+  finalizeInvoice,
+  findCustomer,
+  findInvoice,
+  listInvoices,
+  listLines,
+  type StripeInvoice,
+  type StripeLine,
+} from './internal/stripe.server.ts'
+
+export interface WriteInput {
+  workspaceId: string
+  runId: string
+}
+
+/** `busy`: another process is writing this run; come back later. */
+export type WriteResult = RunState | 'busy'
+
+/**
+ * Brings a frozen run into Stripe, exactly once, from wherever an earlier attempt was cut off (stripe §2.2–2.3): customer,
+ * draft, items, comparison of every line with the frozen copy, finalisation. Whatever is wrong holds the run for a human.
+ * @throws StripeCallError where Stripe's state is unknown for now: the job comes again
+ */
+export async function writeInvoiceRun(input: WriteInput, now: Clock): Promise<WriteResult> {
+  const result = await withRunLock(input.runId, async () => {
+    const bundle = await loadRun(input.workspaceId, input.runId)
+    const state = bundle.run.state as RunState
+    if (FINAL_STATES.includes(state) || state === 'held') return state
+    try {
+      await markWriting(bundle.run, now())
+      await write(bundle, now)
+      return 'done'
+    } catch (error) {
+      if (!(error instanceof RunStopped)) throw error
+      await recordStopped(bundle.run, error, now())
+      return error.state
+    }
+  })
+  return result ?? 'busy'
+}
+
+async function write(bundle: RunBundle, now: Clock): Promise<void> {
+  const customer = await requireCustomer(bundle)
+  const draft = await ensureInvoice(bundle, customer, now)
+  if (draft.status === 'void') throw RunStopped.held('invoice_voided', draft.id)
+  if (draft.status === 'draft') await ensureItems(bundle, customer, draft.id, now)
+  await requireEqual(bundle, draft)
+  const finalized = draft.status === 'draft' ? await finalize(bundle, draft.id, now) : draft
+  await recordDone(bundle.run, finalized, now())
+}
+
+/** Missing, deleted or of another currency: nothing may be written (stripe §4 cases 23, 24). */
+async function requireCustomer({ run, workspace }: RunBundle): Promise<string> {
+  const id = workspace.stripeCustomerId
+  if (!id) throw RunStopped.held('no_customer', workspace.name)
+  const customer = await findCustomer(id)
+  if (!customer) throw RunStopped.customerDeleted(id)
+  if (customer.currency && customer.currency !== run.currency) {
+    throw RunStopped.held('currency_mismatch', `customer ${customer.currency}, run ${run.currency}`)
+  }
+  return id
+}
+
+async function ensureInvoice(bundle: RunBundle, customer: string, now: Clock): Promise<StripeInvoice> {
+  const { run } = bundle
+  const operation = operationOf(bundle, 'create_invoice', null)
+  if (operation.stripeId) {
+    const invoice = await findInvoice(operation.stripeId)
+    if (!invoice) throw RunStopped.held('invoice_missing', operation.stripeId)
+    if (!run.stripeInvoiceId) await recordInvoiceId(run, invoice.id, now())
+    return invoice
+  }
+  const request = {
+    customer,
+    currency: run.currency,
+    description: `AI usage, ${monthName(run.month as CalendarMonth)} (UTC)`,
+    footer: `The calls behind every line are listed in your billing pages at ${env().appOrigin}.`,
+    metadata: {
+      run_id: run.id,
+      workspace_id: run.workspaceId,
+      period: run.month,
+      kind: run.kind,
+      revision: String(run.revision),
+      lines_hash: run.linesHash,
+    },
+  }
+  const invoice = await performOperation(
+    operation,
+    {
+      // Our clock and Stripe's may disagree, so the list is not cut by time: a customer has few invoices.
+      find: async () =>
+        (await listInvoices(customer)).find((candidate) => candidate.metadata?.run_id === run.id) ?? null,
+      send: (key) => createInvoice(request, key),
+      idOf: (value) => value.id,
+    },
+    now,
+  )
+  await recordInvoiceId(run, invoice.id, now())
+  return invoice
+}
+
+/** One after the other: parallel items on one invoice run into Stripe's locks, and a retry then doubles lines (stripe §2.1). */
+async function ensureItems(bundle: RunBundle, customer: string, invoice: string, now: Clock): Promise<void> {
+  for (const line of bundle.lines.filter(({ amountCents }) => amountCents > 0n)) {
+    const operation = operationOf(bundle, 'create_item', line.lineKey)
+    if (operation.stripeId) continue
+    const request = itemRequest(bundle, line, customer, invoice)
+    await performOperation<{ id: string }>(
+      operation,
+      {
+        find: async () => itemOf((await listLines(invoice)).find((found) => found.metadata.line_key === line.lineKey)),
+        send: (key) => createInvoiceItem(request, key),
+        idOf: (value) => value.id,
+      },
+      now,
+    )
+  }
+}
+
+function itemRequest({ run }: RunBundle, line: InvoiceLine, customer: string, invoice: string) {
+  return {
+    customer,
+    invoice,
+    amount: Number(line.amountCents),
+    currency: run.currency,
+    description: `${line.description} (${line.calls.toLocaleString('en-US')} calls)`,
+    period: { start: seconds(monthStart(line.usageMonth)), end: seconds(monthLastSecond(line.usageMonth)) },
+    metadata: {
+      run_id: run.id,
+      line_key: line.lineKey,
+      calls: line.calls.toString(),
+      tokens_in: line.inputTokens.toString(),
+      tokens_out: line.outputTokens.toString(),
+      tier_total: line.tierPricePico.toString(),
+      raw_total: line.rawCostPico.toString(),
+      exact_pico: line.exactPico.toString(),
+      price_book: line.priceBookVersion === null ? 'several' : String(line.priceBookVersion),
+    },
+  }
+}
+
+const seconds = (at: Date): number => at.getTime() / 1000
+
+/** The item's own id, `ii_…`; the line's `il_…` is another and of no use for changes (stripe §2.2). */
+function itemOf(line: StripeLine | undefined): { id: string } | null {
+  const id = line?.parent?.invoice_item_details?.invoice_item
+  return id ? { id } : null
+}
+
+/** The last look before it becomes final: every line, every amount, the sum, the owner (stripe §2.2, cases 16, 18). */
+async function requireEqual({ run, lines, workspace }: RunBundle, invoice: StripeInvoice): Promise<void> {
+  const current = (await findInvoice(invoice.id)) ?? invoice
+  const found = await listLines(invoice.id)
+  const difference = compareWithFrozen(
+    {
+      lines,
+      totalCents: run.totalCents,
+      linesHash: run.linesHash,
+      currency: run.currency,
+      customer: workspace.stripeCustomerId ?? '',
+    },
+    {
+      lines: found.map((line) => ({ lineKey: line.metadata.line_key ?? null, amount: line.amount })),
+      // Without tax: a rate that changed since the draft is not our difference (case 27).
+      subtotal: current.subtotal_excluding_tax ?? current.subtotal,
+      linesHash: current.metadata?.lines_hash ?? null,
+      currency: current.currency,
+      customer: typeof current.customer === 'string' ? current.customer : (current.customer?.id ?? ''),
+    },
+  )
+  if (difference) throw RunStopped.held(current.status === 'draft' ? 'lines_differ' : 'not_editable', difference)
+  await recordItemIds(run, new Map(found.flatMap((line) => pairOf(line))))
+}
+
+function pairOf(line: StripeLine): [string, string][] {
+  const item = itemOf(line)
+  return item && line.metadata.line_key ? [[line.metadata.line_key, item.id]] : []
+}
+
+function finalize(bundle: RunBundle, invoice: string, now: Clock): Promise<StripeInvoice> {
+  return performOperation(
+    operationOf(bundle, 'finalize_invoice', null),
+    {
+      find: async () => {
+        const found = await findInvoice(invoice)
+        return found && found.status !== 'draft' ? found : null
+      },
+      send: (key) => finalizeInvoice(invoice, key),
+      idOf: (value) => value.id,
+    },
+    now,
+  )
+}
+
+function operationOf({ operations, run }: RunBundle, name: string, lineKey: string | null) {
+  const found = operations.find((operation) => operation.operation === name && operation.lineKey === lineKey)
+  if (!found) throw new Error(`Run ${run.id} has no planned ${name} ${lineKey ?? ''}`)
+  return found
+}
