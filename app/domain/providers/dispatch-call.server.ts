@@ -5,6 +5,7 @@ import { type ProviderId, providerOf } from './providers.ts'
 /** Hears of an upstream reply as its bytes arrive. */
 export type ReplyHandler = Dispatcher.DispatchHandler
 export type ReplyController = Dispatcher.DispatchController
+export type ReplyHeaders = Record<string, string | string[] | undefined>
 
 /** Patience with a provider, in milliseconds. Reasoning models think for minutes before the first byte of a plain answer. */
 export interface Patience {

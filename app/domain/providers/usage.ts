@@ -139,6 +139,33 @@ function errorCodeOf(error: Json): string {
   return /^[A-Za-z0-9_.-]{1,64}$/.test(said) ? said : 'upstream_error'
 }
 
+export const noFacts: ReplyFacts = {
+  ...nothingReported,
+  failed: false,
+  errorCode: null,
+  model: null,
+  generationId: null,
+}
+
+/** The texts of a reply's top-level members that matter here, as they stand in it. */
+export interface ReplyParts {
+  id: string | undefined
+  model: string | undefined
+  usage: string | undefined
+  error: string | undefined
+}
+
+/** Reads a reply from the texts of its members: the rest of a long answer need not be parsed. */
+export function readReplyParts(parts: ReplyParts): ReplyFacts {
+  const value = (text: string | undefined) => (text === undefined ? undefined : parseLossless(text))
+  return factsOf({
+    id: value(parts.id),
+    model: value(parts.model),
+    usage: value(parts.usage),
+    error: value(parts.error),
+  })
+}
+
 /** Reads a whole JSON reply; null when it is not a JSON object. */
 export function readReply(text: string): ReplyFacts | null {
   const reply = parseLossless(text)
@@ -162,7 +189,7 @@ function eventData(text: string): string[] {
  * words "usage" and "error" inside a model's own text are not at the top level of an event and so never count.
  */
 export function readStreamTail(text: string): ReplyFacts {
-  const facts: ReplyFacts = { ...nothingReported, failed: false, errorCode: null, model: null, generationId: null }
+  const facts: ReplyFacts = { ...noFacts }
   for (const data of eventData(text)) {
     const mayMatter = data.includes('"usage"') || data.includes('"error"') || facts.generationId === null
     const event = mayMatter ? parseLossless(data) : undefined

@@ -1,0 +1,67 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type CallRecord, type CallStatus, type Outcome, settleCall } from '#app/domain/ledger/ledger.ts'
+import { recordCalls } from '#app/domain/ledger/record-calls.server.ts'
+import { GroupCommit } from '#app/platform/group-commit.ts'
+import { log } from '#app/platform/log.server.ts'
+import { singleton } from '#app/platform/singleton.server.ts'
+import type { Call, ReplyOutcome } from './call.ts'
+import { type ResolvedUsage, resolveUsage } from './resolve-usage.server.ts'
+
+/** How long a call waits for a database that is away before it is left to the sweeper, in ms. */
+const patienceMs = 30_000
+
+async function record(calls: CallRecord[]): Promise<null[]> {
+  await recordCalls(calls)
+  return calls.map(() => null)
+}
+
+const records = () => singleton('gateway:records', () => new GroupCommit<CallRecord, null>(record))
+
+function statusOf(outcome: ReplyOutcome): CallStatus {
+  if (outcome.ending === 'refused') return 'rejected_upstream'
+  if (outcome.clientGone) return 'client_closed'
+  return outcome.ending === 'complete' && !outcome.facts.failed ? 'ok' : 'upstream_error'
+}
+
+const count = (tokens: number | undefined): bigint | null => (tokens === undefined ? null : BigInt(tokens))
+
+function toOutcome(call: Call, outcome: ReplyOutcome, usage: ResolvedUsage): Outcome {
+  const { tokens, ...sources } = usage
+  return {
+    origin: 'gateway',
+    status: statusOf(outcome),
+    httpStatus: outcome.httpStatus,
+    errorCode: outcome.errorCode,
+    responseModel: outcome.facts.model,
+    inputTokens: count(tokens?.input),
+    outputTokens: count(tokens?.output),
+    cacheReadTokens: count(tokens?.cacheRead),
+    cacheWriteTokens: count(tokens?.cacheWrite),
+    reasoningTokens: count(tokens?.reasoning),
+    ...sources,
+    latencyMs: Math.round(performance.now() - call.arrivedAt),
+    firstByteMs: outcome.firstByteMs,
+    upstreamId: outcome.generationId,
+  }
+}
+
+/**
+ * Puts the call into the ledger and answers when it is committed there. Concurrent calls share a commit. While the database
+ * is away it is tried again; false means that the attempt stays open and the sweeper settles it.
+ */
+export async function settle(call: Call, reply: ReplyOutcome): Promise<boolean> {
+  const usage = await resolveUsage(call, reply)
+  const settled = settleCall(call.dispatch, toOutcome(call, reply, usage), call.book)
+  const deadline = performance.now() + patienceMs
+  for (let wait = 50; ; wait = Math.min(wait * 2, 2_000)) {
+    try {
+      await records().add(settled)
+      return true
+    } catch (error) {
+      const code = (error as { code?: string }).code ?? 'error'
+      log.error({ callId: call.dispatch.id, code }, 'a call could not be written to the ledger')
+      if (performance.now() + wait > deadline || /^(?:22|23)/.test(code)) return false
+    }
+    await delay(wait)
+  }
+}

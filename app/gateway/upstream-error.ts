@@ -1,0 +1,120 @@
+import type { KeySource } from '#app/domain/plans/plans.ts'
+import { type ProviderId, providerOf } from '#app/domain/providers/providers.ts'
+import { parseLossless } from '#app/domain/providers/usage.ts'
+import { scrubSecrets } from '#app/platform/secret-patterns.ts'
+import { GatewayError } from './gateway-error.ts'
+
+const longestMessage = 300
+const longestWaitSeconds = 86_400
+
+/** Every way a key can stand in a text: as it is, URL-encoded, in base64 with or without its padding. */
+function formsOf(key: string): string[] {
+  const base64 = Buffer.from(key).toString('base64')
+  return [key, encodeURIComponent(key), base64, base64.replace(/=+$/, ''), Buffer.from(key).toString('base64url')]
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
+const controls = /[\u0000-\u001f\u007f-\u009f]+/g
+
+/** A provider's text as a customer may see it: the key taken out first, then cut, so that no half of it is left. */
+export function cleanUpstreamText(text: string, key: string): string {
+  let clean = text
+  for (const form of formsOf(key)) clean = clean.replaceAll(form, '[secret]')
+  clean = scrubSecrets(clean).replace(controls, ' ').trim()
+  return clean.length > longestMessage ? `${clean.slice(0, longestMessage)}…` : clean
+}
+
+function messageIn(body: string): string | null {
+  const reply = parseLossless(body) as { error?: { message?: unknown } | string } | undefined
+  const error = reply?.error
+  if (typeof error === 'string') return error
+  return typeof error === 'object' && error !== null && typeof error.message === 'string' ? error.message : null
+}
+
+/** `Retry-After` in seconds: whole seconds or a date, within a day; anything else is dropped. */
+export function readRetryAfter(header: string | string[] | undefined, now: Date): number | null {
+  const text = typeof header === 'string' ? header.trim() : ''
+  if (/^\d{1,6}$/.test(text)) return Number(text) <= longestWaitSeconds ? Number(text) : null
+  if (!/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} /.test(text)) return null
+  const seconds = Math.ceil((Date.parse(text) - now.getTime()) / 1000)
+  return Number.isFinite(seconds) && seconds >= 0 && seconds <= longestWaitSeconds ? seconds : null
+}
+
+const passedOn = new Set([400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504])
+
+const codes: Record<number, string> = {
+  401: 'provider_key_rejected',
+  402: 'provider_payment_required',
+  403: 'provider_permission_denied',
+  404: 'provider_model_not_found',
+  408: 'upstream_timeout',
+  413: 'provider_payload_too_large',
+  429: 'provider_rate_limited',
+}
+
+export interface Refusal {
+  provider: ProviderId
+  keySource: KeySource
+  key: string
+  status: number
+  body: string
+  retryAfter: string | string[] | undefined
+  now: Date
+}
+
+/**
+ * What the caller sees of a provider's refusal. On the workspace's own key the provider's status and words pass through,
+ * cleaned. On the platform's key its 401, 402 and 403 are the vendor's trouble: 502, and no words.
+ */
+export function refusalError(refusal: Refusal): GatewayError {
+  const { name } = providerOf(refusal.provider)
+  const { status } = refusal
+  if (refusal.keySource === 'platform' && (status === 401 || status === 402 || status === 403))
+    return new GatewayError(
+      502,
+      'platform_key_rejected',
+      `${name} does not serve this call at the moment. The operator has been told.`,
+      { type: 'upstream_error' },
+    )
+  const shown = passedOn.has(status) ? status : status >= 400 && status < 500 ? 400 : 502
+  const message = messageIn(refusal.body)
+  const words = message === null ? `answered with status ${status}.` : cleanUpstreamText(message, refusal.key)
+  return new GatewayError(
+    shown,
+    codes[status] ?? (status < 500 ? 'provider_refused' : 'upstream_error'),
+    `${name}: ${words}`,
+    {
+      type: shown >= 500 ? 'upstream_error' : undefined,
+      retryAfterSeconds:
+        status === 429 || status === 503 || status === 402 ? readRetryAfter(refusal.retryAfter, refusal.now) : null,
+    },
+  )
+}
+
+/** A reply that is no reply: 502. */
+export const invalidReply = (provider: ProviderId, what: string): GatewayError =>
+  new GatewayError(502, 'upstream_invalid', `${providerOf(provider).name} ${what}.`, { type: 'upstream_error' })
+
+/** Nothing, or not all, came back. */
+export function noReply(provider: ProviderId, reason: 'timeout' | 'unreachable' | 'interrupted'): GatewayError {
+  const { name } = providerOf(provider)
+  if (reason === 'timeout')
+    return new GatewayError(504, 'upstream_timeout', `${name} did not answer in time.`, { type: 'upstream_error' })
+  if (reason === 'unreachable')
+    return new GatewayError(502, 'upstream_unreachable', `${name} cannot be reached.`, { type: 'upstream_error' })
+  return new GatewayError(
+    502,
+    'upstream_interrupted',
+    `${name} closed the connection before the answer was complete.`,
+    { type: 'upstream_error' },
+  )
+}
+
+/** An error object inside a reply with status 200, as the caller sees it. */
+export function errorInReply(refusal: Refusal): GatewayError {
+  const words = messageIn(refusal.body)
+  const said = words === null ? 'answered with an error.' : cleanUpstreamText(words, refusal.key)
+  return new GatewayError(502, 'upstream_error', `${providerOf(refusal.provider).name}: ${said}`, {
+    type: 'upstream_error',
+  })
+}
