@@ -1,0 +1,26 @@
+import type { JobName } from '#app/domain/jobs/jobs.ts'
+import type { Task } from '../task.ts'
+import { closeMonthOfAll } from './close-month.ts'
+import { closeWorkspaceMonth } from './close-workspace-month.ts'
+import { ensureMonthPartitions } from './ensure-partitions.ts'
+import { reconcileHeld } from './reconcile-held-calls.ts'
+import { reprobeKey } from './reprobe-provider-key.ts'
+import { sweepOpenAttempts } from './sweep-attempts.ts'
+import { sweepSubscriptions } from './sweep-stripe.ts'
+import { syncFromStripe } from './sync-stripe-object.ts'
+import { unlockJobsOfDeadWorkers } from './unlock-dead-workers.ts'
+import { writeRun } from './write-invoice-run.ts'
+
+/** Every job of the catalogue has its task, and no task is without a job: the type says so. */
+export const tasks: { [N in JobName]: Task<N> } = {
+  'close-month': closeMonthOfAll,
+  'close-workspace-month': closeWorkspaceMonth,
+  'write-invoice-run': writeRun,
+  'sync-stripe-object': syncFromStripe,
+  'sweep-stripe': sweepSubscriptions,
+  'sweep-attempts': sweepOpenAttempts,
+  'reconcile-held-calls': reconcileHeld,
+  'reprobe-provider-key': reprobeKey,
+  'unlock-dead-workers': unlockJobsOfDeadWorkers,
+  'ensure-partitions': ensureMonthPartitions,
+}
