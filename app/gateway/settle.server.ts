@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type CallRecord, type CallStatus, type Outcome, settleCall } from '#app/domain/ledger/ledger.ts'
 import { recordCalls } from '#app/domain/ledger/record-calls.server.ts'
+import type { UsageOutcome } from '#app/domain/ledger/usage-outcome.ts'
 import { GroupCommit } from '#app/platform/group-commit.ts'
 import { log } from '#app/platform/log.server.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import type { Call, ReplyOutcome } from './call.ts'
-import { type ResolvedUsage, resolveUsage } from './resolve-usage.server.ts'
+import { resolveUsage } from './resolve-usage.server.ts'
 
 /** How long a call waits for a database that is away before it is left to the sweeper, in ms. */
 const patienceMs = 30_000
@@ -23,25 +24,17 @@ function statusOf(outcome: ReplyOutcome): CallStatus {
   return outcome.ending === 'complete' && !outcome.facts.failed ? 'ok' : 'upstream_error'
 }
 
-const count = (tokens: number | undefined): bigint | null => (tokens === undefined ? null : BigInt(tokens))
-
-function toOutcome(call: Call, outcome: ReplyOutcome, usage: ResolvedUsage): Outcome {
-  const { tokens, ...sources } = usage
+function toOutcome(call: Call, outcome: ReplyOutcome, usage: UsageOutcome): Outcome {
   return {
     origin: 'gateway',
     status: statusOf(outcome),
     httpStatus: outcome.httpStatus,
     errorCode: outcome.errorCode,
     responseModel: outcome.facts.model,
-    inputTokens: count(tokens?.input),
-    outputTokens: count(tokens?.output),
-    cacheReadTokens: count(tokens?.cacheRead),
-    cacheWriteTokens: count(tokens?.cacheWrite),
-    reasoningTokens: count(tokens?.reasoning),
-    ...sources,
     latencyMs: Math.round(performance.now() - call.arrivedAt),
     firstByteMs: outcome.firstByteMs,
     upstreamId: outcome.generationId,
+    ...usage,
   }
 }
 

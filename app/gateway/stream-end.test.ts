@@ -5,7 +5,7 @@ import { StreamEnd } from './stream-end.ts'
 /** The index of the piece that completes the end mark, or -1. */
 function completedAt(pieces: string[]): number {
   const end = new StreamEnd()
-  return pieces.findIndex((piece) => end.completes(Buffer.from(piece)))
+  return pieces.findIndex((piece) => end.sign(Buffer.from(piece)) === 'end')
 }
 
 const event = 'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n'
@@ -45,6 +45,21 @@ test('the word inside an answer, a comment or another field is not the mark', ()
           Array.from({ length: Math.ceil(text.length / size) }, (_, i) => text.slice(i * size, (i + 1) * size)),
         ),
       ).toBe(-1)
+})
+
+test('an error object is a sign however it is cut; an empty error field and quoted words are none', () => {
+  const signs = (text: string, size: number) => {
+    const end = new StreamEnd()
+    const found: unknown[] = []
+    for (let at = 0; at < text.length; at += size) found.push(end.sign(Buffer.from(text.slice(at, at + size))))
+    return found.filter((sign) => sign !== null)
+  }
+  for (let size = 1; size < 40; size += 1) {
+    expect(signs(`${event}data: {"id":"gen-1","error" : {"code":502}}\n\n`, size)).toContain('error')
+    expect(
+      signs('data: {"error":null,"choices":[{"finish_reason":"error","delta":{"content":"\\"error\\":{"}}]}\n\n', size),
+    ).toEqual([])
+  }
 })
 
 test('the tail holds the end of a long reply and lets go of the rest', () => {

@@ -1,31 +1,28 @@
 const mark = '[DONE]'
+const errorName = '"error"'
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
 const space = 0x20
-const bracket = 0x5b
+const colon = 0x3a
+const openBrace = 0x7b
 
-/** How far back a mark that ends in this piece may have begun: a line end, `data:`, a few spaces, the mark. In bytes. */
+/** How far back something that ends in this piece may have begun: a line end, `data:`, a few spaces, the mark. In bytes. */
 const reach = 24
 
+export type StreamSign = 'end' | 'error' | null
+
 /**
- * Watches a stream for its end mark, the line `data: [DONE]`. Only at the start of a line does it count: a model that
- * writes the word in its answer has its line ends escaped inside JSON.
+ * Watches a stream for the two things after which a client stops listening: the end mark, the line `data: [DONE]`, and an
+ * error object. A model that writes these words in its answer has its quotes and line ends escaped inside JSON.
  */
 export class StreamEnd {
   #before: Buffer = Buffer.from('\n')
 
-  /** True when this piece completes the mark: from here on the stream is to be held back. */
-  completes(piece: Buffer): boolean {
-    const found =
-      markedIn(piece) || (this.#mayStraddle(piece) && markedIn(Buffer.concat([this.#before, piece.subarray(0, reach)])))
+  /** What this piece completes, if anything. From there on the stream is to be held back. */
+  sign(piece: Buffer): StreamSign {
+    const sign = signIn(piece) ?? signIn(Buffer.concat([this.#before, piece.subarray(0, reach)]))
     this.#before = piece.length >= reach ? piece.subarray(piece.length - reach) : lastBytes(this.#before, piece)
-    return found
-  }
-
-  #mayStraddle(piece: Buffer): boolean {
-    if (this.#before.includes(bracket)) return true
-    const at = piece.indexOf(bracket)
-    return at >= 0 && at < reach
+    return sign
   }
 }
 
@@ -34,11 +31,14 @@ function lastBytes(before: Buffer, piece: Buffer): Buffer {
   return joined.length > reach ? joined.subarray(joined.length - reach) : joined
 }
 
-function markedIn(bytes: Buffer): boolean {
+function signIn(bytes: Buffer): StreamSign {
   for (let at = bytes.indexOf(mark); at >= 0; at = bytes.indexOf(mark, at + 1)) {
-    if (startsLine(bytes, at)) return true
+    if (startsLine(bytes, at)) return 'end'
   }
-  return false
+  for (let at = bytes.indexOf(errorName); at >= 0; at = bytes.indexOf(errorName, at + 1)) {
+    if (opensObject(bytes, at + errorName.length)) return 'error'
+  }
+  return null
 }
 
 function startsLine(bytes: Buffer, mark: number): boolean {
@@ -46,4 +46,14 @@ function startsLine(bytes: Buffer, mark: number): boolean {
   while (bytes[at - 1] === space && mark - at < 4) at -= 1
   if (at < 6 || bytes.toString('latin1', at - 5, at) !== 'data:') return false
   return bytes[at - 6] === lineFeed || bytes[at - 6] === carriageReturn
+}
+
+/** Whether an object follows the name: `"error":{`, not `"error":null` nor `"finish_reason":"error"`. */
+function opensObject(bytes: Buffer, after: number): boolean {
+  let at = after
+  while (bytes[at] === space) at += 1
+  if (bytes[at] !== colon) return false
+  at += 1
+  while (bytes[at] === space) at += 1
+  return bytes[at] === openBrace
 }

@@ -9,8 +9,8 @@ import { StreamEnd } from './stream-end.ts'
 const longestStream = 256 * 1024 * 1024
 
 /**
- * Relays an event stream as it arrives, byte for byte. Only from the end mark on are pieces held back, until the call is in
- * the ledger; holding every newest piece instead would delay each token by one.
+ * Relays an event stream as it arrives, byte for byte. Only from the end mark or an error on are pieces held back, until
+ * the call is in the ledger; holding every newest piece instead would delay each token by one.
  */
 export class StreamRelay {
   readonly #client: ClientResponse
@@ -20,6 +20,7 @@ export class StreamRelay {
   readonly #end = new StreamEnd()
   #held: Buffer[] = []
   #lastSent: Buffer | null = null
+  #holding = false
   /** The end mark has passed: nothing that follows changes the call. */
   ended = false
 
@@ -33,6 +34,11 @@ export class StreamRelay {
     return this.#tail.total
   }
 
+  /** An error has passed: what follows is held back, and is not much. */
+  get failed(): boolean {
+    return this.#holding && !this.ended
+  }
+
   get tooLong(): boolean {
     return this.#tail.total > longestStream
   }
@@ -41,10 +47,12 @@ export class StreamRelay {
   push(piece: Buffer): boolean {
     if (!this.ended) {
       this.#tail.push(piece)
-      this.ended = this.#end.completes(piece)
+      const sign = this.#end.sign(piece)
+      this.ended = sign === 'end'
+      this.#holding ||= sign !== null
     }
     const clean = this.#scrub.pass(piece)
-    if (this.ended) {
+    if (this.#holding) {
       this.#held.push(clean)
       return true
     }

@@ -12,6 +12,8 @@ import { errorInReply, invalidReply, noReply, refusalError } from './upstream-er
 
 /** Text of a refusal beyond this is not read, in bytes. */
 const longestRefusal = 64 * 1024
+/** How long a reply may stay open after it has said that it is over, in ms. */
+const endGraceMs = 1_000
 
 /** What the call is told about its reply, once each: the first byte, and how it ended. */
 export interface ReplyEvents {
@@ -41,6 +43,7 @@ export class UpstreamReply implements ReplyHandler {
   #over = false
   #upstreamDone = false
   #answer: (() => void) | null = null
+  #endExpected: NodeJS.Timeout | null = null
 
   constructor(call: Call, client: ClientResponse, events: ReplyEvents) {
     this.#call = call
@@ -118,10 +121,16 @@ export class UpstreamReply implements ReplyHandler {
     const goOn = relay.push(piece)
     if (relay.tooLong) controller.abort(new Error('gateway: the reply is too long'))
     else if (this.#stream?.ended) this.#settleStream()
+    else if (this.#stream?.failed) this.#expectEnd()
     else if (!goOn && !this.#client.gone) {
       controller.pause()
       this.#client.onceDrained(() => controller.resume())
     }
+  }
+
+  /** After an error nothing is to come but the end; a provider that does not end is not waited for. */
+  #expectEnd(): void {
+    this.#endExpected ??= setTimeout(() => this.abandon(), endGraceMs).unref()
   }
 
   #collectRefusal(piece: Buffer): void {
@@ -257,7 +266,7 @@ export class UpstreamReply implements ReplyHandler {
     this.#answer = answer
     this.#answerIfDue()
     // A provider that leaves its connection open after the end mark must not keep the client waiting for it.
-    if (!this.#upstreamDone) setTimeout(() => this.#answerIfDue(true), 1_000).unref()
+    if (!this.#upstreamDone) setTimeout(() => this.#answerIfDue(true), endGraceMs).unref()
   }
 
   #answerIfDue(now = false): void {

@@ -1,0 +1,79 @@
+import { chargePico, priceTokens, type Tier, tierPricePico } from '#app/domain/pricing/pricing.ts'
+import { type Catalogue, loadCatalogue } from '#app/domain/pricing/queries.server.ts'
+import { clampRawCost, type GenerationReport, type Tokens } from '#app/domain/providers/usage.ts'
+import { systemPool } from '#app/platform/db.server.ts'
+import type { GenerationReader } from './sweep-attempts.server.ts'
+
+/** A call whose cost is unknown, so that no margin could be charged. */
+interface HeldCall {
+  workspaceId: string
+  id: string
+  dispatchedAt: string
+  model: string
+  tier: Tier
+  keySource: 'workspace'
+  keyId: string | null
+  keyVersion: number | null
+  priceBookVersion: number
+  upstreamId: string
+}
+
+/** Providers keep their records for a while only. */
+const oldestMs = 35 * 86_400_000
+const batch = 500
+
+const select = `
+  SELECT c.workspace_id::text AS "workspaceId", c.id::text, c.dispatched_at::text AS "dispatchedAt", c.model, c.tier,
+    c.key_source AS "keySource", c.key_id::text AS "keyId", c.key_version AS "keyVersion",
+    c.price_book_version AS "priceBookVersion", c.upstream_id AS "upstreamId"
+  FROM metering.inference_calls c
+  WHERE c.charge_pico IS NULL AND c.upstream_id IS NOT NULL AND c.dispatched_at > $1::timestamptz
+    AND NOT EXISTS (SELECT FROM metering.call_corrections k WHERE k.workspace_id = c.workspace_id AND k.call_id = c.id)
+  ORDER BY c.dispatched_at DESC LIMIT $2`
+
+async function correct(
+  call: HeldCall,
+  report: GenerationReport,
+  tokens: Tokens,
+  catalogue: Catalogue,
+): Promise<boolean> {
+  const book = catalogue.books.find((known) => known.version === call.priceBookVersion)
+  const list = catalogue.models.get(call.model)?.list
+  if (!book || !list || report.costPico === null) return false
+  const counts = { inputTokens: BigInt(tokens.input), outputTokens: BigInt(tokens.output) }
+  const rawCostPico = clampRawCost(report.costPico, priceTokens(list, counts)).costPico
+  const tierPrice = tierPricePico(book, call.tier, counts)
+  const charge = chargePico({ chargeMode: 'tier_margin', tierPricePico: tierPrice, rawCostPico })
+  const { rows } = await systemPool().query(
+    `SELECT metering.correct_held_call($1::uuid, $2::timestamptz, $3::uuid, 'cost_resolved', $4, $5, $6, 'generation', $7, $8) AS done`,
+    [
+      call.workspaceId,
+      call.dispatchedAt,
+      call.id,
+      tokens.input,
+      tokens.output,
+      rawCostPico.toString(),
+      tierPrice.toString(),
+      charge?.toString(),
+    ],
+  )
+  return rows[0]?.done === true
+}
+
+/**
+ * Asks the provider about calls that are held for want of their cost, and books what it says as a correction; the call's
+ * own row never changes. Running it twice, or beside another, changes nothing more.
+ * @returns calls resolved
+ */
+export async function reconcileHeldCalls(readGeneration: GenerationReader, now: Date): Promise<number> {
+  const { rows } = await systemPool().query<HeldCall>(select, [new Date(now.getTime() - oldestMs), batch])
+  if (rows.length === 0) return 0
+  const catalogue = await loadCatalogue()
+  let resolved = 0
+  for (const call of rows) {
+    const found = await readGeneration({ dispatch: call, upstreamId: call.upstreamId })
+    const tokens = found.kind === 'found' ? found.report.tokens : null
+    if (found.kind === 'found' && tokens && (await correct(call, found.report, tokens, catalogue))) resolved += 1
+  }
+  return resolved
+}

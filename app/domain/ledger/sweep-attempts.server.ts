@@ -1,0 +1,151 @@
+import { SILENCE_MAX_S } from '#app/domain/jobs/heartbeat.server.ts'
+import { priceBookAt } from '#app/domain/pricing/pricing.ts'
+import { type Catalogue, loadCatalogue } from '#app/domain/pricing/queries.server.ts'
+import type { GenerationLookup } from '#app/domain/providers/fetch-generation.server.ts'
+import { systemPool } from '#app/platform/db.server.ts'
+import { type CallRecord, type Dispatch, settleCall } from './ledger.ts'
+import { recordCalls } from './record-calls.server.ts'
+import { estimatedUsage, type UsageOutcome, usageOutcome } from './usage-outcome.ts'
+
+/** An attempt that its process did not settle. */
+export interface LeftAttempt {
+  dispatch: Dispatch
+  openedAt: Date
+  upstreamId: string | null
+  promptTokensEstimate: number
+  relayedBytes: number
+}
+
+/** Asks the provider for the record of an attempt, under the key that paid for it. */
+export type GenerationReader = (attempt: {
+  dispatch: Pick<Dispatch, 'workspaceId' | 'keySource' | 'keyId' | 'keyVersion'>
+  upstreamId: string
+}) => Promise<GenerationLookup>
+
+/** No reply lives this long: an attempt still open then was forgotten by a living process. */
+const forgottenAfterMs = 20 * 60_000
+/** How long a record that is not there yet, or a provider that cannot be asked, is waited for before an estimate is made. */
+const missingPatienceMs = 15 * 60_000
+const unreachablePatienceMs = 60 * 60_000
+const batch = 200
+
+const select = `
+  SELECT a.call_id::text, a.workspace_id::text, a.dispatched_at, a.opened_at, a.token_id::text, a.surface, a.provider, a.model, a.tier,
+    a.key_source, a.key_id::text, a.key_version, a.charge_mode, a.price_book_version, a.streamed, a.upstream_id,
+    a.prompt_tokens_estimate, a.relayed_bytes::text
+  FROM metering.attempts a
+  WHERE a.state = 'open' AND (
+    a.opened_at < $1::timestamptz
+    OR NOT EXISTS (SELECT FROM process_heartbeats h WHERE h.process_id = a.process_id AND h.seen_at > $2::timestamptz))
+  ORDER BY a.opened_at LIMIT $3`
+
+// biome-ignore lint/suspicious/noExplicitAny: a database row; the query above says what is in it
+function toAttempt(row: Record<string, any>): LeftAttempt {
+  return {
+    dispatch: {
+      id: row.call_id,
+      workspaceId: row.workspace_id,
+      dispatchedAt: row.dispatched_at,
+      tokenId: row.token_id,
+      surface: row.surface,
+      provider: row.provider,
+      model: row.model,
+      tier: row.tier,
+      keySource: row.key_source,
+      keyId: row.key_id,
+      keyVersion: row.key_version,
+      chargeMode: row.charge_mode,
+      priceBookVersion: row.price_book_version,
+      streamed: row.streamed,
+    },
+    openedAt: row.opened_at,
+    upstreamId: row.upstream_id,
+    promptTokensEstimate: row.prompt_tokens_estimate,
+    relayedBytes: Number(row.relayed_bytes),
+  }
+}
+
+async function leftAttempts(now: Date): Promise<LeftAttempt[]> {
+  const before = (ms: number) => new Date(now.getTime() - ms)
+  const { rows } = await systemPool().query(select, [before(forgottenAfterMs), before(SILENCE_MAX_S * 1000), batch])
+  return rows.map(toAttempt)
+}
+
+/** What the call used, or null to ask again later. */
+async function usageOf(
+  attempt: LeftAttempt,
+  catalogue: Catalogue,
+  readGeneration: GenerationReader,
+  now: Date,
+): Promise<UsageOutcome | null> {
+  const { dispatch, upstreamId, openedAt } = attempt
+  const list = catalogue.models.get(dispatch.model)?.list
+  const found: GenerationLookup =
+    upstreamId === null ? { kind: 'refused' } : await readGeneration({ dispatch, upstreamId })
+  if (found.kind === 'found' && found.report.tokens && list)
+    return usageOutcome({
+      tokens: found.report.tokens,
+      usageSource: 'generation',
+      costPico: found.report.costPico,
+      costSource: 'generation',
+      list,
+    })
+  const age = now.getTime() - openedAt.getTime()
+  if (found.kind === 'missing' && age < missingPatienceMs) return null
+  if (found.kind === 'unreachable' && age < unreachablePatienceMs) return null
+  return estimatedUsage({ ...attempt, streamed: dispatch.streamed })
+}
+
+function toRecord(attempt: LeftAttempt, usage: UsageOutcome, catalogue: Catalogue): CallRecord {
+  const { dispatch, upstreamId } = attempt
+  const book =
+    catalogue.books.find((known) => known.version === dispatch.priceBookVersion) ??
+    priceBookAt(catalogue.books, dispatch.dispatchedAt)
+  if (!book) throw new Error(`price book ${dispatch.priceBookVersion} is gone`)
+  const outcome = {
+    origin: 'sweeper' as const,
+    status: 'interrupted' as const,
+    httpStatus: null,
+    errorCode: 'process_died',
+    responseModel: null,
+    latencyMs: null,
+    firstByteMs: null,
+    upstreamId,
+    ...usage,
+  }
+  return settleCall(dispatch, outcome, book)
+}
+
+export interface SweepResult {
+  settled: number
+  /** Asked for in vain; the next sweep asks again. */
+  waiting: number
+}
+
+/**
+ * Settles what dead processes left open: from the provider's own record, else as a marked estimate. Every request that can
+ * have reached a provider has an attempt row, and an attempt is settled once, by whoever comes first; so a call killed at
+ * any moment appears exactly once.
+ */
+export async function sweepAttempts(readGeneration: GenerationReader, now: Date): Promise<SweepResult> {
+  const attempts = await leftAttempts(now)
+  if (attempts.length === 0) return { settled: 0, waiting: 0 }
+  const catalogue = await loadCatalogue()
+  let settled = 0
+  let waiting = 0
+  for (const attempt of attempts) {
+    const usage = await usageOf(attempt, catalogue, readGeneration, now)
+    if (usage === null) waiting += 1
+    else settled += (await recordCalls([toRecord(attempt, usage, catalogue)])).size
+  }
+  return { settled, waiting }
+}
+
+/** Drops attempts that were settled long ago: their calls are in the ledger, and the table stays small. */
+export async function dropOldAttempts(now: Date): Promise<number> {
+  const { rowCount } = await systemPool().query(
+    `DELETE FROM metering.attempts WHERE state = 'settled' AND settled_at < $1::timestamptz`,
+    [new Date(now.getTime() - 7 * 86_400_000)],
+  )
+  return rowCount ?? 0
+}

@@ -1,0 +1,103 @@
+import { priceTokens, type TierPrice } from '#app/domain/pricing/pricing.ts'
+import { clampRawCost, type Tokens } from '#app/domain/providers/usage.ts'
+import type { Pico } from '#app/platform/pico.ts'
+import type { CostSource, Outcome, UsageSource } from './ledger.ts'
+
+/** The part of an outcome that says what a call used and cost. */
+export type UsageOutcome = Pick<
+  Outcome,
+  | 'inputTokens'
+  | 'outputTokens'
+  | 'cacheReadTokens'
+  | 'cacheWriteTokens'
+  | 'reasoningTokens'
+  | 'usageSource'
+  | 'rawCostPico'
+  | 'costSource'
+  | 'costClamped'
+>
+
+const noTokens = {
+  inputTokens: null,
+  outputTokens: null,
+  cacheReadTokens: null,
+  cacheWriteTokens: null,
+  reasoningTokens: null,
+}
+
+/** The provider did no work: it refused, or was never reached. */
+export const nothingUsed: UsageOutcome = {
+  ...noTokens,
+  usageSource: 'none',
+  rawCostPico: 0n,
+  costSource: 'none',
+  costClamped: false,
+}
+
+/** The request went out and nothing came back: nothing to charge for, but the provider may have been paid. */
+export const nothingKnown: UsageOutcome = {
+  ...noTokens,
+  usageSource: 'none',
+  rawCostPico: null,
+  costSource: 'unknown',
+  costClamped: false,
+}
+
+const tokenColumns = (tokens: Tokens) => ({
+  inputTokens: BigInt(tokens.input),
+  outputTokens: BigInt(tokens.output),
+  cacheReadTokens: BigInt(tokens.cacheRead),
+  cacheWriteTokens: BigInt(tokens.cacheWrite),
+  reasoningTokens: BigInt(tokens.reasoning),
+})
+
+export interface ReportedUsage {
+  tokens: Tokens
+  usageSource: UsageSource
+  /** As reported; null is unknown. */
+  costPico: Pico | null
+  costSource: CostSource
+  /** What the provider lists for the model: the measure of what can be believed. */
+  list: TierPrice
+}
+
+/** Usage as the ledger stores it, the cost held within what the provider's own list allows. */
+export function usageOutcome({ tokens, usageSource, costPico, costSource, list }: ReportedUsage): UsageOutcome {
+  const columns = tokenColumns(tokens)
+  if (costPico === null)
+    return { ...columns, usageSource, rawCostPico: null, costSource: 'unknown', costClamped: false }
+  const held = clampRawCost(costPico, priceTokens(list, columns))
+  return { ...columns, usageSource, rawCostPico: held.costPico, costSource, costClamped: held.clamped }
+}
+
+/** Bytes of an event stream, and of a plain answer, per token of output: high on purpose. */
+const streamBytesPerToken = 300
+const plainBytesPerToken = 6
+
+export interface EstimateInput {
+  promptTokensEstimate: number
+  relayedBytes: number
+  streamed: boolean
+}
+
+/**
+ * Tokens of a call that nobody could tell us anything about. It errs to the customer's favour: nothing at all where nothing
+ * was relayed. It is marked as an estimate wherever it is shown, and its cost stays unknown (providers §3.4).
+ */
+export function estimatedUsage({ promptTokensEstimate, relayedBytes, streamed }: EstimateInput): UsageOutcome {
+  const output = Math.floor(relayedBytes / (streamed ? streamBytesPerToken : plainBytesPerToken))
+  const tokens = {
+    input: relayedBytes > 0 ? promptTokensEstimate : 0,
+    output,
+    cacheRead: 0,
+    cacheWrite: 0,
+    reasoning: 0,
+  }
+  return {
+    ...tokenColumns(tokens),
+    usageSource: 'estimated',
+    rawCostPico: null,
+    costSource: 'unknown',
+    costClamped: false,
+  }
+}

@@ -1,0 +1,10 @@
+import { dropOldAttempts, sweepAttempts } from '#app/domain/ledger/sweep-attempts.server.ts'
+import { log } from '#app/platform/log.server.ts'
+import { readGeneration } from '../read-generation.ts'
+import type { Task } from '../task.ts'
+
+export const sweepOpenAttempts: Task<'sweep-attempts'> = async (_, { now }) => {
+  const swept = await sweepAttempts(readGeneration, now())
+  if (swept.settled || swept.waiting) log.warn({ ...swept }, 'calls that a dead process left open')
+  await dropOldAttempts(now())
+}
