@@ -62,6 +62,7 @@ async function start(): Promise<void> {
     process.exit(0)
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal))
+  process.once('disconnect', () => void stop('parent gone'))
 
   server.listen(env().port, env().host, () => {
     const address = server.address()

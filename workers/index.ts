@@ -18,6 +18,7 @@ async function start(): Promise<void> {
     process.exit(0)
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal))
+  process.once('disconnect', () => void stop('parent gone'))
   log.info({}, 'worker ready')
   process.send?.({ ready: true })
 }

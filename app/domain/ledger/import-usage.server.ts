@@ -1,0 +1,173 @@
+import { createReadStream } from 'node:fs'
+import { parse } from 'csv-parse'
+import { chargeModeFor, type KeySource, type PlanRules } from '#app/domain/plans/plans.ts'
+import { priceBookAt, priceTokens } from '#app/domain/pricing/pricing.ts'
+import { type Catalogue, loadCatalogue } from '#app/domain/pricing/queries.server.ts'
+import { AppError } from '#app/platform/errors.ts'
+import { type CallRecord, settleCall } from './ledger.ts'
+import { ensurePartitions, recordCalls } from './record-calls.server.ts'
+import {
+  type Header,
+  importedCallId,
+  type LineError,
+  readHeader,
+  readRow,
+  type UsageDefaults,
+  type UsageRow,
+} from './usage-csv.ts'
+
+export interface UsageImport {
+  file: string
+  /** Names the file in the rows' identity: the same name and rows again add nothing. */
+  source: string
+  workspaceId: string
+  plan: PlanRules
+  keySource: KeySource
+  defaults: UsageDefaults
+  onProgress?: (done: { rows: number; added: number }) => void
+}
+
+export interface ImportResult {
+  rows: number
+  added: number
+  alreadyThere: number
+  months: string[]
+}
+
+const BATCH_ROWS = 1_000
+/** So many errors are named; a file with more is wrong as a whole. */
+const ERRORS_SHOWN = 20
+
+async function* records(file: string): AsyncGenerator<{ cells: string[]; line: number }> {
+  const parser = createReadStream(file).pipe(
+    parse({ info: true, relax_column_count: true, skip_empty_lines: true, max_record_size: 65_536 }),
+  )
+  for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>)
+    yield { cells: record, line: info.lines }
+}
+
+async function* rowsOf(input: UsageImport): AsyncGenerator<UsageRow | LineError> {
+  let header: Header | undefined
+  for await (const { cells, line } of records(input.file)) {
+    if (!header) {
+      const read = readHeader(cells)
+      if ('message' in read) {
+        yield read as LineError
+        return
+      }
+      header = read
+      continue
+    }
+    yield readRow(cells, line, header, input.defaults)
+  }
+  if (!header) yield { line: 1, message: 'the file is empty' }
+}
+
+/** First pass: the whole file is read and checked before anything is stored. @returns the days it touches */
+async function check(input: UsageImport, catalogue: Catalogue): Promise<{ rows: number; months: Map<string, Date> }> {
+  const errors: LineError[] = []
+  const months = new Map<string, Date>()
+  let rows = 0
+  for await (const row of rowsOf(input)) {
+    if ('message' in row) errors.push(row)
+    else {
+      rows += 1
+      months.set(row.at.toISOString().slice(0, 7), row.at)
+      if (!catalogue.surfaces.has(row.surface))
+        errors.push({ line: row.line, message: `surface "${row.surface.slice(0, 40)}" is not in the catalogue` })
+      if (!priceBookAt(catalogue.books, row.at)?.tiers[row.tier])
+        errors.push({
+          line: row.line,
+          message: `no price for tier ${row.tier} was in force at ${row.at.toISOString()}`,
+        })
+    }
+    if (errors.length >= ERRORS_SHOWN) break
+  }
+  if (errors.length) {
+    const shown = errors.map(({ line, message }) => `  line ${line}: ${message}`).join('\n')
+    throw new AppError(
+      'bad_request',
+      'invalid_usage_file',
+      `Nothing was imported. Correct these lines and run it again:\n${shown}${errors.length >= ERRORS_SHOWN ? '\n  …' : ''}`,
+    )
+  }
+  return { rows, months }
+}
+
+function toCall(input: UsageImport, row: UsageRow, ordinal: number, catalogue: Catalogue): CallRecord {
+  const { workspaceId, keySource, source, plan } = input
+  const book = priceBookAt(catalogue.books, row.at)
+  if (!book) throw new Error('checked before')
+  const list = catalogue.models.get(row.model)?.list
+  // On the workspace's own key a cost nobody reported is unknown: such a call is held, never priced from a list.
+  const listCost = list && keySource === 'platform' ? priceTokens(list, row) : null
+  const dispatch = {
+    workspaceId,
+    id: importedCallId({ workspaceId, source, keySource }, row, ordinal),
+    dispatchedAt: row.at,
+    tokenId: null,
+    surface: row.surface,
+    provider: 'openrouter',
+    model: row.model,
+    tier: row.tier,
+    keySource,
+    keyId: null,
+    keyVersion: null,
+    chargeMode: chargeModeFor(plan, keySource),
+    priceBookVersion: book.version,
+    streamed: false,
+  }
+  const costSource = row.rawCostPico !== null ? 'imported' : listCost !== null ? 'list_price' : 'unknown'
+  return settleCall(
+    dispatch,
+    {
+      origin: 'import',
+      status: 'ok',
+      httpStatus: null,
+      errorCode: null,
+      responseModel: null,
+      inputTokens: row.inputTokens,
+      outputTokens: row.outputTokens,
+      cacheReadTokens: null,
+      cacheWriteTokens: null,
+      reasoningTokens: null,
+      usageSource: 'imported',
+      rawCostPico: row.rawCostPico ?? listCost,
+      costSource,
+      costClamped: false,
+      latencyMs: null,
+      firstByteMs: null,
+      upstreamId: null,
+    },
+    book,
+  )
+}
+
+/**
+ * Imports a usage CSV into a workspace's ledger. The file is checked as a whole first: with any bad line, nothing is
+ * stored. Killed half way, or run twice, a run adds exactly what is not there yet.
+ * @throws AppError bad_request `invalid_usage_file` naming each bad line
+ */
+export async function importUsage(input: UsageImport): Promise<ImportResult> {
+  const catalogue = await loadCatalogue()
+  const { rows, months } = await check(input, catalogue)
+  await ensurePartitions([...months.values()])
+  const ordinals = new Map<string, number>()
+  let batch: CallRecord[] = []
+  let [done, added] = [0, 0]
+  const flush = async () => {
+    added += (await recordCalls(batch)).size
+    done += batch.length
+    batch = []
+    input.onProgress?.({ rows: done, added })
+  }
+  for await (const row of rowsOf(input)) {
+    if ('message' in row) throw new Error(`the file changed while it was read: line ${row.line}`)
+    const ordinal = ordinals.get(row.identity) ?? 0
+    ordinals.set(row.identity, ordinal + 1)
+    batch.push(toCall(input, row, ordinal, catalogue))
+    if (batch.length === BATCH_ROWS) await flush()
+  }
+  await flush()
+  return { rows, added, alreadyThere: rows - added, months: [...months.keys()].sort() }
+}

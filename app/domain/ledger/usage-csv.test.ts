@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest'
+import { idTime, isId } from '#app/platform/ids.ts'
+import { type Header, importedCallId, readHeader, readRow, readTimestamp, type UsageRow } from './usage-csv.ts'
+
+const defaults = { surface: 'agent_run', model: 'm', tier: 'balanced' as const }
+const header = readHeader(['TIMESTAMP', 'ContextTokens', 'GeneratedTokens', 'cost']) as Header
+const read = (...cells: string[]) => readRow(cells, 7, header, defaults)
+
+describe('a usage CSV', () => {
+  it('finds columns by the names that files in the field use', () => {
+    expect(header).toEqual({ timestamp: 0, inputTokens: 1, outputTokens: 2, cost: 3 })
+    expect(readHeader(['\uFEFFtimestamp', 'input_tokens', 'output tokens', 'model'])).toEqual({
+      timestamp: 0,
+      inputTokens: 1,
+      outputTokens: 2,
+      model: 3,
+    })
+    expect(readHeader(['timestamp', 'input_tokens'])).toEqual({ line: 1, message: 'missing column outputtokens' })
+    expect(readHeader(['timestamp', 'colour'])).toEqual({ line: 1, message: 'unknown column "colour"' })
+  })
+  it('reads times with seven decimals as UTC, cut to the millisecond', () => {
+    expect(readTimestamp('2023-11-16 18:17:03.9799600')?.toISOString()).toBe('2023-11-16T18:17:03.979Z')
+    expect(readTimestamp('2023-11-16T18:17:03+02:00')?.toISOString()).toBe('2023-11-16T16:17:03.000Z')
+    expect(readTimestamp('16/11/2023')).toBeNull()
+    expect(readTimestamp('2023-13-45 00:00:00')).toBeNull()
+  })
+  it.each([
+    [['yesterday', '1', '1', ''], /timestamp "yesterday" is not a time/],
+    [['2023-11-16 18:17:03', '-1', '1', ''], /inputtokens "-1" is not a whole number/],
+    [['2023-11-16 18:17:03', '1', '1.5', ''], /outputtokens "1.5" is not a whole number/],
+    [['2023-11-16 18:17:03', '1', '1', 'NaN'], /cost "NaN" is not an amount/],
+  ])('names line and column of %j', (cells, message) => {
+    expect(read(...cells)).toEqual({ line: 7, message: expect.stringMatching(message) })
+  })
+  it('tells an unknown cost from a cost of zero', () => {
+    expect(read('2023-11-16 18:17:03', '1', '1', '')).toMatchObject({ rawCostPico: null })
+    expect(read('2023-11-16 18:17:03', '1', '1', '0')).toMatchObject({ rawCostPico: 0n })
+  })
+  it('gives equal rows different ids, and the same rows the same ids again', () => {
+    const row = read('2023-11-16 18:17:03.979', '374', '44', '') as UsageRow
+    const scope = { workspaceId: 'w', source: 'f.csv', keySource: 'platform' }
+    const id = importedCallId(scope, row, 0)
+    expect(isId(id) && idTime(id).toISOString()).toBe('2023-11-16T18:17:03.979Z')
+    expect(importedCallId(scope, row, 0)).toBe(id)
+    expect(importedCallId(scope, row, 1)).not.toBe(id)
+    expect(importedCallId({ ...scope, source: 'g.csv' }, row, 0)).not.toBe(id)
+  })
+})

@@ -1,0 +1,98 @@
+/**
+ * `npm run demo`: the whole product on this machine with nothing to configure. Database, sandbox OpenRouter, sandbox Stripe,
+ * web and worker; Ctrl-C stops all of it, a second start keeps the data, `-- --fresh` starts over.
+ */
+import { parseArgs } from 'node:util'
+import { openVault } from '#app/domain/vault/open-vault.server.ts'
+import { closeDatabase } from '#app/platform/db.server.ts'
+import { ensureBuilt } from './build.ts'
+import { type RunningChild, startChild } from './demo/children.ts'
+import { demoEmail, demoPassword, operatorEmail, seedDemo } from './demo/seed.ts'
+import { forgetLocalState, type LocalState, localState } from './demo/state.ts'
+import { type LocalSystem, startLocalSystem } from './demo/system.ts'
+
+const say = (line = '') => console.log(line)
+
+/** The token is shown once by the product; the demo keeps its own copy for its snippets. */
+async function seedAndKeepToken(state: LocalState, system: LocalSystem): Promise<string> {
+  Object.assign(process.env, system.settings)
+  await openVault()
+  const seeded = await seedDemo(system, say)
+  await closeDatabase()
+  return state.secret('acme-token', () => seeded?.token ?? 'make-a-token-in-Settings-Tokens')
+}
+
+function printWelcome(system: LocalSystem, token: string): void {
+  const origin = system.settings.APP_ORIGIN
+  say(`
+Keymargin is running at ${origin}
+
+  Sign in as (password for all: ${demoPassword})
+    ${demoEmail('acme', 'billing_admin').padEnd(30)} Acme, Enterprise: may manage the key and see invoices
+    ${demoEmail('acme', 'owner').padEnd(30)} Acme: everything in the workspace
+    ${demoEmail('acme', 'developer').padEnd(30)} Acme: gateway tokens
+    ${demoEmail('acme', 'member').padEnd(30)} Acme: reads only
+    ${demoEmail('birch', 'owner').padEnd(30)} Birch, Pro: a plan without own keys
+    ${operatorEmail.padEnd(30)} the vendor's operator console
+
+  Call the gateway with curl
+
+curl -N ${origin}/v1/chat/completions \\
+  -H 'Authorization: Bearer ${token}' -H 'Content-Type: application/json' \\
+  -d '{"model":"anthropic/claude-sonnet-4.6","stream":true,"messages":[{"role":"user","content":"Say hello"}]}'
+
+  or with the openai client (paste into a file demo-call.mjs here and run: npx node demo-call.mjs)
+
+import OpenAI from 'openai'
+const client = new OpenAI({ baseURL: '${origin}/v1', apiKey: '${token}' })
+const stream = await client.chat.completions.create({
+  model: 'anthropic/claude-sonnet-4.6', stream: true, messages: [{ role: 'user', content: 'Say hello' }],
+})
+for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta?.content ?? '')
+
+  Other keys to save in Settings → Billing: any sk-or-v1-… of your making; one that contains "revoked" is refused.
+  Take Acme off Enterprise, and watch its key be destroyed:   npm run demo:downgrade -- acme
+  Sandboxes: Stripe ${system.stripe.url}, OpenRouter ${system.openrouter.origin}. Ctrl-C stops everything.
+`)
+}
+
+/** Web and worker live until the first stop signal; then everything ends in order, whoever asked. */
+function stopOnSignal(children: RunningChild[], system: LocalSystem): void {
+  let stopping = false
+  const stop = async (code: number) => {
+    if (stopping) return
+    stopping = true
+    say('\nStopping …')
+    await Promise.all(children.map((child) => child.stop()))
+    await system.stop()
+    process.exit(code)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(0))
+  for (const child of children) child.process.once('exit', (code) => void stop(code ?? 1))
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { fresh: { type: 'boolean', default: false } } })
+  const state = localState('demo')
+  if (values.fresh) {
+    const { startEmbeddedPostgres } = await import('./postgres/embedded.ts')
+    await (await startEmbeddedPostgres(state.postgresDir)).stop() // one that outlived a killed demo would hold the folder
+    forgetLocalState(state)
+  }
+  say('Building the console (first time, about half a minute) …')
+  ensureBuilt()
+  say('Starting database and sandboxes …')
+  const system = await startLocalSystem(localState('demo'))
+  const token = await seedAndKeepToken(state, system)
+  const children = [
+    await startChild(['server.ts'], system.settings),
+    await startChild(['workers/index.ts'], system.settings),
+  ]
+  stopOnSignal(children, system)
+  printWelcome(system, token)
+}
+
+main().catch((error: Error) => {
+  console.error(error)
+  process.exit(1)
+})

@@ -1,0 +1,188 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import type Stripe from 'stripe'
+import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
+import { writeInvoiceRun } from '#app/domain/billing/write-invoice-run.server.ts'
+import { ensurePartitions, recordCalls } from '#app/domain/ledger/record-calls.server.ts'
+import { abilityFor, type Ctx, type Role, roleNames, roles } from '#app/domain/permissions/permissions.ts'
+import { listPlans } from '#app/domain/plans/queries.server.ts'
+import { loadCatalogueFile } from '#app/domain/pricing/load-catalogue-file.server.ts'
+import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
+import { createGatewayToken } from '#app/domain/tokens/create-gateway-token.server.ts'
+import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
+import { createPerson } from '#app/http/create-person.server.ts'
+import { monthOf, monthStart, shiftMonth } from '#app/platform/calendar-month.ts'
+import { inSystem, inTenant } from '#app/platform/db.server.ts'
+import { newId } from '#app/platform/ids.ts'
+import { sdkClient } from '#test/sandbox/stripe/sdk-client.ts'
+import { daysOfCalls } from './history.ts'
+import type { LocalSystem } from './system.ts'
+
+export const demoPassword = 'keymargin-demo'
+export const operatorEmail = 'operator@keymargin.example'
+export const demoEmail = (slug: string, role: Role): string => `${role.replace('_', '-')}@${slug}.example`
+
+const DAY_MS = 86_400_000
+/** The key that Acme's billing admin saved: a key of the sandbox, of no use anywhere else. */
+export const acmeKey = `sk-or-v1-${'5b'.repeat(30)}acme`
+
+const people: Record<string, Record<Role, string>> = {
+  acme: { owner: 'Ada Okafor', billing_admin: 'Bruno Keller', developer: 'Chen Li', member: 'Dora Nagy' },
+  birch: { owner: 'Emil Sand', billing_admin: 'Farah Idris', developer: 'Goran Vuk', member: 'Hana Mori' },
+}
+
+const demoWorkspaces = [
+  { slug: 'acme', name: 'Acme', planId: 'enterprise', callsPerDay: 190, seed: 11 },
+  { slug: 'birch', name: 'Birch', planId: 'pro', callsPerDay: 55, seed: 23 },
+] as const
+
+async function seedStripeCatalogue(stripe: Stripe): Promise<Record<string, string>> {
+  const prices: Record<string, string> = {}
+  for (const [planId, name, cents] of [
+    ['plus', 'Plus', 2_000],
+    ['pro', 'Pro', 9_900],
+    ['enterprise', 'Enterprise', 99_000],
+  ] as const) {
+    const product = await stripe.products.create({ id: `prod_sbx_${planId}`, name })
+    prices[planId] = (
+      await stripe.prices.create({
+        product: product.id,
+        currency: 'usd',
+        unit_amount: cents,
+        recurring: { interval: 'month' },
+      })
+    ).id
+  }
+  return prices
+}
+
+type DemoWorkspace = (typeof demoWorkspaces)[number]
+
+async function seedWorkspace(demo: DemoWorkspace, stripe: Stripe, price: string): Promise<string> {
+  const id = newId()
+  const card = 'pm_card_visa'
+  const customer = await stripe.customers.create({
+    name: demo.name,
+    email: demoEmail(demo.slug, 'billing_admin'),
+    payment_method: card,
+    invoice_settings: { default_payment_method: card },
+    metadata: { workspace_id: id },
+  })
+  const subscription = await stripe.subscriptions.create({ customer: customer.id, items: [{ price }] })
+  await inSystem((tx) =>
+    tx.workspace.create({
+      data: {
+        id,
+        slug: demo.slug,
+        name: demo.name,
+        planId: demo.planId,
+        stripeCustomerId: customer.id,
+        stripeSubscriptionId: subscription.id,
+        subscriptionStatus: subscription.status,
+      },
+    }),
+  )
+  return id
+}
+
+async function seedPeople(workspaceId: string, slug: string): Promise<Record<Role, Ctx>> {
+  const contexts: Partial<Record<Role, Ctx>> = {}
+  for (const role of roles) {
+    const name = people[slug]?.[role] ?? roleNames[role]
+    const userId = await createPerson({ name, email: demoEmail(slug, role), password: demoPassword })
+    await inTenant({ workspaceId }, (tx) => tx.member.create({ data: { workspaceId, userId, role } }))
+    const ability = abilityFor({ role, workspaceId, isOperator: false })
+    contexts[role] = {
+      actor: { kind: 'user', id: userId },
+      workspaceId,
+      role,
+      ability,
+      now: () => new Date(),
+      requestId: newId(),
+    }
+  }
+  return contexts as Record<Role, Ctx>
+}
+
+interface Seeding {
+  demo: DemoWorkspace
+  contexts: Record<Role, Ctx>
+  /** First day of the history. */
+  from: Date
+  now: Date
+}
+
+/** The own key of Acme pays from about twelve days ago on; Birch's plan has no keys. */
+async function seedKey({ demo, contexts, now }: Seeding): Promise<{ id: string; version: number; since: Date } | null> {
+  if (demo.planId !== 'enterprise') return null
+  const thisMonth = monthStart(monthOf(now))
+  const since = new Date(Math.max(thisMonth.getTime() + DAY_MS / 2, now.getTime() - 12 * DAY_MS))
+  const past = since < now ? since : new Date(now.getTime() - 3_600_000)
+  await saveProviderKey({ ...contexts.billing_admin, now: () => past }, { provider: 'openrouter', key: acmeKey })
+  const { workspaceId } = contexts.owner
+  const row = await inTenant({ workspaceId }, (tx) => tx.providerKey.findFirstOrThrow({ where: { workspaceId } }))
+  return { id: row.id, version: row.version, since: past }
+}
+
+async function seedHistory(seeding: Seeding, tokenId: string): Promise<number> {
+  const { demo, contexts, from, now } = seeding
+  const catalogue = await loadCatalogue()
+  const plans = await inSystem(listPlans)
+  const plan = plans.find((one) => one.id === demo.planId)
+  if (!plan) throw new Error(`no plan ${demo.planId}`)
+  const past = {
+    workspaceId: contexts.owner.workspaceId,
+    plan,
+    tokenId,
+    callsPerDay: demo.callsPerDay,
+    from,
+    until: now,
+    key: await seedKey(seeding),
+    seed: demo.seed,
+  }
+  let calls = 0
+  for (const day of daysOfCalls(past, catalogue)) calls += (await recordCalls(day)).size
+  return calls
+}
+
+async function closeLastMonth(workspaceId: string, now: Date): Promise<void> {
+  const run = await freezeInvoiceRun({ workspaceId, month: shiftMonth(monthOf(now), -1), now })
+  if (run) await writeInvoiceRun({ workspaceId, runId: run.runId }, () => now)
+}
+
+export interface DemoAccess {
+  /** Gateway token of Acme's developer, for the snippets. */
+  token: string
+}
+
+/** Loads the catalogue; where there is no workspace yet, makes the demo's two with people, a key and about 30 days of calls. */
+export async function seedDemo(system: LocalSystem, say: (line: string) => void): Promise<DemoAccess | null> {
+  const preset = JSON.parse(
+    readFileSync(path.resolve(import.meta.dirname, '../../prisma/seed/tier-margin.json'), 'utf8'),
+  )
+  const planProducts = ['plus', 'pro', 'enterprise'].map((planId) => ({ productId: `prod_sbx_${planId}`, planId }))
+  await loadCatalogueFile({ ...preset, planProducts }, new Date())
+  if (await inSystem((tx) => tx.workspace.count())) return null
+  const now = new Date()
+  // Far enough back that the month before this one is there to be closed, however early in the month it is.
+  const from = new Date(Math.min(now.getTime() - 32 * DAY_MS, monthStart(monthOf(now)).getTime() - 12 * DAY_MS))
+  await ensurePartitions([from, now])
+  const stripe = sdkClient(system.stripe)
+  const prices = await seedStripeCatalogue(stripe)
+  const operator = await createPerson({ name: 'Ola Operator', email: operatorEmail, password: demoPassword })
+  await inSystem((tx) => tx.operator.create({ data: { userId: operator } }))
+  let access: DemoAccess | null = null
+  for (const demo of demoWorkspaces) {
+    const workspaceId = await seedWorkspace(demo, stripe, prices[demo.planId] as string)
+    const contexts = await seedPeople(workspaceId, demo.slug)
+    const { id, token } = await createGatewayToken(
+      { ...contexts.developer, now: () => from },
+      { name: 'Production app' },
+    )
+    if (demo.slug === 'acme') access = { token }
+    const calls = await seedHistory({ demo, contexts, from, now }, id)
+    await closeLastMonth(workspaceId, now)
+    say(`  ${demo.name}: ${calls.toLocaleString('en-US')} calls since ${from.toISOString().slice(0, 10)}`)
+  }
+  return access
+}

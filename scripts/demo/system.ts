@@ -1,0 +1,70 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
+import { type StripeSandbox, startStripeSandbox } from '#test/sandbox/stripe/stripe-sandbox.ts'
+import { ensureLogin, migrateDatabase } from '../migrations.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded.ts'
+import { usablePort } from './ports.ts'
+import type { LocalState } from './state.ts'
+
+/** A local system without its web and worker: database, and the two sandboxes that stand for OpenRouter and Stripe. */
+export interface LocalSystem {
+  postgres: EmbeddedPostgres
+  stripe: StripeSandbox
+  openrouter: OpenRouterSandbox
+  /** What web, worker and the command-line tools run with. */
+  settings: Record<string, string>
+  stop(): Promise<void>
+}
+
+const hex = (make: string) =>
+  make
+    .replace(/[^0-9a-f]/g, '')
+    .padEnd(64, '0')
+    .slice(0, 64)
+
+/** Brings the local system up on its kept data. */
+export async function startLocalSystem(state: LocalState): Promise<LocalSystem> {
+  const postgres = await startEmbeddedPostgres(state.postgresDir)
+  await migrateDatabase(postgres.url)
+  const databaseUrl = await ensureLogin(postgres.url, 'keymargin_login', state.secret('database-password'))
+  const port = await usablePort(Number(process.env.PORT ?? 3000))
+  const webhookSecret = `whsec_${state
+    .secret('webhook-secret')
+    .replace(/[^A-Za-z0-9]/g, '')
+    .slice(0, 32)}`
+  const webhook = { url: `http://127.0.0.1:${port}/webhooks/stripe`, secret: webhookSecret }
+  const stripe = await startStripeSandbox({ port: await usablePort(3101), stateFile: state.stripeStateFile, webhook })
+  const openrouter = await startOpenRouterSandbox({
+    port: await usablePort(3102),
+    stateFile: state.openrouterStateFile,
+    journalFile: state.openrouterJournalFile,
+  })
+  const settings = {
+    PORT: String(port),
+    HOST: '127.0.0.1',
+    APP_ORIGIN: `http://127.0.0.1:${port}`,
+    DATABASE_URL: databaseUrl,
+    SECRETS_PHRASE: state.secret('phrase'),
+    STRIPE_SECRET_KEY: stripe.apiKey,
+    STRIPE_WEBHOOK_SECRET: webhookSecret,
+    STRIPE_API_BASE: stripe.url,
+    OPENROUTER_PLATFORM_KEY: `sk-or-v1-${hex(state.secret('platform-key', () => 'a1b2c3d4'.repeat(8)))}`,
+    PROVIDER_BASE_URL_OPENROUTER: openrouter.baseUrl,
+    KEYMARGIN_SANDBOX: '1',
+    LOG_LEVEL: process.env.LOG_LEVEL ?? 'warn',
+  }
+  mkdirSync(state.dir, { recursive: true })
+  writeFileSync(path.join(state.dir, 'settings.json'), JSON.stringify(settings, null, 2), { mode: 0o600 })
+  return {
+    postgres,
+    stripe,
+    openrouter,
+    settings,
+    async stop() {
+      await stripe.close()
+      await openrouter.close()
+      await postgres.stop()
+    },
+  }
+}
