@@ -1,5 +1,5 @@
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
-import { inTenant } from '#app/platform/db.server.ts'
+import { inTenant, type Tx } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
 import { isId } from '#app/platform/ids.ts'
 import type { ProviderKeyStatus, PurgeCertificate } from './vault.ts'
@@ -63,4 +63,23 @@ export async function getPurgeCertificate(ctx: Ctx, id: string): Promise<PurgeCe
   const [row] = isId(id) ? await findPurges(ctx.workspaceId, id) : []
   if (!row) throw notFound('Certificate')
   return toCertificate(row)
+}
+
+/** Masked hint of one version of a key, from the trail it left: also of a replaced, removed or destroyed one. */
+export async function findKeyHint(
+  tx: Tx,
+  { workspaceId, keyId, keyVersion }: { workspaceId: string; keyId: string; keyVersion: number },
+): Promise<string | null> {
+  const entry = await tx.auditEvent.findFirst({
+    where: {
+      workspaceId,
+      subjectType: 'provider_key',
+      subjectId: keyId,
+      action: { in: ['provider_key.saved', 'provider_key.replaced'] },
+      detail: { path: ['version'], equals: keyVersion },
+    },
+    select: { detail: true },
+  })
+  const hint = (entry?.detail as { hint?: unknown } | null)?.hint
+  return typeof hint === 'string' && hint ? hint : null
 }
