@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { type ComputedInvoice, monthToCloseAt, type RunState } from '#app/domain/billing/billing.ts'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { previewInvoiceOf } from '#app/domain/billing/preview-invoice.server.ts'
+import { getFrozenInvoice } from '#app/domain/billing/queries.server.ts'
 import { writeInvoiceRun } from '#app/domain/billing/write-invoice-run.server.ts'
 import { openVault } from '#app/domain/vault/open-vault.server.ts'
 import { type CalendarMonth, monthToDate, parseMonth } from '#app/platform/calendar-month.ts'
@@ -67,15 +68,14 @@ async function preview(month: CalendarMonth, slug: string | undefined): Promise<
 async function close(month: CalendarMonth, slug: string | undefined): Promise<boolean> {
   let clean = true
   for (const target of await targets(month, slug)) {
-    const { invoice } = await previewInvoiceOf(target.id, month)
     const frozen = await freezeInvoiceRun({ workspaceId: target.id, month, now: new Date() })
     if (!frozen) {
       console.log(`\n${target.name} (${target.slug}), ${month}: no calls, nothing to close`)
       continue
     }
     const state = await writeUntilSettled(target.id, frozen.runId)
-    if (frozen.created) print(target, invoice, state)
-    else console.log(`\n${target.name} (${target.slug}), ${month}: was closed before; ${state}`)
+    const invoice = await getFrozenInvoice(target.id, frozen.runId)
+    print(target, invoice, frozen.created ? state : `was closed before; ${state}`)
     clean &&= state !== 'held' && state !== 'uncollectable'
   }
   return clean

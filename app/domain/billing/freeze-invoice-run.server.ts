@@ -2,11 +2,10 @@ import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import { type CalendarMonth, monthToDate } from '#app/platform/calendar-month.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
-import { newId } from '#app/platform/ids.ts'
 import { type ComputedInvoice, monthHasEnded, type RunState } from './billing.ts'
 import { computeInvoice } from './compute-invoice.ts'
 import { monthNotOver } from './errors.ts'
-import { plannedOperations, stateOf, toLineRow } from './internal/frozen-run.ts'
+import { plannedOperations, runIdOf, stateOf, toLineRow } from './internal/frozen-run.ts'
 import { loadUsage, openingResidue } from './internal/usage-buckets.server.ts'
 
 export interface FreezeInput {
@@ -59,7 +58,7 @@ async function cutOffHeldCalls(tx: Tx, workspaceId: string, month: CalendarMonth
 
 async function storeRun(tx: Tx, workspaceId: string, invoice: ComputedInvoice, now: Date): Promise<string> {
   const { currency } = await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId }, select: { currency: true } })
-  const runId = newId()
+  const runId = runIdOf(workspaceId, invoice.month, 1)
   const state = stateOf(invoice.outcome)
   await tx.invoiceRun.create({
     data: {

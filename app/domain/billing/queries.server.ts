@@ -4,8 +4,9 @@ import { type CalendarMonth, monthEnd, monthStart, monthToDate } from '#app/plat
 import { inSystem, inTenant } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
 import { isId } from '#app/platform/ids.ts'
-import { HELD_REASONS, type HeldReason, type InvoiceLine, type RunState } from './billing.ts'
+import { type ComputedInvoice, HELD_REASONS, type HeldReason, type InvoiceLine, type RunState } from './billing.ts'
 import { toLine } from './internal/frozen-run.ts'
+import { loadRun } from './internal/run-store.server.ts'
 import { loadUsage } from './internal/usage-buckets.server.ts'
 
 /** What pages show. Amounts are texts of integers (`…Pico` 1e-12 USD, `…Cents`): they may pass 2^53 and never were floats. */
@@ -190,6 +191,21 @@ export async function getInvoice(ctx: Ctx, runId: string): Promise<InvoiceDetail
     heldRemedy: null,
     heldDetail: null,
     lines: found.lines.map((line) => toLineView(summary.month, toLine(line))),
+  }
+}
+
+/** A frozen run with its lines as they were computed, for the operator's command line. @throws AppError not_found */
+export async function getFrozenInvoice(workspaceId: string, runId: string): Promise<Omit<ComputedInvoice, 'outcome'>> {
+  const { run, lines } = await loadRun(workspaceId, runId)
+  return {
+    month: run.month as CalendarMonth,
+    lines,
+    calls: run.calls,
+    openingResiduePico: BigInt(run.openingResiduePico.toFixed(0)),
+    exactPico: BigInt(run.exactPico.toFixed(0)),
+    totalCents: run.totalCents,
+    closingResiduePico: BigInt(run.closingResiduePico.toFixed(0)),
+    linesHash: run.linesHash,
   }
 }
 

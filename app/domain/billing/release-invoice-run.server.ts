@@ -3,11 +3,11 @@ import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import { resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import { authorize, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import type { InvoiceRun } from '#app/generated/prisma/client.ts'
+import type { CalendarMonth } from '#app/platform/calendar-month.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
-import { newId } from '#app/platform/ids.ts'
 import { runNotHeld } from './errors.ts'
-import { plannedOperations, toLine, toLineRow } from './internal/frozen-run.ts'
+import { plannedOperations, runIdOf, toLine, toLineRow } from './internal/frozen-run.ts'
 
 export interface ReleaseInput {
   workspaceId: string
@@ -79,7 +79,7 @@ async function reissue(tx: Tx, run: InvoiceRun, now: Date): Promise<string> {
   const { workspaceId } = run
   const rows = await tx.invoiceLine.findMany({ where: { workspaceId, runId: run.id }, orderBy: { position: 'asc' } })
   const lines = rows.map(toLine)
-  const id = newId()
+  const id = runIdOf(workspaceId, run.month as CalendarMonth, run.revision + 1)
   await tx.invoiceRun.update({
     where: { workspaceId_id: { workspaceId, id: run.id } },
     data: { state: 'superseded', updatedAt: now },

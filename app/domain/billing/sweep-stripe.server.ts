@@ -1,6 +1,7 @@
 import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { log } from '#app/platform/log.server.ts'
+import { syncInvoice } from './internal/sync-invoice.server.ts'
 import { syncEntitlement } from './sync-entitlement.server.ts'
 
 /** A run that has not moved for this long lost its job, or Stripe was down for longer than the job was patient. */
@@ -30,7 +31,33 @@ export async function sweepStripe(now: Date): Promise<SweepResult> {
       log.warn({ workspace: id, err: error }, 'stripe sweep: customer not read')
     }
   }
-  return { workspaces: workspaces.length, failed, runs: await requeueStaleRuns(now) }
+  return {
+    workspaces: workspaces.length,
+    failed: failed + (await mirrorUnpaid(now)),
+    runs: await requeueStaleRuns(now),
+  }
+}
+
+/** Invoices that were not settled when last seen: the event that said so may have been lost. @returns how many were not read */
+async function mirrorUnpaid(now: Date): Promise<number> {
+  const unpaid = await inSystem((tx) =>
+    tx.invoiceRun.findMany({
+      where: {
+        state: 'done',
+        stripeStatus: { in: ['draft', 'open', 'uncollectible'] },
+        stripeInvoiceId: { not: null },
+      },
+      select: { workspaceId: true, stripeInvoiceId: true },
+    }),
+  )
+  let failed = 0
+  for (const { workspaceId, stripeInvoiceId } of unpaid) {
+    await syncInvoice(workspaceId, stripeInvoiceId as string, now).catch((error: unknown) => {
+      failed += 1
+      log.warn({ workspace: workspaceId, err: error }, 'stripe sweep: invoice not read')
+    })
+  }
+  return failed
 }
 
 async function requeueStaleRuns(now: Date): Promise<number> {

@@ -6,7 +6,7 @@ import { purgeWorkspaceKeys } from '#app/domain/vault/purge-workspace-keys.serve
 import { changePlan, lockWorkspace } from '#app/domain/workspaces/change-plan.server.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { type Entitlement, entitlementOf, type SubscriptionFacts } from './entitlement.ts'
-import { withCustomerLock } from './internal/customer-lock.server.ts'
+import { withCustomerLock } from './internal/advisory-lock.server.ts'
 import { findCustomer, listSubscriptions } from './internal/stripe.server.ts'
 import { subscriptionFacts } from './internal/subscription-facts.ts'
 

@@ -47,8 +47,9 @@ async function apply(event: StripeEvent, now: Date): Promise<string> {
   }
   if (event.type.startsWith('invoice.')) {
     const mirrored = await syncInvoice(workspace.id, event.objectId, now)
-    // Paying an unpaid invoice may bring the plan back (stripe §2.7).
     if (event.type !== 'invoice.paid') return mirrored
+    // Paying an unpaid invoice may bring the plan back (stripe §2.7).
+    return `${mirrored}, ${await syncEntitlement({ workspaceId: workspace.id, cause: event.id }, now)}`
   }
   if (event.type === 'customer.updated') await inSystem((tx) => releaseTaxHolds(tx, workspace.id, now))
   return syncEntitlement({ workspaceId: workspace.id, cause: event.id }, now)

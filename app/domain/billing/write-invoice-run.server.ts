@@ -3,6 +3,7 @@ import type { Clock } from '#app/platform/clock.ts'
 import { env } from '#app/platform/env.server.ts'
 import { FINAL_STATES, type InvoiceLine, type RunState } from './billing.ts'
 import { RunStopped } from './errors.ts'
+import { withRunLock } from './internal/advisory-lock.server.ts'
 import { compareWithFrozen } from './internal/compare-lines.ts'
 import { performOperation } from './internal/perform-operation.server.ts'
 import {
@@ -13,7 +14,6 @@ import {
   recordInvoiceId,
   recordItemIds,
   recordStopped,
-  withRunLock,
 } from './internal/run-store.server.ts'
 import {
   createInvoice,
@@ -106,6 +106,8 @@ async function ensureInvoice(bundle: RunBundle, customer: string, now: Clock): P
   const invoice = await performOperation(
     operation,
     {
+      // A database restored from a backup does not know what it has sent; the run's id is the same all the same (case 80).
+      lookFirst: true,
       // Our clock and Stripe's may disagree, so the list is not cut by time: a customer has few invoices.
       find: async () =>
         (await listInvoices(customer)).find((candidate) => candidate.metadata?.run_id === run.id) ?? null,

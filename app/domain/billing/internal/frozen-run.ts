@@ -1,7 +1,15 @@
 /** A frozen run as its tables hold it: rows in, rows out. */
+import { v5 } from 'uuid'
 import type { InvoiceLine as LineRow } from '#app/generated/prisma/client.ts'
 import type { CalendarMonth } from '#app/platform/calendar-month.ts'
 import type { ComputedInvoice, InvoiceLine, RunState } from '../billing.ts'
+
+/**
+ * The id of a run follows from what it bills, so a database that was restored to before the close freezes the same run
+ * again, and finds its invoice in Stripe instead of making a second one (stripe §4 case 80).
+ */
+export const runIdOf = (workspaceId: string, month: CalendarMonth, revision: number): string =>
+  v5(`ai_usage/${month}/${revision}`, workspaceId)
 
 export const stateOf = (outcome: ComputedInvoice['outcome']): RunState => (outcome === 'bill' ? 'frozen' : outcome)
 

@@ -12,6 +12,8 @@ const KEY_TRUSTED_MS = 23 * 60 * 60 * 1000
 const MAX_ATTEMPTS = 5
 
 export interface OperationSteps<T> {
+  /** Look even where our log says that nothing was ever sent. */
+  lookFirst?: boolean
   /** Looks whether the operation has happened already. */
   find: () => Promise<T | null>
   send: (idempotencyKey: string) => Promise<Receipt<T>>
@@ -29,7 +31,7 @@ export async function performOperation<T>(
   now: Clock,
 ): Promise<T> {
   let current = operation
-  if (current.state !== 'planned') {
+  if (current.state !== 'planned' || steps.lookFirst) {
     const found = await steps.find()
     if (found !== null) return adopt(current, found, steps, now())
   }

@@ -2,7 +2,7 @@
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import type { InvoiceRun, StripeOperation } from '#app/generated/prisma/client.ts'
-import { inSystem, systemPool } from '#app/platform/db.server.ts'
+import { inSystem } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
 import type { InvoiceLine } from '../billing.ts'
 import type { RunStopped } from '../errors.ts'
@@ -31,29 +31,6 @@ export async function loadRun(workspaceId: string, runId: string): Promise<RunBu
   if (!found) throw notFound('Invoice run')
   const { lines, operations, workspace, ...run } = found
   return { run, lines: lines.map(toLine), operations, workspace }
-}
-
-/**
- * Runs `work` while no other process writes the same run. The lock belongs to a connection, so it dies with the process
- * (stripe §4 case 5).
- * @returns null where another holds it
- */
-export async function withRunLock<T>(runId: string, work: () => Promise<T>): Promise<T | null> {
-  const connection = await systemPool().connect()
-  try {
-    const { rows } = await connection.query<{ locked: boolean }>(
-      'SELECT pg_try_advisory_lock(7310, hashtext($1)) AS locked',
-      [runId],
-    )
-    if (!rows[0]?.locked) return null
-    try {
-      return await work()
-    } finally {
-      await connection.query('SELECT pg_advisory_unlock(7310, hashtext($1))', [runId])
-    }
-  } finally {
-    connection.release()
-  }
 }
 
 type OperationId = Pick<StripeOperation, 'workspaceId' | 'runId' | 'seq'>
@@ -143,6 +120,11 @@ export async function recordDone(run: InvoiceRun, invoice: StripeInvoice, now: D
         finalizedAt: finalizedAt ? new Date(finalizedAt * 1000) : now,
         updatedAt: now,
       },
+    })
+    // A crash may have left steps at `sent`; the comparison with Stripe has just shown that they happened.
+    await tx.stripeOperation.updateMany({
+      where: { workspaceId: run.workspaceId, runId: run.id, state: { not: 'done' } },
+      data: { state: 'done', doneAt: now, errorCode: null },
     })
     await resolveAlert(tx, 'invoice_run_held', run.id, now)
     await recordAudit(tx, {

@@ -3,7 +3,8 @@ import { monthToDate } from '#app/platform/calendar-month.ts'
 import type { Tx } from '#app/platform/db.server.ts'
 import type { UsageBucket } from '../billing.ts'
 
-interface BucketRow {
+/** A row of sums as SQL answers it: integers as text, for they may pass 2^53. */
+export interface UsageRow {
   charge_mode: string
   tier: string
   key_source: string
@@ -24,9 +25,9 @@ export interface MonthUsage {
   heldCalls: bigint
 }
 
-/** What a billing month's calls come to, from the daily rollups. Sums travel as text: they may pass 2^53. */
+/** What a billing month's calls come to, from the daily rollups. */
 export async function loadUsage(tx: Tx, workspaceId: string, month: CalendarMonth): Promise<MonthUsage> {
-  const rows = await tx.$queryRaw<BucketRow[]>`
+  const rows = await tx.$queryRaw<UsageRow[]>`
     SELECT charge_mode, tier, key_source, to_char(day, 'YYYY-MM') AS usage_month, price_book_version,
       sum(calls)::text AS calls, sum(held_calls)::text AS held_calls, sum(input_tokens)::text AS input_tokens,
       sum(output_tokens)::text AS output_tokens, sum(tier_price_pico)::text AS tier_price_pico,
@@ -34,6 +35,10 @@ export async function loadUsage(tx: Tx, workspaceId: string, month: CalendarMont
     FROM metering.call_daily_rollups
     WHERE workspace_id = ${workspaceId}::uuid AND billing_month = ${monthToDate(month)}::date
     GROUP BY charge_mode, tier, key_source, to_char(day, 'YYYY-MM'), price_book_version`
+  return toUsage(rows)
+}
+
+export function toUsage(rows: UsageRow[]): MonthUsage {
   const buckets = rows.map((row) => ({
     chargeMode: row.charge_mode,
     tier: row.tier,

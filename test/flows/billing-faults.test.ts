@@ -1,0 +1,343 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
+import { releaseInvoiceRun } from '#app/domain/billing/release-invoice-run.server.ts'
+import { syncStripeObject } from '#app/domain/billing/sync-stripe-object.server.ts'
+import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
+import { inSystem } from '#app/platform/db.server.ts'
+import { dropSingleton } from '#app/platform/singleton.server.ts'
+import type { FaultEffect } from '#test/sandbox/stripe/faults.ts'
+import {
+  billingWorld,
+  CLOSE_TIME,
+  type Customer,
+  clock,
+  expectOneInvoice,
+  freezeOctober,
+  makeCustomer,
+  OCTOBER,
+  OCTOBER_USAGE,
+  pendingItems,
+  recordUsage,
+  runRow,
+  stripeInvoices,
+  write,
+} from './billing-world.ts'
+
+const world = billingWorld()
+const operator: OperatorCtx = {
+  actor: { kind: 'operator', id: 'operator-1' },
+  ability: abilityFor({ role: null, workspaceId: null, isOperator: true }),
+  now: clock,
+  requestId: 'flow',
+}
+const later = (hours: number) => () => new Date(CLOSE_TIME.getTime() + hours * 3_600_000)
+
+// A test that was slowed down by 429s must not slow the next one.
+beforeEach(() => void dropSingleton('stripe-paces'))
+
+async function frozen(
+  options: Parameters<typeof makeCustomer>[1] = {},
+): Promise<{ customer: Customer; runId: string }> {
+  const customer = await makeCustomer(world, options)
+  await recordUsage(customer.workspaceId, OCTOBER_USAGE)
+  return { customer, runId: await freezeOctober(customer) }
+}
+
+const createCalls = (from: number, operation = 'invoices.create') =>
+  world.sandbox.journal.slice(from).filter((entry) => entry.operation === operation)
+
+/** Writes again, as the job's retries would, until it succeeds. */
+async function writeUntilDone(customer: Customer, runId: string, now = clock): Promise<void> {
+  await expect
+    .poll(() => write(customer, runId, now).catch(() => 'again'), { timeout: 30_000, interval: 10 })
+    .toBe('done')
+}
+
+describe('faults of the wire', () => {
+  const operations = [
+    'invoices.create',
+    'invoiceItems.create',
+    'invoices.finalizeInvoice',
+    'invoices.retrieve',
+    'invoices.listLineItems',
+  ]
+  const faults: [FaultEffect, 'before' | 'after'][] = [
+    ['server_error', 'before'],
+    ['server_error', 'after'],
+    ['socket_close', 'before'],
+    ['socket_close', 'after'],
+    ['malformed_json', 'after'],
+    ['not_found_without_error', 'before'],
+    ['lock_timeout', 'before'],
+    ['rate_limit', 'before'],
+    ['conflict', 'before'],
+  ]
+  test.each(faults)(
+    '%s %s the work, at any operation: one invoice, equal sums (cases 6, 7, 10–12, 14, 15)',
+    async (effect, when) => {
+      for (const operation of operations) {
+        const { customer, runId } = await frozen()
+        world.sandbox.faults.add({ operation, times: 2, when, effect })
+        await writeUntilDone(customer, runId)
+        world.sandbox.faults.clear()
+        await expectOneInvoice(world, customer, runId)
+      }
+    },
+  )
+
+  test('429 five times in a row is waited out with the same key (case 9)', async () => {
+    const { customer, runId } = await frozen()
+    const from = world.sandbox.journal.length
+    world.sandbox.faults.add({ operation: 'invoices.create', times: 5, when: 'before', effect: 'rate_limit' })
+    expect(await write(customer, runId)).toBe('done')
+    const calls = createCalls(from)
+    expect(calls).toHaveLength(6)
+    expect(new Set(calls.map((call) => call.idempotencyKey)).size).toBe(1)
+    await expectOneInvoice(world, customer, runId)
+  })
+
+  test('a stored lock_timeout gets another key, after a look (case 10)', async () => {
+    const { customer, runId } = await frozen()
+    const from = world.sandbox.journal.length
+    world.sandbox.faults.add({ operation: 'invoices.create', when: 'before', effect: 'lock_timeout' })
+    expect(await write(customer, runId)).toBe('done')
+    const keys = createCalls(from).map((call) => call.idempotencyKey?.split(':').at(-1))
+    expect(keys).toEqual(['0', '0', '1'])
+    expect(createCalls(from, 'invoices.list')).toHaveLength(2)
+    const [operation] = (await runRow(customer, runId)).operations
+    expect(operation).toMatchObject({ attempt: 1, state: 'done' })
+  })
+
+  test('a stored 500 whose work was done is adopted, not repeated (case 11)', async () => {
+    const { customer, runId } = await frozen()
+    world.sandbox.faults.add({ operation: 'invoices.create', when: 'after', effect: 'server_error' })
+    expect(await write(customer, runId)).toBe('done')
+    await expectOneInvoice(world, customer, runId)
+  })
+
+  test('resumed after 25 hours the old key is not trusted: look first, then another key (case 8)', async () => {
+    for (const when of ['before', 'after'] as const) {
+      const { customer, runId } = await frozen()
+      world.sandbox.faults.add({ operation: 'invoices.create', times: 20, when, effect: 'socket_close' })
+      // The look after the failure fails too, so the outcome stays unknown.
+      world.sandbox.faults.add({
+        operation: 'invoices.list',
+        nth: 2,
+        times: 20,
+        when: 'before',
+        effect: 'server_error',
+      })
+      await expect(write(customer, runId)).rejects.toThrow('unknown')
+      world.sandbox.faults.clear()
+      world.sandbox.control.advanceClock(25 * 3_600_000)
+      const from = world.sandbox.journal.length
+      expect(await write(customer, runId, later(25))).toBe('done')
+      expect(createCalls(from).map((call) => call.idempotencyKey?.split(':').at(-1))).toEqual(
+        when === 'before' ? ['1'] : [],
+      )
+      await expectOneInvoice(world, customer, runId)
+    }
+  })
+
+  test('Stripe down for three days: the run waits, its lines and period stay (case 30)', async () => {
+    const { customer, runId } = await frozen()
+    const before = await runRow(customer, runId)
+    world.sandbox.faults.add({ operation: '*', times: 1_000, when: 'before', effect: 'socket_close' })
+    await expect(write(customer, runId)).rejects.toThrow('unknown')
+    await recordUsage(customer.workspaceId, [{ tierPrice: '7', raw: '0' }])
+    world.sandbox.faults.clear()
+    world.sandbox.control.advanceClock(72 * 3_600_000)
+    expect(await write(customer, runId, later(72))).toBe('done')
+    const after = await runRow(customer, runId)
+    expect(after.linesHash).toBe(before.linesHash)
+    await expectOneInvoice(world, customer, runId)
+    const items = Object.values(world.sandbox.world.state.invoiceItems).filter(
+      (item) => item.invoice === after.stripeInvoiceId,
+    )
+    expect(new Set(items.map((item) => item.period.end))).toEqual(new Set([Date.UTC(2026, 10, 1) / 1000 - 1]))
+  })
+})
+
+describe('a run is held, with its reason, rather than guessed at', () => {
+  test('other parameters under a used key: frozen lines changed, no retry (case 13)', async () => {
+    const { customer, runId } = await frozen()
+    const strange = { customer: customer.customerId, currency: 'usd' }
+    await world.stripe.invoices.create(strange, { idempotencyKey: `keymargin:${runId}:1:0` })
+    expect(await write(customer, runId)).toBe('held')
+    expect(await runRow(customer, runId)).toMatchObject({ state: 'held', heldReason: 'idempotency_mismatch' })
+  })
+
+  test('a line edited in the Dashboard, a line added, another amount: not finalised (case 18)', async () => {
+    const { customer, runId } = await frozen()
+    world.sandbox.faults.add({
+      operation: 'invoices.finalizeInvoice',
+      times: 20,
+      when: 'before',
+      effect: 'socket_close',
+    })
+    await expect(write(customer, runId)).rejects.toThrow()
+    world.sandbox.faults.clear()
+    const { stripeInvoiceId, lines } = await runRow(customer, runId)
+    const item = lines.find((line) => line.stripeItemId)?.stripeItemId ?? ''
+    await world.stripe.invoiceItems.update(item, { amount: 1 })
+    expect(await write(customer, runId)).toBe('held')
+    expect(await runRow(customer, runId)).toMatchObject({ heldReason: 'lines_differ' })
+    expect((await world.stripe.invoices.retrieve(stripeInvoiceId ?? '')).status).toBe('draft')
+    await world.stripe.invoiceItems.update(item, {
+      amount: Number(lines.find((line) => line.stripeItemId === item)?.amountCents),
+    })
+    await releaseInvoiceRun(operator, { workspaceId: customer.workspaceId, runId })
+    expect(await write(customer, runId)).toBe('done')
+    await expectOneInvoice(world, customer, runId)
+  })
+
+  test('finalised in the Dashboard while lines were missing: held, the rest is for a human (case 16)', async () => {
+    const { customer, runId } = await frozen()
+    world.sandbox.faults.add({
+      operation: 'invoiceItems.create',
+      nth: 2,
+      times: 20,
+      when: 'before',
+      effect: 'server_error',
+    })
+    await expect(write(customer, runId)).rejects.toThrow()
+    world.sandbox.faults.clear()
+    const [invoice] = stripeInvoices(world, customer)
+    await world.stripe.invoices.finalizeInvoice(invoice?.id ?? '')
+    expect(await write(customer, runId)).toBe('held')
+    expect(await runRow(customer, runId)).toMatchObject({ heldReason: 'not_editable' })
+  })
+
+  test('a draft deleted in the Dashboard: held; releasing re-issues the same lines as a new revision (case 17)', async () => {
+    const { customer, runId } = await frozen()
+    world.sandbox.faults.add({
+      operation: 'invoices.finalizeInvoice',
+      times: 20,
+      when: 'before',
+      effect: 'socket_close',
+    })
+    await expect(write(customer, runId)).rejects.toThrow()
+    world.sandbox.faults.clear()
+    await world.stripe.invoices.del(stripeInvoices(world, customer)[0]?.id ?? '')
+    for (const item of pendingItems(world)) await world.stripe.invoiceItems.del(item.id)
+    expect(await write(customer, runId)).toBe('held')
+    expect(await runRow(customer, runId)).toMatchObject({ heldReason: 'invoice_missing' })
+    const next = await releaseInvoiceRun(operator, { workspaceId: customer.workspaceId, runId })
+    expect(next.runId).not.toBe(runId)
+    expect(await write(customer, next.runId)).toBe('done')
+    await expectOneInvoice(world, customer, next.runId)
+    const [old, revision] = [await runRow(customer, runId), await runRow(customer, next.runId)]
+    expect(old.state).toBe('superseded')
+    expect(revision).toMatchObject({ revision: 2, linesHash: old.linesHash })
+  })
+
+  test('another currency on the customer (case 23), no customer at all: nothing is written', async () => {
+    const { customer, runId } = await frozen()
+    world.sandbox.world.state.customers[customer.customerId]!.currency = 'eur'
+    expect(await write(customer, runId)).toBe('held')
+    expect(await runRow(customer, runId)).toMatchObject({ heldReason: 'currency_mismatch' })
+    expect(stripeInvoices(world, customer)).toEqual([])
+    const alone = await frozen()
+    await inSystem((tx) =>
+      tx.workspace.update({ where: { id: alone.customer.workspaceId }, data: { stripeCustomerId: null } }),
+    )
+    expect(await write(alone.customer, alone.runId)).toBe('held')
+    expect(await runRow(alone.customer, alone.runId)).toMatchObject({ heldReason: 'no_customer' })
+  })
+
+  test('a deleted customer is uncollectable and is never made anew (case 24)', async () => {
+    const { customer, runId } = await frozen()
+    const customers = Object.keys(world.sandbox.world.state.customers).length
+    await world.stripe.customers.del(customer.customerId)
+    expect(await write(customer, runId)).toBe('uncollectable')
+    expect(Object.keys(world.sandbox.world.state.customers)).toHaveLength(customers)
+    expect(await runRow(customer, runId)).toMatchObject({ state: 'uncollectable', heldReason: 'customer_deleted' })
+  })
+
+  test('no payment method: the invoice is open, the run is done, the plan stays (case 25)', async () => {
+    const { customer, runId } = await frozen({ card: 'none' })
+    expect(await write(customer, runId)).toBe('done')
+    expect(stripeInvoices(world, customer)[0]?.status).toBe('open')
+    const workspace = await inSystem((tx) => tx.workspace.findUniqueOrThrow({ where: { id: customer.workspaceId } }))
+    expect(workspace.planId).toBe('enterprise')
+  })
+
+  test('a missing tax location holds the run until the customer is updated, then it goes on by itself (case 26)', async () => {
+    const { customer, runId } = await frozen()
+    world.sandbox.faults.add({
+      operation: 'invoices.finalizeInvoice',
+      times: 20,
+      when: 'before',
+      effect: 'socket_close',
+    })
+    await expect(write(customer, runId)).rejects.toThrow()
+    world.sandbox.faults.clear()
+    const [invoice] = stripeInvoices(world, customer)
+    await world.stripe.invoices.update(invoice?.id ?? '', { automatic_tax: { enabled: true } })
+    expect(await write(customer, runId)).toBe('held')
+    expect(await runRow(customer, runId)).toMatchObject({ heldReason: 'tax_location' })
+    await world.stripe.customers.update(customer.customerId, { address: { country: 'DE' } })
+    const event = {
+      id: 'evt_tax_1',
+      type: 'customer.updated',
+      objectId: customer.customerId,
+      customerId: customer.customerId,
+    }
+    await inSystem((tx) =>
+      tx.stripeEvent.create({ data: { ...event, createdAt: CLOSE_TIME, receivedAt: CLOSE_TIME, livemode: false } }),
+    )
+    await syncStripeObject({ eventId: 'evt_tax_1' }, CLOSE_TIME)
+    expect(await write(customer, runId)).toBe('done')
+    await expectOneInvoice(world, customer, runId)
+  })
+
+  test('only operators release, only what is held, and every hold raises an alert that the release resolves', async () => {
+    const { customer, runId } = await frozen()
+    await expect(releaseInvoiceRun(operator, { workspaceId: customer.workspaceId, runId })).rejects.toMatchObject({
+      code: 'run_not_held',
+    })
+    const nobody = {
+      ...operator,
+      ability: abilityFor({ role: 'owner', workspaceId: customer.workspaceId, isOperator: false }),
+    }
+    await expect(releaseInvoiceRun(nobody, { workspaceId: customer.workspaceId, runId })).rejects.toMatchObject({
+      kind: 'forbidden',
+    })
+    world.sandbox.world.state.customers[customer.customerId]!.currency = 'eur'
+    await write(customer, runId)
+    const alert = () =>
+      inSystem((tx) =>
+        tx.alert.findUniqueOrThrow({ where: { kind_reference: { kind: 'invoice_run_held', reference: runId } } }),
+      )
+    expect((await alert()).resolvedAt).toBeNull()
+    world.sandbox.world.state.customers[customer.customerId]!.currency = 'usd'
+    await releaseInvoiceRun(operator, { workspaceId: customer.workspaceId, runId })
+    expect((await alert()).resolvedAt).not.toBeNull()
+    expect(await write(customer, runId)).toBe('done')
+  })
+})
+
+describe('two at once', () => {
+  test('two freezes of the same month make one run (case 4)', async () => {
+    const customer = await makeCustomer(world)
+    await recordUsage(customer.workspaceId, OCTOBER_USAGE)
+    const freeze = () => freezeInvoiceRun({ workspaceId: customer.workspaceId, month: OCTOBER, now: CLOSE_TIME })
+    const results = await Promise.all([freeze(), freeze(), freeze()])
+    expect(new Set(results.map((result) => result?.runId)).size).toBe(1)
+    expect(results.filter((result) => result?.created)).toHaveLength(1)
+  })
+
+  test('calls recorded while the month closes are on this invoice or the next, never on none or both', async () => {
+    const customer = await makeCustomer(world)
+    await recordUsage(customer.workspaceId, OCTOBER_USAGE)
+    const usage = Array.from({ length: 30 }, () => recordUsage(customer.workspaceId, [{ tierPrice: '1', raw: '0' }]))
+    const [runId] = await Promise.all([freezeOctober(customer), ...usage])
+    const { exactPico } = await runRow(customer, runId)
+    const { rows } = await world.db.owner.query<{ month: string; pico: string }>(
+      "SELECT to_char(billing_month, 'YYYY-MM') AS month, sum(charge_pico)::text AS pico FROM metering.inference_calls WHERE workspace_id = $1 GROUP BY 1",
+      [customer.workspaceId],
+    )
+    expect(rows.find((row) => row.month === '2026-10')?.pico).toBe(exactPico.toFixed(0))
+    expect(rows.reduce((sum, row) => sum + BigInt(row.pico), 0n)).toBe(20_745_000_000_000n + 30_000_000_000_000n)
+  })
+})
