@@ -1,4 +1,4 @@
-import { prismaAdapter } from '@better-auth/prisma-adapter'
+import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { betterAuth } from 'better-auth'
 import { identityPrisma } from '#app/platform/db.server.ts'
 import { env } from '#app/platform/env.server.ts'

@@ -1,0 +1,30 @@
+import { defineConfig } from '@playwright/test'
+import { findChromium } from './scripts/chromium.ts'
+
+const asRoot = process.getuid?.() === 0
+const quiet = [
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+export default defineConfig({
+  testDir: 'e2e',
+  outputDir: 'test-results',
+  timeout: 120_000,
+  workers: 1,
+  fullyParallel: false,
+  forbidOnly: true,
+  reporter: [['line'], ['json', { outputFile: 'artifacts/e2e.json' }]],
+  globalSetup: './e2e/setup/system.ts',
+  use: {
+    browserName: 'chromium',
+    viewport: { width: 1280, height: 860 },
+    screenshot: 'only-on-failure',
+    trace: 'retain-on-failure',
+    launchOptions: { executablePath: findChromium(), args: [...quiet, ...(asRoot ? ['--no-sandbox'] : [])] },
+  },
+})

@@ -1,0 +1,10 @@
+/** `npm run db:migrate`: brings the database up to date as its owner (DATABASE_OWNER_URL, else DATABASE_URL). */
+import { migrateDatabase } from './migrations.ts'
+
+const url = process.env.DATABASE_OWNER_URL ?? process.env.DATABASE_URL
+if (!url) {
+  console.error('Set DATABASE_OWNER_URL (or DATABASE_URL) to the database owner’s connection.')
+  process.exit(1)
+}
+const applied = await migrateDatabase(url)
+console.log(applied.length ? `Applied: ${applied.join(', ')}` : 'The database is up to date.')

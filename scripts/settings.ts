@@ -1,0 +1,44 @@
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
+import { startStripeSandbox } from '#test/sandbox/stripe/stripe-sandbox.ts'
+import { localState } from './demo/state.ts'
+import { startEmbeddedPostgres } from './postgres/embedded.ts'
+
+const answers = async (url: string) =>
+  fetch(url).then(
+    () => true,
+    () => false,
+  )
+
+/**
+ * Settings for a command-line tool: those of the environment, or, where no DATABASE_URL is set, those of the local demo,
+ * whether it is running or not.
+ * @returns what to call at the end
+ */
+export async function useSettings(): Promise<() => Promise<void>> {
+  if (process.env.DATABASE_URL || process.env.DATABASE_URL_FILE) return async () => {}
+  const state = localState('demo')
+  const file = path.join(state.dir, 'settings.json')
+  if (!existsSync(file))
+    throw new Error('Set DATABASE_URL and the other settings (docs/operations.md), or start `npm run demo` once.')
+  const settings = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>
+  const postgres = await startEmbeddedPostgres(state.postgresDir)
+  const database = new URL(settings.DATABASE_URL as string)
+  database.port = new URL(postgres.url).port
+  Object.assign(process.env, { LOG_LEVEL: 'warn' }, settings, { DATABASE_URL: database.href })
+  const closers: (() => Promise<void>)[] = postgres.adopted ? [] : [() => postgres.stop()]
+  if (!(await answers(settings.STRIPE_API_BASE as string))) {
+    const stripe = await startStripeSandbox({ stateFile: state.stripeStateFile })
+    process.env.STRIPE_API_BASE = stripe.url
+    closers.unshift(() => stripe.close())
+  }
+  if (!(await answers(settings.PROVIDER_BASE_URL_OPENROUTER as string))) {
+    const openrouter = await startOpenRouterSandbox({ stateFile: state.openrouterStateFile })
+    process.env.PROVIDER_BASE_URL_OPENROUTER = openrouter.baseUrl
+    closers.unshift(() => openrouter.close())
+  }
+  return async () => {
+    for (const close of closers) await close()
+  }
+}
