@@ -86,7 +86,11 @@ export async function openAttemptsOf(db: TestDatabase): Promise<number> {
 }
 
 /** Waits for a condition, not for a time. */
-export async function until<T>(ask: () => Promise<T> | T, what = 'the condition', ms = 15_000): Promise<T> {
+export async function until<T>(
+  ask: () => Promise<T | false | null | undefined> | T | false | null | undefined,
+  what = 'the condition',
+  ms = 15_000,
+): Promise<T> {
   const deadline = Date.now() + ms
   for (;;) {
     const answer = await ask()
@@ -103,3 +107,9 @@ export const lastChat = (sandbox: OpenRouterSandbox): JournalLine => {
 }
 
 export const platformKey = (): string => env().openrouterPlatformKey
+
+/** The pieces of a reply's body as they arrive. */
+export async function* piecesOf(response: Response): AsyncGenerator<Buffer> {
+  const reader = response.body?.getReader()
+  for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) yield Buffer.from(part.value)
+}

@@ -65,7 +65,7 @@ function send(call: Call, body: Buffer, client: ClientResponse): Promise<void> {
     client.onGone = () => {
       drain = drainReply(reply)
     }
-    dispatchCall(call.provider, { body, key: call.key, streamed, patience }, reply)
+    dispatchCall(call.provider, { id, body, key: call.key, streamed, patience }, reply)
   })
 }
 

@@ -13,10 +13,13 @@ export interface Patience {
   idleMs: number
 }
 
-/** Sends the bytes of a chat request as they are, under `key`. The handler hears everything else. */
+/**
+ * Sends the bytes of a chat request as they are, under `key`, with the call's own id for the provider's logs and for
+ * reconciliation. The handler hears everything else.
+ */
 export function dispatchCall(
   id: ProviderId,
-  call: { body: Buffer; key: string; streamed: boolean; patience: Patience },
+  call: { id: string; body: Buffer; key: string; streamed: boolean; patience: Patience },
   handler: ReplyHandler,
 ): void {
   const headers = [
@@ -28,6 +31,8 @@ export function dispatchCall(
     call.streamed ? 'text/event-stream' : 'application/json',
     'accept-encoding',
     'identity',
+    'x-request-id',
+    call.id,
     'user-agent',
     'Keymargin',
   ]

@@ -105,6 +105,7 @@ export async function writePiece(exchange: Exchange, piece: string | Buffer): Pr
   const { response } = exchange
   if (response.destroyed) return false
   if (response.write(piece)) return true
+  exchange.world.blocked += 1
   await new Promise<void>((resolve) => {
     const done = () => {
       response.off('drain', done)
@@ -114,5 +115,6 @@ export async function writePiece(exchange: Exchange, piece: string | Buffer): Pr
     response.once('drain', done)
     response.once('close', done)
   })
+  exchange.world.blocked -= 1
   return !response.destroyed
 }

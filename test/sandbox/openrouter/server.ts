@@ -30,6 +30,8 @@ export interface OpenRouterSandbox {
   /** The next `times` (default 1) chat requests that match get the scenario. */
   fault(fault: Omit<Fault, 'times'> & { times?: number }): void
   settings(change: Partial<Settings>): Settings
+  /** Replies that wait for a slow reader. */
+  blocked(): number
   /** Resolves when no generation is running. */
   settled(): Promise<void>
   close(): Promise<void>
@@ -107,6 +109,7 @@ export async function startOpenRouterSandbox(options: SandboxOptions = {}): Prom
     setKey: (key, change) => world.keys.change(key, change),
     fault: (fault) => void world.faults.push({ times: 1, ...fault }),
     settings: (change) => applySettings(world, change),
+    blocked: () => world.blocked,
     settled: async () => {
       while (world.running.size > 0) await Promise.all(world.running)
     },

@@ -43,6 +43,8 @@ export class World {
   readonly settings: Settings
   /** Generations that go on after their client left; closing waits for them. */
   readonly running = new Set<Promise<void>>()
+  /** Replies that wait for a slow reader. */
+  blocked = 0
   readonly #stateFile: string | undefined
   #saving: NodeJS.Timeout | null = null
 
