@@ -93,6 +93,16 @@ describe('the webhook pump', () => {
     expect((await stripe.events.list({ delivery_success: false })).data).toEqual([])
   })
 
+  test('comes back to what nobody took for a while', async () => {
+    sandbox.webhooks.knobs = { retries: 0, restMs: 20 }
+    let refusals = 3
+    answerWith = () => (refusals-- > 0 ? 503 : 200)
+    await stripe.customers.create({ name: 'Acme' })
+    await expect
+      .poll(() => sandbox.webhooks.deliveries.map((delivery) => delivery.status))
+      .toEqual([503, 503, 503, 200])
+  })
+
   test('an event can be sent with an envelope of another version, mode or time', async () => {
     sandbox.control.sendEvent(
       'customer.subscription.updated',

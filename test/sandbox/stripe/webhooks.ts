@@ -25,6 +25,8 @@ export interface WebhookKnobs {
   timestampSkewSeconds?: number
   /** Retries after a non-2xx answer. Default 5, after 50, 100, 200 … ms. */
   retries?: number
+  /** How long an event rests when these are used up, before the same again. Default 10 s. */
+  restMs?: number
 }
 
 export interface Delivery {
@@ -35,6 +37,7 @@ export interface Delivery {
 
 const RETRY_BASE_MS = 50
 const ANSWER_WITHIN_MS = 10_000
+const REST_MS = 10_000
 
 export class WebhookPump {
   endpoint: WebhookEndpoint | undefined
@@ -42,6 +45,7 @@ export class WebhookPump {
   readonly deliveries: Delivery[] = []
   #waiting: EventRecord[] = []
   #timer: NodeJS.Timeout | undefined
+  readonly #resting = new Set<NodeJS.Timeout>()
   #running = 0
   #paused = false
   #closed = false
@@ -94,6 +98,7 @@ export class WebhookPump {
     this.#closed = true
     this.#waiting = []
     clearTimeout(this.#timer)
+    for (const timer of this.#resting) clearTimeout(timer)
   }
 
   #schedule(): void {
@@ -133,6 +138,17 @@ export class WebhookPump {
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_BASE_MS * 2 ** attempt))
     }
+    if (!this.#closed) this.#rest(event)
+  }
+
+  /** The receiver may only just be starting: Stripe goes on for three days, so an event is not given up either. */
+  #rest(event: EventRecord): void {
+    const timer = setTimeout(() => {
+      this.#resting.delete(timer)
+      this.enqueue(event)
+    }, this.knobs.restMs ?? REST_MS)
+    timer.unref()
+    this.#resting.add(timer)
   }
 }
 

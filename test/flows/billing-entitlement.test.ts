@@ -1,0 +1,167 @@
+import { describe, expect, test } from 'vitest'
+import { sweepStripe } from '#app/domain/billing/sweep-stripe.server.ts'
+import { listPurgeCertificates } from '#app/domain/vault/queries.server.ts'
+import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
+import { inSystem } from '#app/platform/db.server.ts'
+import { makeMember } from '#test/factories.ts'
+import {
+  customerWithKey,
+  KEY,
+  keysOf,
+  moveTo,
+  settle,
+  subscriptionItem,
+  webhookEndpoint,
+  workspaceOf,
+} from './billing-endpoint.ts'
+import { billingWorld, type Customer, makeCustomer } from './billing-world.ts'
+
+const world = billingWorld()
+webhookEndpoint(world)
+const dataKeys = (customer: Customer) =>
+  inSystem((tx) => tx.workspaceDataKey.count({ where: { workspaceId: customer.workspaceId } }))
+
+describe('leaving Enterprise (stripe §2.7)', () => {
+  test('a downgrade applied now changes the plan and destroys the key in one transaction, with a certificate', async () => {
+    const { customer, admin } = await customerWithKey(world)
+    const epoch = (await workspaceOf(customer)).keyEpoch
+    await moveTo(world, customer, 'pro')
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'pro', subscriptionStatus: 'active' })
+    expect(await keysOf(customer)).toEqual([])
+    expect(await dataKeys(customer)).toBe(0)
+    expect((await workspaceOf(customer)).keyEpoch).toBeGreaterThan(epoch)
+    const [certificate] = await listPurgeCertificates(admin)
+    expect(certificate).toMatchObject({ cause: 'plan_changed', fromPlan: 'enterprise', toPlan: 'pro' })
+    expect(certificate?.causeReference).toMatch(/^evt_sbx_/)
+    const audit = await inSystem((tx) =>
+      tx.auditEvent.findMany({ where: { workspaceId: customer.workspaceId }, select: { action: true } }),
+    )
+    expect(audit.map((row) => row.action)).toEqual(
+      expect.arrayContaining(['workspace.plan_changed', 'provider_key.purged']),
+    )
+  })
+
+  test('when the purge fails the plan does not change either', async () => {
+    const { customer } = await customerWithKey(world)
+    await world.db.owner.query(
+      `CREATE FUNCTION fail_purge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'disk full'; END $$;
+       CREATE TRIGGER fail_purge BEFORE DELETE ON workspace_data_keys FOR EACH ROW EXECUTE FUNCTION fail_purge()`,
+    )
+    world.sandbox.webhooks.pause()
+    await moveTo(world, customer, 'pro')
+    await expect(sweepStripe(new Date(world.sandbox.world.now()))).resolves.toMatchObject({ failed: 1 })
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise' })
+    expect(await keysOf(customer)).toHaveLength(1)
+    await world.db.owner.query('DROP TRIGGER fail_purge ON workspace_data_keys; DROP FUNCTION fail_purge')
+    world.sandbox.webhooks.resume()
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'pro' })
+    expect(await keysOf(customer)).toEqual([])
+  })
+
+  test('cancel at period end, set and unset again, never touches the key; the end does (case 45)', async () => {
+    const { customer } = await customerWithKey(world)
+    await world.stripe.subscriptions.update(customer.subscriptionId, { cancel_at_period_end: true })
+    await settle(world)
+    expect((await workspaceOf(customer)).subscriptionEndsAt).not.toBeNull()
+    expect(await keysOf(customer)).toHaveLength(1)
+    await world.stripe.subscriptions.update(customer.subscriptionId, { cancel_at_period_end: false })
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise', subscriptionEndsAt: null })
+    await world.stripe.subscriptions.cancel(customer.subscriptionId)
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'plus', subscriptionStatus: 'canceled' })
+    expect(await keysOf(customer)).toEqual([])
+  })
+
+  test('past due keeps the key and warns; unpaid destroys it; paying later brings the plan back, not the key (case 46)', async () => {
+    const { customer } = await customerWithKey(world)
+    world.sandbox.control.overrideSubscription(customer.subscriptionId, { status: 'past_due' })
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise', subscriptionStatus: 'past_due' })
+    expect(await keysOf(customer)).toHaveLength(1)
+    world.sandbox.control.overrideSubscription(customer.subscriptionId, { status: 'unpaid' })
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'plus' })
+    expect(await keysOf(customer)).toEqual([])
+    world.sandbox.control.overrideSubscription(customer.subscriptionId, { status: 'active' })
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise' })
+    expect(await keysOf(customer)).toEqual([])
+  })
+
+  test('paused disables the key, resuming enables it, thirty days of pause destroy it', async () => {
+    const { customer } = await customerWithKey(world)
+    world.sandbox.control.overrideSubscription(customer.subscriptionId, { status: 'paused' })
+    await settle(world)
+    expect(await keysOf(customer)).toEqual([{ enabled: false }])
+    world.sandbox.control.overrideSubscription(customer.subscriptionId, { status: 'active' })
+    await settle(world)
+    expect(await keysOf(customer)).toEqual([{ enabled: true }])
+    const longAgo = world.sandbox.world.seconds() - 31 * 86_400
+    world.sandbox.control.overrideSubscription(customer.subscriptionId, { status: 'paused', pausedAt: longAgo })
+    await settle(world)
+    expect(await keysOf(customer)).toEqual([])
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise', subscriptionStatus: 'paused' })
+  })
+
+  test('an upgrade that awaits its payment is not Enterprise yet (case 47)', async () => {
+    const customer = await makeCustomer(world, { plan: 'pro' })
+    await world.stripe.subscriptions.update(customer.subscriptionId, {
+      items: [{ id: await subscriptionItem(world, customer), price: world.prices.enterprise }],
+      payment_behavior: 'pending_if_incomplete',
+    })
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'pro' })
+    const admin = await makeMember(customer.workspaceId, 'owner')
+    await expect(saveProviderKey(admin, { provider: 'openrouter', key: KEY })).rejects.toMatchObject({
+      kind: 'forbidden',
+    })
+  })
+
+  test('a deleted customer leaves at once; a second good subscription keeps the plan', async () => {
+    const { customer } = await customerWithKey(world)
+    await world.stripe.subscriptions.create({
+      customer: customer.customerId,
+      items: [{ price: world.prices.enterprise }],
+    })
+    await world.stripe.subscriptions.cancel(customer.subscriptionId)
+    await settle(world)
+    expect(await keysOf(customer)).toHaveLength(1)
+    await world.stripe.customers.del(customer.customerId)
+    await settle(world)
+    expect(await keysOf(customer)).toEqual([])
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'plus' })
+  })
+
+  test('left and re-joined within minutes: the key stays gone (case 52)', async () => {
+    const { customer } = await customerWithKey(world)
+    await moveTo(world, customer, 'pro')
+    await settle(world)
+    await moveTo(world, customer, 'enterprise')
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise' })
+    expect(await keysOf(customer)).toEqual([])
+  })
+
+  test('a product nobody mapped keeps the plan and alerts (case 39)', async () => {
+    const { customer } = await customerWithKey(world)
+    const product = await world.stripe.products.create({ name: 'New' })
+    const price = await world.stripe.prices.create({
+      product: product.id,
+      currency: 'usd',
+      unit_amount: 1,
+      recurring: { interval: 'month' },
+    })
+    await world.stripe.subscriptions.update(customer.subscriptionId, {
+      items: [{ id: await subscriptionItem(world, customer), price: price.id }],
+    })
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise' })
+    expect(await keysOf(customer)).toHaveLength(1)
+    expect(
+      await inSystem((tx) => tx.alert.count({ where: { kind: 'stripe_unknown_product', reference: product.id } })),
+    ).toBe(1)
+  })
+})
