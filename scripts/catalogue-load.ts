@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { ZodError } from 'zod'
 import { loadCatalogueFile } from '#app/domain/pricing/load-catalogue-file.server.ts'
 import { closeDatabase } from '#app/platform/db.server.ts'
-import { useSettings } from './settings.ts'
+import { openSettings } from './settings.ts'
 
 function explain(error: unknown): unknown {
   if (error instanceof ZodError)
@@ -19,7 +19,7 @@ function explain(error: unknown): unknown {
 
 async function main(): Promise<void> {
   const contents = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'))
-  const done = await useSettings()
+  const done = await openSettings()
   try {
     const counts = await loadCatalogueFile(contents, new Date())
     console.log(

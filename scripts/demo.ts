@@ -6,10 +6,12 @@ import { parseArgs } from 'node:util'
 import { openVault } from '#app/domain/vault/open-vault.server.ts'
 import { closeDatabase } from '#app/platform/db.server.ts'
 import { ensureBuilt } from './build.ts'
-import { type RunningChild, startChild } from './demo/children.ts'
+import { startChild } from './demo/children.ts'
+import { lifecycle } from './demo/lifecycle.ts'
 import { demoEmail, demoPassword, operatorEmail, seedDemo } from './demo/seed.ts'
 import { forgetLocalState, type LocalState, localState } from './demo/state.ts'
 import { type LocalSystem, startLocalSystem } from './demo/system.ts'
+import { startEmbeddedPostgres } from './postgres/embedded.ts'
 
 const say = (line = '') => console.log(line)
 
@@ -56,39 +58,28 @@ for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta?.
 `)
 }
 
-/** Web and worker live until the first stop signal; then everything ends in order, whoever asked. */
-function stopOnSignal(children: RunningChild[], system: LocalSystem): void {
-  let stopping = false
-  const stop = async (code: number) => {
-    if (stopping) return
-    stopping = true
-    say('\nStopping …')
-    await Promise.all(children.map((child) => child.stop()))
-    await system.stop()
-    process.exit(code)
-  }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(0))
-  for (const child of children) child.process.once('exit', (code) => void stop(code ?? 1))
+/** Empties the state folder. A database server that outlived a killed demo would hold it, so it is stopped first. */
+async function startOver(state: LocalState): Promise<void> {
+  if (state.has('postgres')) await (await startEmbeddedPostgres(state.postgresDir)).stop()
+  forgetLocalState(state)
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { fresh: { type: 'boolean', default: false } } })
   const state = localState('demo')
-  if (values.fresh) {
-    const { startEmbeddedPostgres } = await import('./postgres/embedded.ts')
-    await (await startEmbeddedPostgres(state.postgresDir)).stop() // one that outlived a killed demo would hold the folder
-    forgetLocalState(state)
-  }
+  // Without its token a first start never came to its end: what it left is started over, like `--fresh`.
+  if (values.fresh || !state.has('acme-token')) await startOver(state)
   say('Building the console (first time, about half a minute) …')
   ensureBuilt()
   say('Starting database and sandboxes …')
-  const system = await startLocalSystem(localState('demo'))
+  const life = lifecycle(say)
+  const system = await startLocalSystem(localState('demo'), life)
   const token = await seedAndKeepToken(state, system)
-  const children = [
-    await startChild(['server.ts'], system.settings),
-    await startChild(['workers/index.ts'], system.settings),
-  ]
-  stopOnSignal(children, system)
+  for (const program of ['server.ts', 'workers/index.ts']) {
+    const child = await startChild([program], system.settings)
+    life.onStop(child.stop)
+    child.process.once('exit', (code) => void life.stop(code ?? 1))
+  }
   printWelcome(system, token)
 }
 

@@ -16,7 +16,7 @@ const answers = async (url: string) =>
  * whether it is running or not.
  * @returns what to call at the end
  */
-export async function useSettings(): Promise<() => Promise<void>> {
+export async function openSettings(): Promise<() => Promise<void>> {
   if (process.env.DATABASE_URL || process.env.DATABASE_URL_FILE) return async () => {}
   const state = localState('demo')
   const file = path.join(state.dir, 'settings.json')

@@ -10,7 +10,7 @@ import { toPlanRules } from '#app/domain/plans/queries.server.ts'
 import { isTier, tiers } from '#app/domain/pricing/pricing.ts'
 import { closeDatabase, inSystem } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
-import { useSettings } from './settings.ts'
+import { openSettings } from './settings.ts'
 
 const USAGE = `Usage: npm run usage:import -- FILE.csv --workspace SLUG --tier ${tiers.join('|')} --model ID [--surface ID] [--key-source platform|workspace] [--source NAME]`
 
@@ -41,7 +41,7 @@ function readArguments() {
 
 async function main(): Promise<void> {
   const { workspace: slug, ...input } = readArguments()
-  const done = await useSettings()
+  const done = await openSettings()
   try {
     const workspace = await inSystem((tx) => tx.workspace.findUnique({ where: { slug }, include: { plan: true } }))
     if (!workspace) throw new AppError('not_found', 'not_found', `There is no workspace ${slug}.`)

@@ -13,7 +13,7 @@ import { createPerson } from '#app/http/create-person.server.ts'
 import { closeDatabase, inSystem, type Tx } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { newId } from '#app/platform/ids.ts'
-import { useSettings } from './settings.ts'
+import { openSettings } from './settings.ts'
 
 const options = {
   email: { type: 'string' },
@@ -59,7 +59,7 @@ async function main(): Promise<void> {
   if (!email || !name) throw wrong('Name the person: --email ada@example.com --name "Ada Okafor"')
   if (values.workspace && (!role || !isRole(role)))
     throw wrong(`Say what the person is in the workspace: --role ${roles.join('|')}`)
-  const done = await useSettings()
+  const done = await openSettings()
   try {
     await openVault()
     process.stderr.write('Password (12 characters or more), then Ctrl-D: ')

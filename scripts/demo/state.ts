@@ -10,6 +10,7 @@ export interface LocalState {
   stripeStateFile: string
   openrouterStateFile: string
   openrouterJournalFile: string
+  has(name: string): boolean
   /** A file of this name that holds one secret, made at first use. */
   secret(name: string, make?: () => string): string
 }
@@ -23,6 +24,7 @@ export function localState(name: 'demo' | 'dev'): LocalState {
     stripeStateFile: path.join(dir, 'stripe.json'),
     openrouterStateFile: path.join(dir, 'openrouter.json'),
     openrouterJournalFile: path.join(dir, 'openrouter.jsonl'),
+    has: (file) => existsSync(path.join(dir, file)),
     secret(file, make = () => randomBytes(48).toString('base64')) {
       const at = path.join(dir, file)
       if (!existsSync(at)) writeFileSync(at, make(), { mode: 0o600 })
@@ -31,4 +33,7 @@ export function localState(name: 'demo' | 'dev'): LocalState {
   }
 }
 
-export const forgetLocalState = (state: LocalState): void => rmSync(state.dir, { recursive: true, force: true })
+export function forgetLocalState(state: LocalState): void {
+  rmSync(state.dir, { recursive: true, force: true })
+  mkdirSync(state.dir, { recursive: true, mode: 0o755 })
+}

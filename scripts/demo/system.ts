@@ -4,6 +4,7 @@ import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/op
 import { type StripeSandbox, startStripeSandbox } from '#test/sandbox/stripe/stripe-sandbox.ts'
 import { ensureLogin, migrateDatabase } from '../migrations.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded.ts'
+import type { Lifecycle } from './lifecycle.ts'
 import { usablePort } from './ports.ts'
 import type { LocalState } from './state.ts'
 
@@ -14,7 +15,6 @@ export interface LocalSystem {
   openrouter: OpenRouterSandbox
   /** What web, worker and the command-line tools run with. */
   settings: Record<string, string>
-  stop(): Promise<void>
 }
 
 const hex = (make: string) =>
@@ -23,9 +23,10 @@ const hex = (make: string) =>
     .padEnd(64, '0')
     .slice(0, 64)
 
-/** Brings the local system up on its kept data. */
-export async function startLocalSystem(state: LocalState): Promise<LocalSystem> {
+/** Brings the local system up on its kept data; `life` takes it down again. */
+export async function startLocalSystem(state: LocalState, life: Pick<Lifecycle, 'onStop'>): Promise<LocalSystem> {
   const postgres = await startEmbeddedPostgres(state.postgresDir)
+  life.onStop(() => postgres.stop())
   await migrateDatabase(postgres.url)
   const databaseUrl = await ensureLogin(postgres.url, 'keymargin_login', state.secret('database-password'))
   const port = await usablePort(Number(process.env.PORT ?? 3000))
@@ -35,11 +36,14 @@ export async function startLocalSystem(state: LocalState): Promise<LocalSystem> 
     .slice(0, 32)}`
   const webhook = { url: `http://127.0.0.1:${port}/webhooks/stripe`, secret: webhookSecret }
   const stripe = await startStripeSandbox({ port: await usablePort(3101), stateFile: state.stripeStateFile, webhook })
+  life.onStop(() => stripe.close())
   const openrouter = await startOpenRouterSandbox({
+    pace: { firstMs: 180, gapMs: 18 },
     port: await usablePort(3102),
     stateFile: state.openrouterStateFile,
     journalFile: state.openrouterJournalFile,
   })
+  life.onStop(() => openrouter.close())
   const settings = {
     PORT: String(port),
     HOST: '127.0.0.1',
@@ -56,15 +60,5 @@ export async function startLocalSystem(state: LocalState): Promise<LocalSystem> 
   }
   mkdirSync(state.dir, { recursive: true })
   writeFileSync(path.join(state.dir, 'settings.json'), JSON.stringify(settings, null, 2), { mode: 0o600 })
-  return {
-    postgres,
-    stripe,
-    openrouter,
-    settings,
-    async stop() {
-      await stripe.close()
-      await openrouter.close()
-      await postgres.stop()
-    },
-  }
+  return { postgres, stripe, openrouter, settings }
 }

@@ -169,12 +169,13 @@ export async function startKeyListener(): Promise<KeyListener> {
     const next = listenClient()
     next.on('notification', ({ payload }) => forgetOpenKeys((payload ?? '').split(' ')[0] ?? ''))
     next.on('error', () => {})
+    await next.connect()
+    await next.query('LISTEN keymargin_keys')
+    // Only a connection that was up is missed here: one that never came up is tried again by `reconnect` alone.
     next.once('end', () => {
       forgetAllOpenKeys()
       if (!stopped) retry = setTimeout(reconnect, 250)
     })
-    await next.connect()
-    await next.query('LISTEN keymargin_keys')
     client = next
     forgetAllOpenKeys()
   }
