@@ -1,9 +1,10 @@
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sweepStripe } from '#app/domain/billing/sweep-stripe.server.ts'
 import { listPurgeCertificates } from '#app/domain/vault/queries.server.ts'
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { makeMember } from '#test/factories.ts'
+import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
 import {
   customerWithKey,
   KEY,
@@ -18,6 +19,13 @@ import { billingWorld, type Customer, makeCustomer } from './billing-world.ts'
 
 const world = billingWorld()
 webhookEndpoint(world)
+let provider: OpenRouterSandbox
+beforeAll(async () => {
+  provider = await startOpenRouterSandbox()
+  world.db.configure({ PROVIDER_BASE_URL_OPENROUTER: provider.baseUrl })
+})
+afterAll(() => provider.close())
+
 const dataKeys = (customer: Customer) =>
   inSystem((tx) => tx.workspaceDataKey.count({ where: { workspaceId: customer.workspaceId } }))
 
@@ -163,5 +171,34 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     expect(
       await inSystem((tx) => tx.alert.count({ where: { kind: 'stripe_unknown_product', reference: product.id } })),
     ).toBe(1)
+  })
+
+  test('a key saved in the moment of leaving is refused or destroyed, never left behind (case 53)', async () => {
+    for (let round = 0; round < 6; round++) {
+      const { customer, admin } = await customerWithKey(world)
+      world.sandbox.webhooks.pause()
+      await moveTo(world, customer, 'pro')
+      const other = `sk-or-v1-${String(round).repeat(64)}`
+      const save = saveProviderKey(admin, { provider: 'openrouter', key: other }).then(
+        () => 'saved',
+        (error: { code?: string }) => error.code,
+      )
+      await Promise.all([save, sweepStripe(new Date(world.sandbox.world.now()))])
+      expect(['saved', 'plan_required']).toContain(await save)
+      expect(await workspaceOf(customer)).toMatchObject({ planId: 'pro' })
+      expect(await keysOf(customer)).toEqual([])
+      expect(await dataKeys(customer)).toBe(0)
+      world.sandbox.webhooks.resume()
+      await settle(world)
+    }
+  })
+
+  test('a key is not saved while the subscription is paused', async () => {
+    const { customer, admin } = await customerWithKey(world)
+    world.sandbox.control.overrideSubscription(customer.subscriptionId, { status: 'paused' })
+    await settle(world)
+    const save = saveProviderKey(admin, { provider: 'openrouter', key: `sk-or-v1-${'7'.repeat(64)}` })
+    await expect(save).rejects.toMatchObject({ code: 'subscription_paused' })
+    expect(await keysOf(customer)).toEqual([{ enabled: false }])
   })
 })

@@ -14,3 +14,10 @@ export const keyUnavailable = (internal: string, cause?: unknown): AppError =>
 
 export const planWithoutKeys = (): AppError =>
   new AppError('forbidden', 'plan_required', 'Saving a provider key needs the Enterprise plan.')
+
+export const subscriptionPaused = (): AppError =>
+  new AppError(
+    'conflict',
+    'subscription_paused',
+    'The subscription is paused, and provider keys with it. Resume the subscription, then save the key.',
+  )

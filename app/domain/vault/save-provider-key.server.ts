@@ -10,7 +10,7 @@ import { inTenant, type Tx } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { newId } from '#app/platform/ids.ts'
 import { processSecret } from '#app/platform/process-secrets.server.ts'
-import { planWithoutKeys } from './errors.ts'
+import { planWithoutKeys, subscriptionPaused } from './errors.ts'
 import { ensureDataKey } from './internal/data-key.server.ts'
 import { credentialFields } from './internal/envelope.ts'
 import { ALGORITHM, seal, wipe } from './internal/sodium.server.ts'
@@ -33,6 +33,8 @@ async function lockEntitledWorkspace(tx: Tx, workspaceId: string, provider: Prov
   await tx.$queryRaw`SELECT id::text FROM workspaces WHERE id = ${workspaceId}::uuid FOR UPDATE`
   const workspace = await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId }, include: { plan: true } })
   if (!planAllowsProvider(toPlanRules(workspace.plan), provider)) throw planWithoutKeys()
+  // A pause disables keys; a key saved under it would run until the next look at the subscription (stripe §2.7).
+  if (workspace.subscriptionStatus === 'paused') throw subscriptionPaused()
 }
 
 function refuseBadKeys(provider: ProviderId, probe: KeyProbe): void {
@@ -129,7 +131,7 @@ export async function storeSealedKey(
 /**
  * Saves or replaces the workspace's key of a provider: format, live probe, seal, one transaction. The old key keeps working
  * until the new one is stored. Nothing of the key is in any error or in the answer but its hint.
- * @throws AppError bad_request (field `key`), forbidden `plan_required`
+ * @throws AppError bad_request (field `key`), forbidden `plan_required`, conflict `subscription_paused`
  */
 export async function saveProviderKey(ctx: Ctx, input: { provider: ProviderId; key: string }): Promise<SavedKey> {
   authorize(ctx, 'manage:Billing', { workspaceId: ctx.workspaceId })
