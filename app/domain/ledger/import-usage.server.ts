@@ -39,9 +39,11 @@ const BATCH_ROWS = 1_000
 const ERRORS_SHOWN = 20
 
 async function* records(file: string): AsyncGenerator<{ cells: string[]; line: number }> {
-  const parser = createReadStream(file).pipe(
-    parse({ info: true, relax_column_count: true, skip_empty_lines: true, max_record_size: 65_536 }),
-  )
+  const parser = parse({ info: true, relax_column_count: true, skip_empty_lines: true, max_record_size: 65_536 })
+  const source = createReadStream(file)
+  // `pipe` passes no errors on: without this a missing file would leave the reader waiting for ever.
+  source.once('error', (error) => parser.destroy(error))
+  source.pipe(parser)
   for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>)
     yield { cells: record, line: info.lines }
 }
