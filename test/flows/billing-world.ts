@@ -114,7 +114,7 @@ const pico = (usd: string): bigint => {
   return value
 }
 
-export function callOf(workspaceId: string, usage: Usage): CallRecord {
+function callOf(workspaceId: string, usage: Usage): CallRecord {
   const dispatchedAt = new Date(usage.at ?? '2026-10-15T12:00:00.000Z')
   const keySource = usage.keySource ?? 'workspace'
   const raw = usage.raw === null ? null : pico(usage.raw ?? '0')

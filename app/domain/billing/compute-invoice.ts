@@ -62,7 +62,7 @@ export function computeInvoice({
 }
 
 /** SHA-256 (hex) over every number of every line, in order; the words of a description may change between versions. */
-export function hashLines(lines: InvoiceLine[]): string {
+function hashLines(lines: InvoiceLine[]): string {
   const rows = lines.map((line) =>
     [
       line.lineKey,
@@ -78,7 +78,7 @@ export function hashLines(lines: InvoiceLine[]): string {
   return createHash('sha256').update(rows.join('\n')).digest('hex')
 }
 
-export function lineKeyOf(
+function lineKeyOf(
   bucket: Pick<UsageBucket, 'chargeMode' | 'tier' | 'keySource' | 'usageMonth' | 'priceBookVersion'>,
 ): string {
   return `${bucket.usageMonth}/${bucket.chargeMode}/${bucket.tier}/${bucket.keySource}/v${bucket.priceBookVersion}`

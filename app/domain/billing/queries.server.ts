@@ -93,6 +93,14 @@ const toSummary = (run: InvoiceRun): InvoiceSummary => ({
   finalizedAt: run.finalizedAt?.toISOString() ?? null,
 })
 
+/** What only operators can act on stays with them; a missing tax address is the customer's own to complete. */
+const forCustomers = (summary: InvoiceSummary): InvoiceSummary => ({
+  ...summary,
+  heldReason: summary.heldReason === 'tax_location' ? summary.heldReason : null,
+  heldRemedy: null,
+  heldDetail: null,
+})
+
 /** The workspace's closed months, newest first, without superseded revisions and without what only operators may read. */
 export async function listInvoices(ctx: Ctx): Promise<InvoiceSummary[]> {
   authorize(ctx, 'read:Invoice', { workspaceId: ctx.workspaceId })
@@ -102,7 +110,7 @@ export async function listInvoices(ctx: Ctx): Promise<InvoiceSummary[]> {
       orderBy: [{ month: 'desc' }, { revision: 'desc' }],
     }),
   )
-  return rows.map((row) => ({ ...toSummary(row), heldRemedy: null, heldDetail: null }))
+  return rows.map((row) => forCustomers(toSummary(row)))
 }
 
 /** Which calls stand behind a line: for a link to the calls page. null: no calls do (an amount carried forward). */
@@ -141,7 +149,7 @@ export interface InvoiceDetail extends InvoiceSummary {
   lines: InvoiceLineView[]
 }
 
-export function callsFilterOf(runMonth: CalendarMonth, line: InvoiceLine): LineCallsFilter | null {
+function callsFilterOf(runMonth: CalendarMonth, line: InvoiceLine): LineCallsFilter | null {
   if (line.chargeMode === 'carried') return null
   const mixed = line.chargeMode === 'mixed'
   const from = mixed ? new Date(0) : monthStart(line.usageMonth)
@@ -187,9 +195,7 @@ export async function getInvoice(ctx: Ctx, runId: string): Promise<InvoiceDetail
   if (!found) throw notFound('Invoice')
   const summary = toSummary(found)
   return {
-    ...summary,
-    heldRemedy: null,
-    heldDetail: null,
+    ...forCustomers(summary),
     lines: found.lines.map((line) => toLineView(summary.month, toLine(line))),
   }
 }

@@ -6,6 +6,7 @@ export class ContractCheck {
   readonly violations: string[] = []
   checked = 0
   readonly #contract: StripeContract
+  #events: { type: string; object: object }[] = []
 
   constructor(contract: StripeContract) {
     this.#contract = contract
@@ -14,6 +15,7 @@ export class ContractCheck {
   exchange(request: ApiRequest, answer: ApiAnswer): void {
     const name = `${request.method} ${request.pathname}`
     this.checked += 1
+    this.#checkEvents()
     this.#record(`${name} request`, this.#contract.request(request.method, request.pathname, answer.params))
     // Answers made by a fault are wrong on purpose.
     if (answer.faulty || answer.transport) return
@@ -24,13 +26,21 @@ export class ContractCheck {
     )
   }
 
+  /** Checked with the next exchange: the first check of a kind compiles its schema, and no answer shall wait for that. */
   event(type: string, object: object): void {
-    this.#record(`event ${type}`, this.#contract.object(object as { object: string }))
+    this.#events.push({ type, object })
   }
 
   /** Hands the violations over, for a test that caused them on purpose. */
   take(): string[] {
+    this.#checkEvents()
     return this.violations.splice(0)
+  }
+
+  #checkEvents(): void {
+    for (const { type, object } of this.#events.splice(0)) {
+      this.#record(`event ${type}`, this.#contract.object(object as { object: string }))
+    }
   }
 
   #record(where: string, differences: string[]): void {

@@ -1,6 +1,6 @@
 import { invalid } from './errors.ts'
 
-export type FormValue = string | FormValue[] | { [key: string]: FormValue }
+type FormValue = string | FormValue[] | { [key: string]: FormValue }
 export type Form = { [key: string]: FormValue }
 
 const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])

@@ -9,7 +9,7 @@ interface Base {
   metadata: Metadata
 }
 
-export type Address = Partial<Record<'city' | 'country' | 'line1' | 'line2' | 'postal_code' | 'state', string | null>>
+type Address = Partial<Record<'city' | 'country' | 'line1' | 'line2' | 'postal_code' | 'state', string | null>>
 
 export interface CustomerRecord extends Base {
   deleted: boolean
@@ -50,7 +50,7 @@ export interface PaymentMethodRecord extends Base {
   works: boolean
 }
 
-export type SubscriptionStatus =
+type SubscriptionStatus =
   | 'active'
   | 'canceled'
   | 'incomplete'

@@ -11,7 +11,8 @@ export function sdkClient(
     port: sandbox.port,
     protocol: 'http',
     maxNetworkRetries: 0,
-    timeout: 2_000,
+    // Generous: on a busy machine the contract's schemas take a second or two to compile.
+    timeout: 20_000,
     telemetry: false,
     ...options,
   })

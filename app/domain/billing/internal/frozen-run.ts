@@ -40,7 +40,7 @@ export const toLineRow = (workspaceId: string, runId: string, line: InvoiceLine)
   exactPico: line.exactPico.toString(),
 })
 
-export type OperationName = 'create_invoice' | 'create_item' | 'finalize_invoice'
+type OperationName = 'create_invoice' | 'create_item' | 'finalize_invoice'
 
 /** What Stripe will be asked, in order. A line of nothing is on our statement and not on Stripe's invoice. */
 export function plannedOperations(workspaceId: string, runId: string, lines: InvoiceLine[]) {

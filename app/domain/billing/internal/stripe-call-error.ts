@@ -5,7 +5,7 @@
  * - `rate_limited` 429 · `key_in_use` 409, the same request runs elsewhere
  * - `mismatch` the key was used with other parameters: a bug of ours · `refused` any other 4xx
  */
-export type StripeOutcome = 'unknown' | 'rate_limited' | 'key_in_use' | 'mismatch' | 'refused'
+type StripeOutcome = 'unknown' | 'rate_limited' | 'key_in_use' | 'mismatch' | 'refused'
 
 export interface StripeFailure {
   outcome: StripeOutcome
