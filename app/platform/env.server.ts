@@ -120,12 +120,12 @@ function productionProblems(values: z.infer<typeof settings>): string[] {
  */
 export function parseEnv(source: NodeJS.ProcessEnv): Env {
   const problems: string[] = []
-  const parsed = settings.safeParse(readFiles(source, problems))
+  const given = readFiles(source, problems)
+  const parsed = settings.safeParse(given)
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
       const name = String(issue.path[0])
-      const missing =
-        issue.code === 'invalid_type' && source[name] === undefined && source[`${name}_FILE`] === undefined
+      const missing = given[name] === undefined
       problems.push(`${name}: ${missing ? 'missing' : issue.message}`)
     }
   } else {

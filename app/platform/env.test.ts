@@ -1,0 +1,94 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseEnv } from './env.server.ts'
+
+const strong = 'pX4v9Qz1Lm8Rt6Wy3Bn7Kc2Hd5Jf0Gs+aEiOuTyPqRs='
+const good = {
+  NODE_ENV: 'production',
+  APP_ORIGIN: 'https://ai.example.com',
+  DATABASE_URL: 'postgresql://app:db-password@db.example.com/keymargin',
+  SECRETS_PHRASE: strong,
+  STRIPE_SECRET_KEY: 'sk_live_abc',
+  STRIPE_WEBHOOK_SECRET: 'whsec_new, whsec_old',
+  OPENROUTER_PLATFORM_KEY: 'sk-or-v1-abc',
+}
+const refusal = (changes: Record<string, string | undefined>) => {
+  try {
+    parseEnv({ ...good, ...changes } as NodeJS.ProcessEnv)
+    return 'accepted'
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+describe('settings at boot', () => {
+  it('takes a complete production set, with two webhook secrets during a rotation', () => {
+    expect(parseEnv(good as NodeJS.ProcessEnv)).toMatchObject({
+      production: true,
+      stripeWebhookSecrets: ['whsec_new', 'whsec_old'],
+    })
+  })
+  it('names everything that is missing in one message', () => {
+    const message = refusal({
+      DATABASE_URL: undefined,
+      SECRETS_PHRASE: undefined,
+      STRIPE_SECRET_KEY: undefined,
+      STRIPE_WEBHOOK_SECRET: undefined,
+      OPENROUTER_PLATFORM_KEY: '',
+    })
+    for (const name of ['DATABASE_URL', 'STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET', 'OPENROUTER_PLATFORM_KEY'])
+      expect(message).toContain(`${name}: missing`)
+    expect(refusal({ SECRETS_PHRASE: undefined })).toContain('SECRETS_PHRASE_FILE: missing')
+  })
+  it.each([
+    ['sandbox mode', { KEYMARGIN_SANDBOX: '1' }, /KEYMARGIN_SANDBOX/],
+    ['insecure cookies', { APP_ORIGIN: 'http://ai.example.com' }, /APP_ORIGIN: must be https/],
+    ['a missing origin', { APP_ORIGIN: undefined }, /APP_ORIGIN: missing/],
+    ['a sample phrase', { SECRETS_PHRASE: 'changeme-changeme-changeme-changeme-changeme' }, /sample phrase/],
+    ['a weak phrase', { SECRETS_PHRASE: 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' }, /too weak/],
+    ['a sandbox Stripe key', { STRIPE_SECRET_KEY: 'sk_test_sbx' }, /STRIPE_SECRET_KEY: is a sandbox key/],
+    [
+      'a Stripe on this machine',
+      { STRIPE_API_BASE: 'http://127.0.0.1:3101' },
+      /STRIPE_API_BASE: points at this machine/,
+    ],
+    [
+      'a provider on this machine',
+      { PROVIDER_BASE_URL_OPENROUTER: 'http://localhost:3102/api/v1' },
+      /PROVIDER_BASE_URL_OPENROUTER: points/,
+    ],
+  ])('refuses %s in production', (_name, changes, message) => expect(refusal(changes)).toMatch(message))
+  it('never repeats a value', () => {
+    const message = refusal({
+      APP_ORIGIN: 'http://x',
+      STRIPE_SECRET_KEY: 'sk_test_sbx_hidden',
+      DATABASE_URL: 'mysql://app:db-password@x/y',
+    })
+    for (const value of ['db-password', 'sbx_hidden', strong]) expect(message).not.toContain(value)
+  })
+
+  describe('secrets from files', () => {
+    let folder: string
+    beforeAll(() => {
+      folder = mkdtempSync(path.join(tmpdir(), 'keymargin-env-'))
+      writeFileSync(path.join(folder, 'phrase'), `${strong}\n`)
+    })
+    afterAll(() => rmSync(folder, { recursive: true }))
+    it('are read and trimmed', () => {
+      expect(
+        parseEnv({
+          ...good,
+          SECRETS_PHRASE: undefined,
+          SECRETS_PHRASE_FILE: path.join(folder, 'phrase'),
+        } as unknown as NodeJS.ProcessEnv).secretsPhrase,
+      ).toBe(strong)
+    })
+    it('that cannot be read are named', () => {
+      expect(refusal({ SECRETS_PHRASE: undefined, SECRETS_PHRASE_FILE: path.join(folder, 'gone') })).toContain(
+        'SECRETS_PHRASE_FILE: cannot be read (ENOENT)',
+      )
+    })
+  })
+})
