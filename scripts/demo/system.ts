@@ -24,22 +24,30 @@ const hex = (make: string) =>
     .slice(0, 64)
 
 /** Brings the local system up on its kept data; `life` takes it down again. */
-export async function startLocalSystem(state: LocalState, life: Pick<Lifecycle, 'onStop'>): Promise<LocalSystem> {
+export async function startLocalSystem(
+  state: LocalState,
+  life: Pick<Lifecycle, 'onStop'>,
+  wished = { web: Number(process.env.PORT ?? 3000), stripe: 3101, openrouter: 3102 },
+): Promise<LocalSystem> {
   const postgres = await startEmbeddedPostgres(state.postgresDir)
   life.onStop(() => postgres.stop())
   await migrateDatabase(postgres.url)
   const databaseUrl = await ensureLogin(postgres.url, 'keymargin_login', state.secret('database-password'))
-  const port = await usablePort(Number(process.env.PORT ?? 3000))
+  const port = await usablePort(wished.web)
   const webhookSecret = `whsec_${state
     .secret('webhook-secret')
     .replace(/[^A-Za-z0-9]/g, '')
     .slice(0, 32)}`
   const webhook = { url: `http://127.0.0.1:${port}/webhooks/stripe`, secret: webhookSecret }
-  const stripe = await startStripeSandbox({ port: await usablePort(3101), stateFile: state.stripeStateFile, webhook })
+  const stripe = await startStripeSandbox({
+    port: await usablePort(wished.stripe),
+    stateFile: state.stripeStateFile,
+    webhook,
+  })
   life.onStop(() => stripe.close())
   const openrouter = await startOpenRouterSandbox({
     pace: { firstMs: 180, gapMs: 18 },
-    port: await usablePort(3102),
+    port: await usablePort(wished.openrouter),
     stateFile: state.openrouterStateFile,
     journalFile: state.openrouterJournalFile,
   })
