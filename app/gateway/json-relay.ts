@@ -1,6 +1,6 @@
 import { type ReplyFacts, readReplyParts } from '#app/domain/providers/usage.ts'
 import type { ClientResponse } from './client-response.ts'
-import { memberText, scanMembers } from './json-members.ts'
+import { memberText, scanMembers, stringMember } from './json-members.ts'
 import type { KeyScrub } from './key-scrub.ts'
 
 /** A plain answer up to this size is held until it is whole, so that half of one becomes a clean 502. In bytes. */
@@ -16,7 +16,8 @@ export function readJsonReply(bytes: Buffer): ReplyFacts | null {
     const member = scan.members.get(name)
     return member && member.end - member.start <= 64 * 1024 ? memberText(bytes, member) : undefined
   }
-  return readReplyParts({ id: text('id'), model: text('model'), usage: text('usage'), error: text('error') })
+  const string = (name: string) => stringMember(bytes, scan.members.get(name))
+  return readReplyParts({ id: string('id'), model: string('model'), usage: text('usage'), error: text('error') })
 }
 
 /** Relays a plain JSON answer. Small answers go out whole with the end; large ones flow, the last piece held back. */

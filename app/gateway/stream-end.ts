@@ -1,5 +1,5 @@
-const mark = '[DONE]'
-const errorName = '"error"'
+const mark = Buffer.from('[DONE]')
+const errorName = Buffer.from('"error"')
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
 const space = 0x20
@@ -20,7 +20,11 @@ export class StreamEnd {
 
   /** What this piece completes, if anything. From there on the stream is to be held back. */
   sign(piece: Buffer): StreamSign {
-    const sign = signIn(piece) ?? signIn(Buffer.concat([this.#before, piece.subarray(0, reach)]))
+    // Providers write whole events: after a line end nothing straddles, and the piece alone tells.
+    const afterLine = isLineEnd(this.#before[this.#before.length - 1])
+    const sign =
+      signIn(piece, afterLine) ??
+      (afterLine ? null : signIn(Buffer.concat([this.#before, piece.subarray(0, reach)]), false))
     this.#before = piece.length >= reach ? piece.subarray(piece.length - reach) : lastBytes(this.#before, piece)
     return sign
   }
@@ -31,9 +35,9 @@ function lastBytes(before: Buffer, piece: Buffer): Buffer {
   return joined.length > reach ? joined.subarray(joined.length - reach) : joined
 }
 
-function signIn(bytes: Buffer): StreamSign {
+function signIn(bytes: Buffer, afterLine: boolean): StreamSign {
   for (let at = bytes.indexOf(mark); at >= 0; at = bytes.indexOf(mark, at + 1)) {
-    if (startsLine(bytes, at)) return 'end'
+    if (startsLine(bytes, at, afterLine)) return 'end'
   }
   for (let at = bytes.indexOf(errorName); at >= 0; at = bytes.indexOf(errorName, at + 1)) {
     if (opensObject(bytes, at + errorName.length)) return 'error'
@@ -41,11 +45,13 @@ function signIn(bytes: Buffer): StreamSign {
   return null
 }
 
-function startsLine(bytes: Buffer, mark: number): boolean {
+const isLineEnd = (byte: number | undefined): boolean => byte === lineFeed || byte === carriageReturn
+
+function startsLine(bytes: Buffer, mark: number, afterLine: boolean): boolean {
   let at = mark
   while (bytes[at - 1] === space && mark - at < 4) at -= 1
-  if (at < 6 || bytes.toString('latin1', at - 5, at) !== 'data:') return false
-  return bytes[at - 6] === lineFeed || bytes[at - 6] === carriageReturn
+  if (at < 5 || bytes.toString('latin1', at - 5, at) !== 'data:') return false
+  return at === 5 ? afterLine : isLineEnd(bytes[at - 6])
 }
 
 /** Whether an object follows the name: `"error":{`, not `"error":null` nor `"finish_reason":"error"`. */

@@ -147,23 +147,18 @@ export const noFacts: ReplyFacts = {
   generationId: null,
 }
 
-/** The texts of a reply's top-level members that matter here, as they stand in it. */
+/** A reply's top-level members that matter here: strings by value, the others as their text stands in the reply. */
 export interface ReplyParts {
-  id: string | undefined
-  model: string | undefined
+  id: string | null
+  model: string | null
   usage: string | undefined
   error: string | undefined
 }
 
-/** Reads a reply from the texts of its members: the rest of a long answer need not be parsed. */
-export function readReplyParts(parts: ReplyParts): ReplyFacts {
+/** Reads a reply from its members: the rest of a long answer need not be parsed. */
+export function readReplyParts({ id, model, usage, error }: ReplyParts): ReplyFacts {
   const value = (text: string | undefined) => (text === undefined ? undefined : parseLossless(text))
-  return factsOf({
-    id: value(parts.id),
-    model: value(parts.model),
-    usage: value(parts.usage),
-    error: value(parts.error),
-  })
+  return factsOf({ id, model, usage: value(usage), error: value(error) })
 }
 
 /** Reads a whole JSON reply; null when it is not a JSON object. */
@@ -172,27 +167,39 @@ export function readReply(text: string): ReplyFacts | null {
   return isObject(reply) ? factsOf(reply) : null
 }
 
-/** The data of each event in the text, in order. Lines may end in LF, CR LF or CR, and data may span lines. */
-function eventData(text: string): string[] {
-  const plain = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text
-  return plain.split('\n\n').map((event) =>
-    event
-      .split('\n')
-      .filter((line) => line.startsWith('data:'))
-      .map((line) => line.slice(line[5] === ' ' ? 6 : 5))
-      .join('\n'),
-  )
+/** The data of one event: its `data:` lines joined. */
+function eventData(event: string): string {
+  if (event.startsWith('data: ') && !event.includes('\n')) return event.slice(6)
+  const lines = event.split('\n').filter((line) => line.startsWith('data:'))
+  return lines.map((line) => line.slice(line[5] === ' ' ? 6 : 5)).join('\n')
+}
+
+const mayMatter = /"(?:usage|error)"/g
+
+/** The events of a stream's end that may say something: those with usage or an error, else the last ones. */
+function eventsThatMatter(text: string): string[] {
+  const events: string[] = []
+  let from = 0
+  mayMatter.lastIndex = 0
+  for (let found = mayMatter.exec(text); found; found = mayMatter.exec(text)) {
+    const start = text.lastIndexOf('\n\n', found.index)
+    const end = text.indexOf('\n\n', found.index)
+    from = end < 0 ? text.length : end
+    events.push(text.slice(start < 0 ? 0 : start + 2, from))
+    mayMatter.lastIndex = from
+  }
+  return events.length > 0 ? events : text.split('\n\n').slice(-4)
 }
 
 /**
- * Reads the end of an event stream. The last usage block counts, never a sum: some providers repeat a growing one. The
- * words "usage" and "error" inside a model's own text are not at the top level of an event and so never count.
+ * Reads the end of an event stream. Lines may end in LF, CR LF or CR, and data may span lines. The last usage block counts,
+ * never a sum: some providers repeat a growing one. The words "usage" and "error" inside a model's own text are not at the
+ * top level of an event and so never count.
  */
 export function readStreamTail(text: string): ReplyFacts {
   const facts: ReplyFacts = { ...noFacts }
-  for (const data of eventData(text)) {
-    const mayMatter = data.includes('"usage"') || data.includes('"error"') || facts.generationId === null
-    const event = mayMatter ? parseLossless(data) : undefined
+  for (const data of eventsThatMatter(text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text)) {
+    const event = parseLossless(eventData(data))
     if (!isObject(event)) continue
     const said = factsOf(event)
     if (isObject(event.usage)) Object.assign(facts, { tokens: said.tokens, costPico: said.costPico })
