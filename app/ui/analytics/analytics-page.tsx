@@ -1,0 +1,71 @@
+import { Alert, Box, Paper, SimpleGrid, Text } from '@mantine/core'
+import { DataTable } from '#app/ui/data-table.tsx'
+import { PageHeading, Panel } from '#app/ui/page.tsx'
+import type { AnalyticsView, Card, Share } from './analytics-view.ts'
+import { ByDay } from './by-day.tsx'
+import { CallsPanel } from './calls-panel.tsx'
+import { FilterForm } from './filter-form.tsx'
+
+function Figure({ card }: { card: Card }) {
+  return (
+    <Paper withBorder p="md">
+      <Text size="sm" c="gray.7">
+        {card.label}
+      </Text>
+      <Text fz={26} fw={650} lh={1.3} style={{ fontVariantNumeric: 'tabular-nums' }}>
+        {card.value}
+      </Text>
+      <Text size="xs" c="gray.7">
+        {card.note}
+      </Text>
+    </Paper>
+  )
+}
+
+function Shares({ title, rows }: { title: string; rows: Share[] }) {
+  return (
+    <Panel title={title}>
+      <DataTable
+        caption={title}
+        columns={[
+          { label: '' },
+          { label: 'Calls', numeric: true },
+          { label: 'Tokens', numeric: true },
+          { label: 'Charge', numeric: true },
+        ]}
+        rows={rows.map((row) => ({ key: row.name, cells: [row.name, row.calls, row.tokens, row.charge] }))}
+      />
+    </Panel>
+  )
+}
+
+export function AnalyticsPage({ view }: { view: AnalyticsView }) {
+  const empty = view.shares.every((share) => share.rows.length === 0)
+  return (
+    <>
+      <PageHeading title="LLM analytics">{view.range}, days in UTC.</PageHeading>
+      <Box mb="lg">
+        <FilterForm view={view} />
+      </Box>
+      {view.invoiceNote && (
+        <Alert color="indigo" mb="lg">
+          {view.invoiceNote}
+        </Alert>
+      )}
+      <SimpleGrid cols={{ base: 1, xs: 2, lg: 4 }} mb="lg">
+        {view.cards.map((card) => (
+          <Figure key={card.label} card={card} />
+        ))}
+      </SimpleGrid>
+      {!empty && <ByDay days={view.days} />}
+      {!empty && (
+        <SimpleGrid cols={{ base: 1, lg: 3 }} spacing="lg">
+          {view.shares.map((share) => (
+            <Shares key={share.title} {...share} />
+          ))}
+        </SimpleGrid>
+      )}
+      <CallsPanel view={view} />
+    </>
+  )
+}

@@ -1,0 +1,41 @@
+import { Box, Skeleton } from '@mantine/core'
+import { lazy, Suspense, useEffect, useState } from 'react'
+import { DataTable } from '#app/ui/data-table.tsx'
+import { Panel } from '#app/ui/page.tsx'
+import type { DayBar } from './analytics-view.ts'
+
+const ByDayChart = lazy(() => import('./by-day-chart.tsx'))
+
+/** The chart is loaded after the page; the same days as a table serve everybody else. */
+export function ByDay({ days }: { days: DayBar[] }) {
+  const [inBrowser, setInBrowser] = useState(false)
+  useEffect(() => setInBrowser(true), [])
+  const used = days.filter((day) => day.calls !== '0')
+  return (
+    <Panel
+      title="Charged by day"
+      note="UTC days. Platform price is what calls on our key cost you; margin is what is left for us of calls on your key."
+    >
+      <Box mih={240} aria-hidden="true">
+        {inBrowser && (
+          <Suspense fallback={<Skeleton h={240} />}>
+            <ByDayChart days={days} />
+          </Suspense>
+        )}
+      </Box>
+      <details>
+        <summary>The same as a table</summary>
+        <DataTable
+          caption="Charged by day"
+          columns={[
+            { label: 'Day (UTC)' },
+            { label: 'Calls', numeric: true },
+            { label: 'Platform price', numeric: true },
+            { label: 'Margin', numeric: true },
+          ]}
+          rows={used.map((day) => ({ key: day.day, cells: [day.day, day.calls, day.platform, day.margin] }))}
+        />
+      </details>
+    </Panel>
+  )
+}

@@ -1,0 +1,120 @@
+import { Anchor, Badge, Button, Group, Text } from '@mantine/core'
+import { Link } from '@remix-run/react'
+import type { ReactNode } from 'react'
+import { type Column, DataTable } from '#app/ui/data-table.tsx'
+import { Empty, Panel } from '#app/ui/page.tsx'
+import type { AnalyticsView, CallLine } from './analytics-view.ts'
+
+const columns: Column[] = [
+  { label: 'Time (UTC)' },
+  { label: 'Surface' },
+  { label: 'Model' },
+  { label: 'Key' },
+  { label: 'Input tokens', numeric: true },
+  { label: 'Output tokens', numeric: true },
+  { label: 'Raw cost', numeric: true },
+  { label: 'Tier price', numeric: true },
+  { label: 'Charge', numeric: true },
+  { label: 'Latency', numeric: true },
+  { label: 'Status' },
+]
+
+const statusColors = { none: 'gray', failed: 'red', held: 'yellow' } as const
+
+function WithNote({ children, note }: { children: ReactNode; note: string | null }) {
+  return (
+    <>
+      {children}
+      {note && (
+        <Text size="xs" c="gray.7">
+          {note}
+        </Text>
+      )}
+    </>
+  )
+}
+
+const toCells = (call: CallLine): ReactNode[] => [
+  <Anchor key="at" component={Link} to={call.to} size="sm" style={{ whiteSpace: 'nowrap' }}>
+    {call.at}
+  </Anchor>,
+  call.surface,
+  <WithNote key="model" note={call.tier}>
+    {call.model}
+  </WithNote>,
+  call.key,
+  <WithNote key="input" note={call.inputNote}>
+    {call.input}
+  </WithNote>,
+  <WithNote key="output" note={call.outputNote}>
+    {call.output}
+  </WithNote>,
+  call.rawCost,
+  call.tierPrice,
+  call.charge,
+  call.latency,
+  <Badge
+    key="status"
+    variant="light"
+    color={statusColors[call.trouble]}
+    tt="none"
+    fw={500}
+    c={call.trouble === 'none' ? 'gray.8' : `${statusColors[call.trouble]}.9`}
+  >
+    {call.trouble === 'held' ? 'Held: cost unknown' : call.status}
+  </Badge>,
+]
+
+function NoCalls({ view }: { view: AnalyticsView }) {
+  if (view.narrowed)
+    return (
+      <Empty title="No calls match">
+        Choose other days, or clear the filters to see every call of the last 30 days.
+      </Empty>
+    )
+  return (
+    <Empty title="No calls in these days">
+      Create a gateway token in Settings → Gateway tokens and point any OpenAI client at this site. Calls show up here
+      as soon as they end.
+    </Empty>
+  )
+}
+
+/** Every call of the range, newest first. */
+export function CallsPanel({ view }: { view: AnalyticsView }) {
+  return (
+    <Panel
+      title="Calls"
+      note="Every call, whoever's key paid. Open one for its receipt."
+      actions={
+        <Button component="a" href={view.csv} variant="default" size="compact-md" download>
+          Download CSV
+        </Button>
+      }
+    >
+      {view.calls.length ? (
+        <DataTable
+          caption="Calls, newest first"
+          columns={columns}
+          rows={view.calls.map((call) => ({ key: call.id, cells: toCells(call) }))}
+        />
+      ) : (
+        <NoCalls view={view} />
+      )}
+      {(view.older || view.newest) && (
+        <Group justify="center" mt="md">
+          {view.newest && (
+            <Button component={Link} to={view.newest} variant="default" size="compact-md">
+              Newest
+            </Button>
+          )}
+          {view.older && (
+            <Button component={Link} to={view.older} variant="default" size="compact-md">
+              Older calls
+            </Button>
+          )}
+        </Group>
+      )}
+    </Panel>
+  )
+}

@@ -1,0 +1,50 @@
+import { Alert, Button, Group } from '@mantine/core'
+import { Link } from '@remix-run/react'
+import { DataTable } from '#app/ui/data-table.tsx'
+import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
+import type { AuditView } from './audit-view.ts'
+
+export function AuditPage({ view }: { view: AuditView }) {
+  return (
+    <>
+      <PageHeading title="Audit trail">Who did what in this workspace. Entries are added, never changed.</PageHeading>
+      <Alert color={view.verdict.intact ? 'teal' : 'red'} c={view.verdict.intact ? 'teal.9' : 'red.9'} mb="lg">
+        {view.verdict.text}
+      </Alert>
+      <Panel>
+        {view.lines.length ? (
+          <DataTable
+            caption="Audit trail, newest first"
+            columns={[
+              { label: 'Entry', numeric: true },
+              { label: 'When' },
+              { label: 'Who' },
+              { label: 'What' },
+              { label: 'Details' },
+            ]}
+            rows={view.lines.map((line) => ({
+              key: line.seq,
+              cells: [line.seq, line.at, line.who, line.what, line.detail],
+            }))}
+          />
+        ) : (
+          <Empty title="Nothing yet">Saving a key, creating a token or changing a role leaves an entry here.</Empty>
+        )}
+        {(view.older || !view.isFirst) && (
+          <Group justify="center" mt="md">
+            {!view.isFirst && (
+              <Button component={Link} to="?" variant="default" size="compact-md">
+                Newest
+              </Button>
+            )}
+            {view.older && (
+              <Button component={Link} to={`?before=${view.older}`} variant="default" size="compact-md">
+                Older entries
+              </Button>
+            )}
+          </Group>
+        )}
+      </Panel>
+    </>
+  )
+}

@@ -1,0 +1,142 @@
+import type { RunState } from '#app/domain/billing/billing.ts'
+import type { InvoiceSummary, UsageThisMonth } from '#app/domain/billing/queries.server.ts'
+import type { PurgeCertificate } from '#app/domain/vault/vault.ts'
+import { type CalendarMonth, monthName } from '#app/platform/calendar-month.ts'
+import { displayCents } from '#app/platform/pico.ts'
+import { centsThatAddUp, count, counted, exactMoney } from '#app/ui/money.ts'
+import { utcMinute } from '#app/ui/time.ts'
+import type { KeyCardView } from './key-view.ts'
+
+export interface UsagePart {
+  label: string
+  amount: string
+  exact: string
+  calls: string
+  sentence: string
+}
+
+export interface UsageView {
+  month: string
+  parts: UsagePart[]
+  total: string
+  totalExact: string
+  held: string | null
+}
+
+export interface InvoiceRow {
+  to: string
+  id: string
+  month: string
+  number: string
+  status: string
+  tone: 'gray' | 'teal' | 'yellow' | 'red'
+  calls: string
+  total: string
+}
+
+export interface CertificateRow {
+  to: string
+  id: string
+  hint: string
+  cause: string
+  at: string
+}
+
+export interface BillingView {
+  planName: string
+  keyCard: KeyCardView | null
+  /** null: the person may not read invoices. */
+  money: { usage: UsageView; invoices: InvoiceRow[] } | null
+  certificates: CertificateRow[]
+}
+
+const stripeWords: Record<string, [string, InvoiceRow['tone']]> = {
+  draft: ['Draft', 'gray'],
+  open: ['Open, awaiting payment', 'yellow'],
+  paid: ['Paid', 'teal'],
+  void: ['Voided', 'gray'],
+  uncollectible: ['Not collectible', 'red'],
+}
+
+const stateWords: Record<RunState, [string, InvoiceRow['tone']]> = {
+  frozen: ['Being prepared', 'gray'],
+  writing: ['Being prepared', 'gray'],
+  done: ['Issued', 'teal'],
+  done_zero: ['Nothing owed', 'gray'],
+  carried: ['Carried to the next month', 'gray'],
+  held: ['On hold, we are looking into it', 'yellow'],
+  uncollectable: ['Not collected', 'red'],
+  superseded: ['Replaced by a newer one', 'gray'],
+}
+
+export const invoiceStatus = (invoice: Pick<InvoiceSummary, 'state' | 'stripeStatus'>): [string, InvoiceRow['tone']] =>
+  (invoice.state === 'done' && invoice.stripeStatus && stripeWords[invoice.stripeStatus]) || stateWords[invoice.state]
+
+export const causeWords: Record<string, string> = {
+  plan_changed: 'The workspace left the plan that allows own keys',
+  subscription_ended: 'The subscription ended',
+  customer_deleted: 'The billing customer was deleted',
+  paused_too_long: 'The subscription was paused for 30 days',
+}
+
+/** Three sums, each with the sentence that explains it where it stands. The first two add up to the total, to the cent. */
+export function toUsageView(usage: UsageThisMonth, provider: string): UsageView {
+  const { parts, total } = centsThatAddUp([BigInt(usage.platformPricePico), BigInt(usage.marginPico)])
+  const billed = centsThatAddUp([BigInt(usage.providerBilledPico)])
+  return {
+    month: monthName(usage.month),
+    parts: [
+      {
+        label: 'Cost + surcharge',
+        amount: parts[0] ?? '',
+        exact: exactMoney(usage.platformPricePico),
+        calls: `${counted(usage.platformCalls, 'call')} on the platform key`,
+        sentence:
+          'Our key paid for these calls. You owe the published tier price per token: it covers the model and our surcharge.',
+      },
+      {
+        label: 'Margin only',
+        amount: parts[1] ?? '',
+        exact: exactMoney(usage.marginPico),
+        calls: `${counted(usage.ownKeyCalls, 'call')} on your own key`,
+        sentence:
+          'Your key paid for these calls. You owe the tier price less what your provider charged you, never below $0 for any call.',
+      },
+      {
+        label: `Billed to you by ${provider}`,
+        amount: billed.total,
+        exact: exactMoney(usage.providerBilledPico),
+        calls: 'not on our invoice',
+        sentence: `What the calls on your own key cost. ${provider} charges it to your account there.`,
+      },
+    ],
+    total,
+    totalExact: exactMoney(usage.exactPico),
+    held:
+      usage.heldCalls === '0'
+        ? null
+        : `${counted(usage.heldCalls, 'call')} on your key ${usage.heldCalls === '1' ? 'is' : 'are'} not in these sums yet: what your provider charged is not known so far. They are added once it is.`,
+  }
+}
+
+export function toInvoiceRow(root: string, invoice: InvoiceSummary): InvoiceRow {
+  const [status, tone] = invoiceStatus(invoice)
+  return {
+    to: `${root}/settings/billing/invoices/${invoice.runId}`,
+    id: invoice.runId,
+    month: monthName(invoice.month as CalendarMonth),
+    number: invoice.stripeInvoiceNumber ?? '–',
+    status,
+    tone,
+    calls: count(invoice.calls),
+    total: displayCents(BigInt(invoice.totalCents)),
+  }
+}
+
+export const toCertificateRow = (root: string, certificate: PurgeCertificate): CertificateRow => ({
+  to: `${root}/settings/billing/certificates/${certificate.id}`,
+  id: certificate.id,
+  hint: certificate.hint || 'no hint',
+  cause: causeWords[certificate.cause] ?? certificate.cause,
+  at: utcMinute(certificate.purgedAt),
+})

@@ -1,0 +1,69 @@
+import { Button, Group, Modal, Text } from '@mantine/core'
+import { Form, useLocation, useNavigate, useNavigation } from '@remix-run/react'
+import type { ReactNode } from 'react'
+
+interface AskButtonProps {
+  /** Query parameter and value that open the dialog: it works without scripts, and Back closes it. */
+  ask: [name: string, value: string]
+  children: ReactNode
+  label?: string
+}
+
+export function AskButton({ ask: [name, value], children, label }: AskButtonProps) {
+  return (
+    <Form method="get" preventScrollReset>
+      <input type="hidden" name={name} value={value} />
+      <Button type="submit" variant="default" size="compact-md" aria-label={label}>
+        {children}
+      </Button>
+    </Form>
+  )
+}
+
+interface ConfirmDialogProps {
+  title: string
+  intent: string
+  fields?: Record<string, string>
+  confirm: string
+  children: ReactNode
+}
+
+/** Says what will happen before it happens. Rendered in place, so that it also opens without scripts. */
+export function ConfirmDialog({ title, intent, fields = {}, confirm, children }: ConfirmDialogProps) {
+  const { pathname } = useLocation()
+  const navigate = useNavigate()
+  const busy = useNavigation().state !== 'idle'
+  return (
+    <Modal
+      opened
+      onClose={() => navigate(pathname, { replace: true, preventScrollReset: true })}
+      title={
+        <Text component="span" fw={650} size="lg">
+          {title}
+        </Text>
+      }
+      withinPortal={false}
+      transitionProps={{ duration: 0 }}
+      closeButtonProps={{ 'aria-label': 'Close' }}
+      centered
+    >
+      {children}
+      <Group justify="flex-end" mt="lg">
+        <Form method="get" action={pathname} preventScrollReset>
+          <Button type="submit" variant="default" data-autofocus>
+            Cancel
+          </Button>
+        </Form>
+        <Form method="post" action={pathname}>
+          <input type="hidden" name="intent" value={intent} />
+          {Object.entries(fields).map(([name, value]) => (
+            <input key={name} type="hidden" name={name} value={value} />
+          ))}
+          <Button type="submit" color="red" loading={busy}>
+            {confirm}
+          </Button>
+        </Form>
+      </Group>
+    </Modal>
+  )
+}

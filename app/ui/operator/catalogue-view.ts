@@ -1,0 +1,49 @@
+import type { OperatorCatalogue } from '#app/domain/operations/queries.server.ts'
+import { tiers } from '#app/domain/pricing/pricing.ts'
+import { isProviderId, providerOf } from '#app/domain/providers/providers.ts'
+import { type Atto, picoToUsd } from '#app/platform/pico.ts'
+import { tierName } from '#app/ui/analytics/analytics-view.ts'
+import { utcMinute } from '#app/ui/time.ts'
+import type { CatalogueView } from './catalogue-page.tsx'
+
+const modes = { tier: 'tier price', tier_margin: 'margin: tier price less cost, at least $0' } as const
+
+/** Atto-dollars per token are pico-dollars per million tokens. */
+const perMillion = (atto: Atto): string => `$${picoToUsd(atto)}`
+
+export function toCatalogueView({ plans, books, currentVersion, models, surfaces }: OperatorCatalogue): CatalogueView {
+  return {
+    plans: plans.map((plan) => ({
+      id: plan.id,
+      name: plan.name,
+      keys: plan.allowedProviders.map((id) => (isProviderId(id) ? providerOf(id).name : id)).join(', ') || 'none',
+      platform: modes[plan.platformChargeMode],
+      own: plan.allowedProviders.length ? modes[plan.workspaceChargeMode] : 'no own keys',
+      products: plan.products,
+      workspaces: String(plan.workspaces),
+    })),
+    books: books.map((book) => ({
+      version: String(book.version),
+      title: `Tier prices, version ${book.version}, from ${utcMinute(book.effectiveFrom.toISOString())}${book.version === currentVersion ? ', in force' : ''}`,
+      prices: tiers.flatMap((tier) => {
+        const price = book.tiers[tier]
+        return price
+          ? [{ tier: tierName(tier), input: perMillion(price.inputAtto), output: perMillion(price.outputAtto) }]
+          : []
+      }),
+    })),
+    models: models.map((model) => ({
+      id: model.id,
+      name: model.name,
+      tier: tierName(model.tier),
+      input: perMillion(model.list.inputAtto),
+      output: perMillion(model.list.outputAtto),
+      context: model.contextLength?.toLocaleString('en-US') ?? 'unknown',
+    })),
+    surfaces: surfaces.map((surface) => ({
+      id: surface.id,
+      name: surface.name,
+      kind: surface.background ? 'always the platform key' : "the workspace's key, where it has one",
+    })),
+  }
+}

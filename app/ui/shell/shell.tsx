@@ -1,0 +1,99 @@
+import { Badge, Button } from '@mantine/core'
+import { Form, Link, NavLink, useLocation } from '@remix-run/react'
+import type { ReactNode } from 'react'
+import styles from './shell.module.css'
+
+export interface NavSection {
+  title: string | null
+  links: { to: string; label: string; end?: boolean }[]
+}
+
+export interface SwitcherChoice {
+  to: string
+  name: string
+  note: string
+  current: boolean
+}
+
+export interface ShellView {
+  /** What the switcher says: the workspace, or the operator console. */
+  here: string
+  badge: string | null
+  choices: SwitcherChoice[]
+  nav: NavSection[]
+  person: { name: string; role: string }
+}
+
+/** Closed again with every change of page, by its key. */
+function Switcher({ here, choices }: Pick<ShellView, 'here' | 'choices'>) {
+  const { pathname } = useLocation()
+  return (
+    <details className={styles.switcher} key={pathname}>
+      <summary aria-label={`${here}: switch workspace`}>{here}</summary>
+      <ul>
+        {choices.map((choice) => (
+          <li key={choice.to}>
+            <Link className={styles.choice} to={choice.to} aria-current={choice.current ? 'true' : undefined}>
+              {choice.name}
+              <small>{choice.note}</small>
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </details>
+  )
+}
+
+/** Header, switcher, navigation by permission, who am I, sign out. Works without scripts. */
+export function Shell({ view, children }: { view: ShellView; children: ReactNode }) {
+  return (
+    <>
+      <a className={styles.skip} href="#main">
+        Skip to content
+      </a>
+      <header className={styles.header}>
+        <Link to="/" className={styles.brand}>
+          Keymargin
+        </Link>
+        <Switcher here={view.here} choices={view.choices} />
+        {view.badge && (
+          <Badge variant="light" color="teal" tt="none" fw={600}>
+            {view.badge}
+          </Badge>
+        )}
+        <span className={styles.spacer} />
+        <span className={styles.person}>
+          {view.person.name}
+          <small>{view.person.role}</small>
+        </span>
+        <Form method="post" action="/sign-out">
+          <input type="hidden" name="intent" value="sign-out" />
+          <Button type="submit" variant="default" size="compact-md">
+            Sign out
+          </Button>
+        </Form>
+      </header>
+      <div className={styles.body}>
+        <nav className={styles.nav} aria-label="Pages">
+          {view.nav.map((section) => (
+            <div key={section.title ?? 'top'}>
+              {section.title && <h2>{section.title}</h2>}
+              <ul>
+                {section.links.map((link) => (
+                  <li key={link.to}>
+                    <NavLink className={styles.link} to={link.to} end={link.end ?? false}>
+                      {link.label}
+                    </NavLink>
+                  </li>
+                ))}
+              </ul>
+            </div>
+          ))}
+        </nav>
+        <main className={styles.main} id="main">
+          <div className={styles.inner}>{children}</div>
+        </main>
+      </div>
+    </>
+  )
+}

@@ -1,0 +1,185 @@
+import { Alert, Badge, Button, Code, CopyButton, Group, Text, TextInput } from '@mantine/core'
+import { Form, useNavigation, useSearchParams } from '@remix-run/react'
+import { useEffect, useRef } from 'react'
+import { type Answer, AnswerNotice, answerTo, fieldError } from '#app/ui/answer-notice.tsx'
+import { AskButton, ConfirmDialog } from '#app/ui/confirm-dialog.tsx'
+import { DataTable } from '#app/ui/data-table.tsx'
+import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
+import { utcMinute } from '#app/ui/time.ts'
+import styles from './tokens.module.css'
+
+export interface TokenView {
+  id: string
+  name: string
+  displayStart: string
+  createdAt: string
+  createdBy: string | null
+  lastUsedAt: string | null
+  revokedAt: string | null
+}
+
+export interface TokensView {
+  /** Origin of this site: what the snippets call. */
+  origin: string
+  model: string
+  tokens: TokenView[]
+}
+
+export type TokenAnswer = Answer<{ token: string; name: string } | { message: string }>
+
+function Copyable({ label, text }: { label: string; text: string }) {
+  return (
+    <div className={styles.copyable}>
+      <Group justify="space-between" mb={4}>
+        <Text size="sm" fw={600}>
+          {label}
+        </Text>
+        <CopyButton value={text}>
+          {({ copied, copy }) => (
+            <Button size="compact-sm" variant="default" onClick={copy}>
+              {copied ? 'Copied' : 'Copy'}
+            </Button>
+          )}
+        </CopyButton>
+      </Group>
+      <Code block>{text}</Code>
+    </div>
+  )
+}
+
+const curl = ({ origin, model }: TokensView, token: string) =>
+  `curl -N ${origin}/v1/chat/completions \\
+  -H 'Authorization: Bearer ${token}' -H 'Content-Type: application/json' \\
+  -d '{"model":"${model}","stream":true,"messages":[{"role":"user","content":"Say hello"}]}'`
+
+const client = ({ origin, model }: TokensView, token: string) =>
+  `import OpenAI from 'openai'
+
+const client = new OpenAI({ baseURL: '${origin}/v1', apiKey: '${token}' })
+const stream = await client.chat.completions.create({
+  model: '${model}',
+  stream: true,
+  messages: [{ role: 'user', content: 'Say hello' }],
+})
+for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta?.content ?? '')`
+
+/** The one time a token is on screen. */
+function NewToken({ view, token, name }: { view: TokensView; token: string; name: string }) {
+  return (
+    <Panel title={`Token “${name}” is ready`}>
+      <Alert color="yellow" c="gray.9" mb="md" role="status">
+        Copy it now: it is shown this once and is not kept here in readable form.
+      </Alert>
+      <Copyable label="Token" text={token} />
+      <Copyable label="Try it with curl" text={curl(view, token)} />
+      <Copyable label="Or with the openai client" text={client(view, token)} />
+    </Panel>
+  )
+}
+
+function CreateForm({ answer }: { answer: TokenAnswer | undefined }) {
+  const form = useRef<HTMLFormElement>(null)
+  const busy = useNavigation().formData?.get('intent') === 'create-token'
+  useEffect(() => {
+    if (answer?.ok) form.current?.reset()
+  }, [answer])
+  return (
+    <Form method="post" ref={form}>
+      <input type="hidden" name="intent" value="create-token" />
+      <Group align="flex-end" gap="sm">
+        <TextInput
+          label="Name"
+          description="Where it will be used, such as “production web”."
+          name="name"
+          required
+          withAsterisk={false}
+          maxLength={80}
+          error={fieldError(answer, 'name')}
+          w={320}
+          maw="100%"
+        />
+        <Button type="submit" loading={busy}>
+          Create token
+        </Button>
+      </Group>
+    </Form>
+  )
+}
+
+function TokenList({ tokens }: { tokens: TokenView[] }) {
+  if (!tokens.length)
+    return <Empty title="No tokens yet">Create one above, then point any OpenAI client at this site with it.</Empty>
+  return (
+    <DataTable
+      caption="Gateway tokens, live ones first"
+      columns={[
+        { label: 'Name' },
+        { label: 'Starts with' },
+        { label: 'Created' },
+        { label: 'Last used' },
+        { label: 'State' },
+        { label: '' },
+      ]}
+      rows={tokens.map((token) => ({
+        key: token.id,
+        cells: [
+          token.name,
+          <Code key="start">{token.displayStart}…</Code>,
+          `${utcMinute(token.createdAt)}${token.createdBy ? ` by ${token.createdBy}` : ''}`,
+          token.lastUsedAt ? utcMinute(token.lastUsedAt) : 'never',
+          token.revokedAt ? (
+            <Badge key="state" variant="light" color="gray" c="gray.8" tt="none">
+              Revoked {utcMinute(token.revokedAt)}
+            </Badge>
+          ) : (
+            <Badge key="state" variant="light" color="teal" c="teal.9" tt="none">
+              Live
+            </Badge>
+          ),
+          token.revokedAt ? null : (
+            <AskButton key="revoke" ask={['revoke', token.id]} label={`Revoke ${token.name}`}>
+              Revoke
+            </AskButton>
+          ),
+        ],
+      }))}
+    />
+  )
+}
+
+export function TokensPage({ view, answer }: { view: TokensView; answer: TokenAnswer | undefined }) {
+  const [params] = useSearchParams()
+  const asked = view.tokens.find((token) => token.id === params.get('revoke') && !token.revokedAt)
+  const revoked = answerTo(answer, 'revoke-token')
+  const created = answerTo(answer, 'create-token')
+  return (
+    <>
+      <PageHeading title="Gateway tokens">
+        Your programs send one of these as the API key of any OpenAI client. They are not provider keys: a token only
+        works here.
+      </PageHeading>
+      <AnswerNotice answer={revoked} success={revoked?.ok && 'message' in revoked ? revoked.message : null} />
+      <AnswerNotice answer={created} fields={['name']} />
+      {created?.ok && 'token' in created && <NewToken view={view} token={created.token} name={created.name} />}
+      <Panel title="New token">
+        <CreateForm answer={created} />
+      </Panel>
+      <Panel title="Tokens">
+        <TokenList tokens={view.tokens} />
+      </Panel>
+      {asked && (
+        <ConfirmDialog
+          title={`Revoke “${asked.name}”?`}
+          intent="revoke-token"
+          fields={{ id: asked.id }}
+          confirm="Revoke token"
+        >
+          <Text size="sm">
+            Programs that use {asked.displayStart}… are refused from their next call on. This cannot be undone; their
+            calls so far stay in the analytics and on the bill.
+          </Text>
+        </ConfirmDialog>
+      )}
+    </>
+  )
+}
