@@ -13,9 +13,9 @@ import { openVault } from '#app/domain/vault/open-vault.server.ts'
 import { type CalendarMonth, monthToDate, parseMonth } from '#app/platform/calendar-month.ts'
 import { systemClock } from '#app/platform/clock.ts'
 import { closeDatabase, inSystem } from '#app/platform/db.server.ts'
-import { env } from '#app/platform/env.server.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { displayCents, displayUsd, picoToUsd } from '#app/platform/pico.ts'
+import { openSettings } from './settings.ts'
 
 const USAGE = 'Usage: npm run billing:preview | billing:close -- --month YYYY-MM [--workspace SLUG]'
 /** How long a run that another worker is writing is waited for. */
@@ -97,13 +97,15 @@ async function main(): Promise<void> {
   const { positionals, values } = parseArgs({ options, allowPositionals: true })
   const [command] = positionals
   if ((command !== 'preview' && command !== 'close') || (command === 'close' && !values.month)) throw new Error(USAGE)
-  const month = values.month ? parseMonth(values.month) : monthToCloseAt(new Date(), env().closeGraceHours)
-  await openVault()
+  const month = values.month ? parseMonth(values.month) : monthToCloseAt(new Date())
+  const done = await openSettings()
   try {
+    await openVault()
     if (command === 'preview') await preview(month, values.workspace)
     else if (!(await close(month, values.workspace))) process.exitCode = 2
   } finally {
     await closeDatabase()
+    await done()
   }
 }
 

@@ -22,7 +22,6 @@ const settings = z.object({
   STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
   OPENROUTER_PLATFORM_KEY: text,
   PROVIDER_BASE_URL_OPENROUTER: z.url({ protocol: /^https?$/ }).optional(),
-  CLOSE_GRACE_HOURS: z.coerce.number().int().min(0).max(240).default(48),
   KEYMARGIN_SANDBOX: flag.default(false),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
 })
@@ -59,7 +58,6 @@ export interface Env {
   openrouterPlatformKey: string
   /** Operator overrides of provider base URLs, by provider id; users can never set them. */
   providerBaseUrls: Record<string, string | undefined>
-  closeGraceHours: number
   sandbox: boolean
   logLevel: string
 }
@@ -156,7 +154,6 @@ export function parseEnv(source: NodeJS.ProcessEnv): Env {
     stripeApiBase: values.STRIPE_API_BASE,
     openrouterPlatformKey: values.OPENROUTER_PLATFORM_KEY,
     providerBaseUrls: { openrouter: values.PROVIDER_BASE_URL_OPENROUTER },
-    closeGraceHours: values.CLOSE_GRACE_HOURS,
     sandbox: values.KEYMARGIN_SANDBOX,
     logLevel: values.LOG_LEVEL,
   }

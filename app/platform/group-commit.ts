@@ -22,7 +22,7 @@ export class GroupCommit<T, R> {
   /** `lanes`: groups under way at the same time; two hide a slow disk. */
   constructor(
     run: (items: T[]) => Promise<R[]>,
-    { largest = 500, lanes = 2 }: { largest?: number; lanes?: number } = {},
+    { largest = 500, lanes = 1 }: { largest?: number; lanes?: number } = {},
   ) {
     this.#run = run
     this.#largest = largest

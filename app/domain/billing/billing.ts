@@ -95,9 +95,12 @@ export interface ComputedInvoice {
   linesHash: string
 }
 
+/** How long after its end a month waits for calls and costs that arrive late; the crontab's day of the month is this rule too. */
+const GRACE_MS = 48 * 3_600_000
+
 /** The newest month that may be closed at an instant: it ended at least the grace ago (stripe §3 "late usage"). */
-export function monthToCloseAt(at: Date, graceHours: number): CalendarMonth {
-  const settled = new Date(at.getTime() - graceHours * 3_600_000)
+export function monthToCloseAt(at: Date): CalendarMonth {
+  const settled = new Date(at.getTime() - GRACE_MS)
   return shiftMonth(monthOf(settled), -1)
 }
 

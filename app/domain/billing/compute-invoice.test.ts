@@ -202,7 +202,7 @@ describe('outcomes', () => {
 
 describe('which month may be closed', () => {
   test('only one that ended longer than the grace ago, whatever day the tick falls on', () => {
-    const at = (text: string) => monthToCloseAt(new Date(text), 48)
+    const at = (text: string) => monthToCloseAt(new Date(text))
     expect(at('2026-11-02T23:59:59Z')).toBe('2026-09')
     expect(at('2026-11-03T00:00:00Z')).toBe('2026-10')
     expect(at('2026-11-30T00:00:00Z')).toBe('2026-10')
