@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { holdProcessLock } from './process-lock.ts'
 
 const root = path.resolve(import.meta.dirname, '..')
 const stamp = path.join(root, 'build/.sources')
@@ -37,11 +38,16 @@ export function build(): void {
   writeFileSync(stamp, sourcesHash())
 }
 
-/** @returns whether a build was needed */
+/** Builds where a build is needed; two that ask at once build once. @returns whether one was needed */
 export function ensureBuilt(): boolean {
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === sourcesHash()) return false
-  build()
-  return true
+  const release = holdProcessLock(path.join(root, 'node_modules/.cache/keymargin-build.lock'))
+  try {
+    if (existsSync(stamp) && readFileSync(stamp, 'utf8') === sourcesHash()) return false
+    build()
+    return true
+  } finally {
+    release()
+  }
 }
 
 if (import.meta.main) {
