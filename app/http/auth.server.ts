@@ -1,5 +1,5 @@
-import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { betterAuth } from 'better-auth'
+import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { identityPrisma } from '#app/platform/db.server.ts'
 import { env } from '#app/platform/env.server.ts'
 import { processSecret } from '#app/platform/process-secrets.server.ts'

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { parseEnv } from './env.server.ts'
+import { parseEnv, settingNames } from './env.server.ts'
 
 const strong = 'pX4v9Qz1Lm8Rt6Wy3Bn7Kc2Hd5Jf0Gs+aEiOuTyPqRs='
 const good = {
@@ -91,4 +91,14 @@ describe('settings at boot', () => {
       )
     })
   })
+})
+
+it('every setting stands in the table of docs/operations.md, and no other', () => {
+  const table = readFileSync(path.resolve(import.meta.dirname, '../../docs/operations.md'), 'utf8')
+  const rows = table.split('\n').filter((line) => /^\| `[A-Z_]+`/.test(line))
+  const named = rows.flatMap((line) =>
+    [...(line.split('|')[1] ?? '').matchAll(/`([A-Z_]+)`/g)].map((match) => match[1]),
+  )
+  const optionalFiles = ['DATABASE_OWNER_URL']
+  expect(named.filter((name) => !optionalFiles.includes(name as string)).sort()).toEqual([...settingNames].sort())
 })

@@ -19,7 +19,7 @@ export class GroupCommit<T, R> {
   #flying = 0
   #scheduled = false
 
-  /** `lanes`: groups under way at the same time; two hide a slow disk. */
+  /** `lanes`: groups under way at the same time. One makes the largest groups and so the least work; more hide a slow disk. */
   constructor(
     run: (items: T[]) => Promise<R[]>,
     { largest = 500, lanes = 1 }: { largest?: number; lanes?: number } = {},
