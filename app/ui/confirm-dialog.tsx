@@ -13,7 +13,7 @@ export function AskButton({ ask: [name, value], children, label }: AskButtonProp
   return (
     <Form method="get" preventScrollReset>
       <input type="hidden" name={name} value={value} />
-      <Button type="submit" variant="default" size="compact-md" aria-label={label}>
+      <Button type="submit" variant="default" size="xs" aria-label={label}>
         {children}
       </Button>
     </Form>
@@ -45,6 +45,8 @@ export function ConfirmDialog({ title, intent, fields = {}, confirm, children }:
       withinPortal={false}
       transitionProps={{ duration: 0 }}
       closeButtonProps={{ 'aria-label': 'Close' }}
+      // in place it would start at its parent's edge
+      styles={{ inner: { left: 0 } }}
       centered
     >
       {children}
@@ -59,7 +61,7 @@ export function ConfirmDialog({ title, intent, fields = {}, confirm, children }:
           {Object.entries(fields).map(([name, value]) => (
             <input key={name} type="hidden" name={name} value={value} />
           ))}
-          <Button type="submit" color="red" loading={busy}>
+          <Button type="submit" color="red.9" loading={busy}>
             {confirm}
           </Button>
         </Form>

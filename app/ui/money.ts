@@ -14,6 +14,12 @@ export function money(amount: PicoText | null): string {
   return size >= PICO_PER_USD ? displayUsd(pico, 2, 2) : displayUsd(pico, 2, 6)
 }
 
+/** For sums in columns: cents from a cent up. */
+export function cents(amount: PicoText): string {
+  const pico = BigInt(amount)
+  return pico >= PICO_PER_CENT ? displayUsd(pico, 2, 2) : money(pico)
+}
+
 /** Exact to the last digit: `$0.012345678901`. */
 export function exactMoney(amount: PicoText): string {
   const usd = picoToUsd(BigInt(amount))

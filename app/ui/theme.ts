@@ -1,11 +1,23 @@
-import { createTheme } from '@mantine/core'
+import { type CSSVariablesResolver, createTheme } from '@mantine/core'
 
 /** One accent, quiet surfaces, system fonts: nothing is loaded from elsewhere. */
 export const theme = createTheme({
   primaryColor: 'teal',
-  primaryShade: { light: 7, dark: 6 },
+  // the lightest shade on which white text, and which on white as text, keeps a contrast of 4.5
+  primaryShade: { light: 9, dark: 6 },
   defaultRadius: 'md',
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif',
   fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, monospace',
   headings: { fontWeight: '650' },
+  components: {
+    // a status is never cut off
+    Badge: { styles: { root: { minWidth: 'max-content' } } },
+  },
+})
+
+/** Quiet text keeps a contrast of 4.5 on every surface that it stands on. */
+export const cssVariables: CSSVariablesResolver = () => ({
+  variables: {},
+  light: { '--mantine-color-dimmed': 'var(--mantine-color-gray-7)' },
+  dark: {},
 })

@@ -27,13 +27,8 @@ function Shares({ title, rows }: { title: string; rows: Share[] }) {
     <Panel title={title}>
       <DataTable
         caption={title}
-        columns={[
-          { label: '' },
-          { label: 'Calls', numeric: true },
-          { label: 'Tokens', numeric: true },
-          { label: 'Charge', numeric: true },
-        ]}
-        rows={rows.map((row) => ({ key: row.name, cells: [row.name, row.calls, row.tokens, row.charge] }))}
+        columns={[{ label: '' }, { label: 'Calls', numeric: true }, { label: 'Charge', numeric: true }]}
+        rows={rows.map((row) => ({ key: row.name, cells: [row.name, row.calls, row.charge] }))}
       />
     </Panel>
   )

@@ -3,7 +3,7 @@ import { isTier, tierNames, tiers } from '#app/domain/pricing/pricing.ts'
 import type { Catalogue } from '#app/domain/pricing/queries.server.ts'
 import { monthName } from '#app/platform/calendar-month.ts'
 import type { Pico } from '#app/platform/pico.ts'
-import { count, counted, money } from '#app/ui/money.ts'
+import { cents, count, counted, money } from '#app/ui/money.ts'
 import { utcDay, utcSecond } from '#app/ui/time.ts'
 
 export interface Choice {
@@ -30,8 +30,6 @@ export interface DayBar {
 export interface Share {
   name: string
   calls: string
-  tokens: string
-  tierPrice: string
   charge: string
 }
 
@@ -72,7 +70,7 @@ export interface AnalyticsView {
   csv: string
 }
 
-export const keyNames = { platform: 'Platform key', workspace: 'Your key' } as const
+export const keyNames = { platform: 'Platform', workspace: 'Yours' } as const
 
 const statusNames: Record<string, string> = {
   ok: 'OK',
@@ -157,17 +155,15 @@ const toBar = ({ day, platform, workspace }: DayUsage): DayBar => ({
   day: utcDay(day).slice(0, -5),
   platformHeight: height(platform.chargePico),
   marginHeight: height(workspace.chargePico),
-  platform: money(platform.chargePico),
-  margin: money(workspace.chargePico),
+  platform: cents(platform.chargePico),
+  margin: cents(workspace.chargePico),
   calls: count(platform.calls + workspace.calls),
 })
 
 const toShare = (nameOf: (name: string) => string, { name, sums }: NamedSums): Share => ({
   name: nameOf(name),
   calls: count(sums.calls),
-  tokens: count(sums.inputTokens + sums.outputTokens),
-  tierPrice: money(sums.tierPricePico),
-  charge: money(sums.chargePico),
+  charge: cents(sums.chargePico),
 })
 
 /** What the catalogue offers, and what was used and is gone from it. */

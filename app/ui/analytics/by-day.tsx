@@ -1,4 +1,4 @@
-import { Box, Skeleton } from '@mantine/core'
+import { Box, Skeleton, Text } from '@mantine/core'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { DataTable } from '#app/ui/data-table.tsx'
 import { Panel } from '#app/ui/page.tsx'
@@ -24,7 +24,9 @@ export function ByDay({ days }: { days: DayBar[] }) {
         )}
       </Box>
       <details>
-        <summary>The same as a table</summary>
+        <Text component="summary" size="sm" mt="sm">
+          The same as a table
+        </Text>
         <DataTable
           caption="Charged by day"
           columns={[

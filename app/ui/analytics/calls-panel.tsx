@@ -87,7 +87,7 @@ export function CallsPanel({ view }: { view: AnalyticsView }) {
       title="Calls"
       note="Every call, whoever's key paid. Open one for its receipt."
       actions={
-        <Button component="a" href={view.csv} variant="default" size="compact-md" download>
+        <Button component="a" href={view.csv} variant="default" size="xs" download>
           Download CSV
         </Button>
       }
@@ -104,12 +104,12 @@ export function CallsPanel({ view }: { view: AnalyticsView }) {
       {(view.older || view.newest) && (
         <Group justify="center" mt="md">
           {view.newest && (
-            <Button component={Link} to={view.newest} variant="default" size="compact-md">
+            <Button component={Link} to={view.newest} variant="default" size="xs">
               Newest
             </Button>
           )}
           {view.older && (
-            <Button component={Link} to={view.older} variant="default" size="compact-md">
+            <Button component={Link} to={view.older} variant="default" size="xs">
               Older calls
             </Button>
           )}

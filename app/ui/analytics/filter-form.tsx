@@ -1,6 +1,7 @@
-import { Anchor, Button, Group, NativeSelect, TextInput } from '@mantine/core'
+import { Anchor, Button, NativeSelect, TextInput } from '@mantine/core'
 import { Form, Link, useNavigation } from '@remix-run/react'
 import type { AnalyticsView, Choice } from './analytics-view.ts'
+import styles from './filter-form.module.css'
 
 interface PickProps {
   label: string
@@ -32,7 +33,7 @@ export function FilterForm({ view }: { view: AnalyticsView }) {
       {kept.map(({ label, value }) => (
         <input key={label} type="hidden" name={label} value={value} />
       ))}
-      <Group align="flex-end" gap="sm">
+      <div className={styles.filter}>
         <TextInput label="From (UTC)" name="from" type="date" defaultValue={filter.from} size="sm" />
         <TextInput label="To (UTC)" name="to" type="date" defaultValue={filter.to} size="sm" />
         <Pick label="Model" name="model" value={filter.model} any="All models" choices={choices.model} />
@@ -66,7 +67,7 @@ export function FilterForm({ view }: { view: AnalyticsView }) {
             Clear filters
           </Anchor>
         )}
-      </Group>
+      </div>
     </Form>
   )
 }

@@ -33,12 +33,12 @@ export function AuditPage({ view }: { view: AuditView }) {
         {(view.older || !view.isFirst) && (
           <Group justify="center" mt="md">
             {!view.isFirst && (
-              <Button component={Link} to="?" variant="default" size="compact-md">
+              <Button component={Link} to="?" variant="default" size="xs">
                 Newest
               </Button>
             )}
             {view.older && (
-              <Button component={Link} to={`?before=${view.older}`} variant="default" size="compact-md">
+              <Button component={Link} to={`?before=${view.older}`} variant="default" size="xs">
                 Older entries
               </Button>
             )}

@@ -26,7 +26,7 @@ export function CertificatePage({ view }: { view: CertificateView }) {
         <Anchor component={Link} to={view.back} size="sm">
           ← Billing
         </Anchor>
-        <Button variant="default" size="compact-md" onClick={() => window.print()}>
+        <Button variant="default" size="xs" onClick={() => window.print()}>
           Print
         </Button>
       </Group>

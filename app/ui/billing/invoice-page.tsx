@@ -66,7 +66,7 @@ function VerifyForm({ answer }: { answer: Answer<{ verdict: Verdict }> | undefin
       )}
       <Form method="post" preventScrollReset>
         <input type="hidden" name="intent" value="verify" />
-        <Button type="submit" variant="default" size="compact-md" loading={busy}>
+        <Button type="submit" variant="default" size="xs" loading={busy}>
           Verify
         </Button>
       </Form>

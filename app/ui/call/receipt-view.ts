@@ -1,8 +1,9 @@
 import type { CallDetail } from '#app/domain/analytics/analytics.ts'
 import type { Catalogue } from '#app/domain/pricing/queries.server.ts'
+import { isProviderId, providerOf } from '#app/domain/providers/providers.ts'
 import { monthName } from '#app/platform/calendar-month.ts'
-import { type Atto, picoToUsd } from '#app/platform/pico.ts'
-import { keyNames, latency, statusName, tierName } from '#app/ui/analytics/analytics-view.ts'
+import type { Atto } from '#app/platform/pico.ts'
+import { latency, statusName, tierName } from '#app/ui/analytics/analytics-view.ts'
 import { count, exactMoney } from '#app/ui/money.ts'
 import { utcMinute } from '#app/ui/time.ts'
 
@@ -42,7 +43,7 @@ const origins: Record<string, string> = {
 }
 
 /** Atto-dollars per token as USD per million tokens: the unit price lists use. Exact. */
-const perMillion = (atto: Atto): string => `$${picoToUsd(atto)}`
+const perMillion = (atto: Atto): string => exactMoney(atto)
 
 function tierLines(call: CallDetail): ReceiptView['sum'] {
   const total = {
@@ -102,7 +103,7 @@ function verdictOf(call: CallDetail): string {
 function keyFact(call: CallDetail): [string, string][] {
   if (call.keySource === 'platform') return [['Key', 'Platform key']]
   const version = call.keyVersion === null ? '' : `, version ${call.keyVersion}`
-  return [['Key', `${keyNames.workspace}${call.keyHint ? ` ${call.keyHint}` : ''}${version}`]]
+  return [['Key', `Your key${call.keyHint ? ` ${call.keyHint}` : ''}${version}`]]
 }
 
 /** Everything that is known of a call, in words; amounts exact to the last digit. */
@@ -140,7 +141,7 @@ export function toReceiptView(root: string, call: CallDetail, { models, surfaces
     ],
     money: [
       ...keyFact(call),
-      ['Provider', call.provider],
+      ['Provider', isProviderId(call.provider) ? providerOf(call.provider).name : call.provider],
       ['Input tokens', call.inputTokens === null ? 'unknown' : count(call.inputTokens)],
       ...classes.flatMap(([label, value]) => optional(label, value === null ? null : count(value))),
       ['Output tokens', call.outputTokens === null ? 'unknown' : count(call.outputTokens)],

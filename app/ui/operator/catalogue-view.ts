@@ -1,15 +1,16 @@
 import type { OperatorCatalogue } from '#app/domain/operations/queries.server.ts'
 import { tiers } from '#app/domain/pricing/pricing.ts'
 import { isProviderId, providerOf } from '#app/domain/providers/providers.ts'
-import { type Atto, picoToUsd } from '#app/platform/pico.ts'
+import type { Atto } from '#app/platform/pico.ts'
 import { tierName } from '#app/ui/analytics/analytics-view.ts'
+import { exactMoney } from '#app/ui/money.ts'
 import { utcMinute } from '#app/ui/time.ts'
 import type { CatalogueView } from './catalogue-page.tsx'
 
 const modes = { tier: 'tier price', tier_margin: 'margin: tier price less cost, at least $0' } as const
 
 /** Atto-dollars per token are pico-dollars per million tokens. */
-const perMillion = (atto: Atto): string => `$${picoToUsd(atto)}`
+const perMillion = (atto: Atto): string => exactMoney(atto)
 
 export function toCatalogueView({ plans, books, currentVersion, models, surfaces }: OperatorCatalogue): CatalogueView {
   return {

@@ -53,7 +53,7 @@ function OneButton({ intent, id, label, children }: OneButtonProps) {
       <Button
         type="submit"
         variant="default"
-        size="compact-sm"
+        size="xs"
         aria-label={label}
         loading={data?.get('intent') === intent && data.get('id') === id}
       >
@@ -157,7 +157,7 @@ export function HealthPage({ view, answer }: { view: HealthView; answer: HealthA
           rows={view.processes.map((process) => ({
             key: process.id,
             cells: [
-              process.kind,
+              `${process.kind} ${process.id.slice(0, 14)}`,
               process.host,
               utcMinute(process.startedAt),
               `${process.silentS} s ago`,

@@ -43,13 +43,7 @@ function Held({ run }: { run: RunRow }) {
         <input type="hidden" name="intent" value="release-run" />
         <input type="hidden" name="workspaceId" value={run.workspaceId} />
         <input type="hidden" name="runId" value={run.id} />
-        <Button
-          type="submit"
-          mt="sm"
-          size="compact-md"
-          loading={busy}
-          aria-label={`Release ${run.workspace}, ${run.month}`}
-        >
+        <Button type="submit" mt="sm" size="xs" loading={busy} aria-label={`Release ${run.workspace}, ${run.month}`}>
           Release
         </Button>
       </Form>

@@ -25,7 +25,7 @@ export interface ShellView {
 }
 
 /** Closed again with every change of page, by its key. */
-function Switcher({ here, choices }: Pick<ShellView, 'here' | 'choices'>) {
+function Switcher({ here, choices, person }: Pick<ShellView, 'here' | 'choices' | 'person'>) {
   const { pathname } = useLocation()
   return (
     <details className={styles.switcher} key={pathname}>
@@ -39,6 +39,9 @@ function Switcher({ here, choices }: Pick<ShellView, 'here' | 'choices'>) {
             </Link>
           </li>
         ))}
+        <li className={styles.me}>
+          {person.name}, {person.role}
+        </li>
       </ul>
     </details>
   )
@@ -55,11 +58,13 @@ export function Shell({ view, children }: { view: ShellView; children: ReactNode
         <Link to="/" className={styles.brand}>
           Keymargin
         </Link>
-        <Switcher here={view.here} choices={view.choices} />
+        <Switcher {...view} />
         {view.badge && (
-          <Badge variant="light" color="teal" tt="none" fw={600}>
-            {view.badge}
-          </Badge>
+          <span className={styles.badge}>
+            <Badge variant="light" color="teal" c="teal.9" tt="none" fw={600}>
+              {view.badge}
+            </Badge>
+          </span>
         )}
         <span className={styles.spacer} />
         <span className={styles.person}>
@@ -68,7 +73,7 @@ export function Shell({ view, children }: { view: ShellView; children: ReactNode
         </span>
         <Form method="post" action="/sign-out">
           <input type="hidden" name="intent" value="sign-out" />
-          <Button type="submit" variant="default" size="compact-md">
+          <Button type="submit" variant="default" size="xs">
             Sign out
           </Button>
         </Form>
