@@ -5,7 +5,7 @@ import { StreamEnd } from './stream-end.ts'
 /** The index of the piece that completes the end mark, or -1. */
 function completedAt(pieces: string[]): number {
   const end = new StreamEnd()
-  return pieces.findIndex((piece) => end.sign(Buffer.from(piece)) === 'end')
+  return pieces.findIndex((piece) => end.sign(Buffer.from(piece))?.kind === 'end')
 }
 
 const event = 'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n'
@@ -30,6 +30,13 @@ test('the mark is found however the stream is cut into pieces', () => {
   }
 })
 
+test('what lies before the sign in the same piece may go on', () => {
+  const before = (text: string) => text.slice(0, new StreamEnd().sign(Buffer.from(text))?.at)
+  expect(before(`${event}data: [DONE]\n\n`)).toBe(event)
+  expect(before('data: [DONE]\n\n')).toBe('')
+  expect(before(`${event}data: {"id":"x","error":{"code":502}}\n\n`)).toBe(event)
+})
+
 test('the word inside an answer, a comment or another field is not the mark', () => {
   for (const text of [
     'data: {"choices":[{"delta":{"content":"[DONE]"}}]}\n\n',
@@ -51,7 +58,8 @@ test('an error object is a sign however it is cut; an empty error field and quot
   const signs = (text: string, size: number) => {
     const end = new StreamEnd()
     const found: unknown[] = []
-    for (let at = 0; at < text.length; at += size) found.push(end.sign(Buffer.from(text.slice(at, at + size))))
+    for (let at = 0; at < text.length; at += size)
+      found.push(end.sign(Buffer.from(text.slice(at, at + size)))?.kind ?? null)
     return found.filter((sign) => sign !== null)
   }
   for (let size = 1; size < 40; size += 1) {

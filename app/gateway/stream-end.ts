@@ -9,7 +9,11 @@ const openBrace = 0x7b
 /** How far back something that ends in this piece may have begun: a line end, `data:`, a few spaces, the mark. In bytes. */
 const reach = 24
 
-export type StreamSign = 'end' | 'error' | null
+export interface StreamSign {
+  kind: 'end' | 'error'
+  /** Where in the piece the line or event of the sign begins: what lies before may go on. */
+  at: number
+}
 
 /**
  * Watches a stream for the two things after which a client stops listening: the end mark, the line `data: [DONE]`, and an
@@ -19,14 +23,17 @@ export class StreamEnd {
   #before: Buffer = Buffer.from('\n')
 
   /** What this piece completes, if anything. From there on the stream is to be held back. */
-  sign(piece: Buffer): StreamSign {
+  sign(piece: Buffer): StreamSign | null {
     // Providers write whole events: after a line end nothing straddles, and the piece alone tells.
     const afterLine = isLineEnd(this.#before[this.#before.length - 1])
-    const sign =
-      signIn(piece, afterLine) ??
-      (afterLine ? null : signIn(Buffer.concat([this.#before, piece.subarray(0, reach)]), false))
+    const sign = signIn(piece, afterLine) ?? (afterLine ? null : this.#straddling(piece))
     this.#before = piece.length >= reach ? piece.subarray(piece.length - reach) : lastBytes(this.#before, piece)
     return sign
+  }
+
+  #straddling(piece: Buffer): StreamSign | null {
+    const found = signIn(Buffer.concat([this.#before, piece.subarray(0, reach)]), false)
+    return found && { kind: found.kind, at: 0 }
   }
 }
 
@@ -35,23 +42,27 @@ function lastBytes(before: Buffer, piece: Buffer): Buffer {
   return joined.length > reach ? joined.subarray(joined.length - reach) : joined
 }
 
-function signIn(bytes: Buffer, afterLine: boolean): StreamSign {
+function signIn(bytes: Buffer, afterLine: boolean): StreamSign | null {
   for (let at = bytes.indexOf(mark); at >= 0; at = bytes.indexOf(mark, at + 1)) {
-    if (startsLine(bytes, at, afterLine)) return 'end'
+    const line = lineStart(bytes, at, afterLine)
+    if (line >= 0) return { kind: 'end', at: line }
   }
   for (let at = bytes.indexOf(errorName); at >= 0; at = bytes.indexOf(errorName, at + 1)) {
-    if (opensObject(bytes, at + errorName.length)) return 'error'
+    if (opensObject(bytes, at + errorName.length))
+      return { kind: 'error', at: Math.max(0, bytes.lastIndexOf(lineFeed, at) + 1) }
   }
   return null
 }
 
 const isLineEnd = (byte: number | undefined): boolean => byte === lineFeed || byte === carriageReturn
 
-function startsLine(bytes: Buffer, mark: number, afterLine: boolean): boolean {
+/** Where the line `data: [DONE]` begins whose mark lies at `mark`, or -1 when it is no such line. */
+function lineStart(bytes: Buffer, mark: number, afterLine: boolean): number {
   let at = mark
   while (bytes[at - 1] === space && mark - at < 4) at -= 1
-  if (at < 5 || bytes.toString('latin1', at - 5, at) !== 'data:') return false
-  return at === 5 ? afterLine : isLineEnd(bytes[at - 6])
+  if (at < 5 || bytes.toString('latin1', at - 5, at) !== 'data:') return -1
+  const begins = at === 5 ? afterLine : isLineEnd(bytes[at - 6])
+  return begins ? at - 5 : -1
 }
 
 /** Whether an object follows the name: `"error":{`, not `"error":null` nor `"finish_reason":"error"`. */

@@ -45,17 +45,24 @@ export class StreamRelay {
 
   /** False: the client is slow, wait. */
   push(piece: Buffer): boolean {
-    if (!this.ended) {
-      this.#tail.push(piece)
-      const sign = this.#end.sign(piece)
-      this.ended = sign === 'end'
-      this.#holding ||= sign !== null
-    }
+    if (this.ended) return this.#hold(piece)
+    this.#tail.push(piece)
+    const sign = this.#end.sign(piece)
+    this.ended = sign?.kind === 'end'
+    if (this.#holding) return this.#hold(piece)
+    if (sign === null) return this.#send(piece)
+    this.#holding = true
+    if (sign.at > 0) this.#send(piece.subarray(0, sign.at))
+    return this.#hold(piece.subarray(sign.at))
+  }
+
+  #hold(piece: Buffer): boolean {
+    this.#held.push(this.#scrub.pass(piece))
+    return true
+  }
+
+  #send(piece: Buffer): boolean {
     const clean = this.#scrub.pass(piece)
-    if (this.#holding) {
-      this.#held.push(clean)
-      return true
-    }
     if (clean.length === 0) return true
     if (!this.#client.begun) this.#client.begin(this.#headers)
     this.#lastSent = clean

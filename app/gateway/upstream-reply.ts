@@ -33,6 +33,8 @@ export class UpstreamReply implements ReplyHandler {
   #mode: Mode = 'waiting'
   #stream: StreamRelay | null = null
   #json: JsonRelay | null = null
+  #gathered: Buffer[] = []
+  #aborting = false
   #refusal: Buffer[] = []
   #refusalBytes = 0
   #httpStatus: number | null = null
@@ -107,24 +109,39 @@ export class UpstreamReply implements ReplyHandler {
     }
   }
 
-  onResponseData(controller: ReplyController, piece: Buffer): void {
+  onResponseData(_controller: ReplyController, piece: Buffer): void {
     if (this.#firstByteMs === null) {
       this.#firstByteMs = Math.round(performance.now() - this.#call.arrivedAt)
       if (this.#mode === 'stream') this.#events.onFirstByte(this.#generationId)
     }
-    const relay = this.#stream ?? this.#json
-    if (!relay) {
-      this.#collectRefusal(piece)
-      return
-    }
+    if (this.#stream) this.#gather(piece)
+    else if (this.#json) this.#relay(this.#json, piece)
+    else this.#collectRefusal(piece)
+  }
+
+  // Providers write many small events, and one read of the socket brings several. What one read brought is looked at and
+  // passed on once, as soon as the read is over: the same moment for the client, a fraction of the work.
+  #gather(piece: Buffer): void {
+    this.#gathered.push(piece)
+    if (this.#gathered.length === 1) queueMicrotask(() => this.#passOn())
+  }
+
+  #passOn(): void {
+    const pieces = this.#gathered
+    if (!this.#stream || pieces.length === 0) return
+    this.#gathered = []
+    this.#relay(this.#stream, pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces))
+  }
+
+  #relay(relay: StreamRelay | JsonRelay, piece: Buffer): void {
     if (this.#over && this.#answer === null && !this.#stream?.ended) return
     const goOn = relay.push(piece)
-    if (relay.tooLong) controller.abort(new Error('gateway: the reply is too long'))
+    if (relay.tooLong) this.abandon()
     else if (this.#stream?.ended) this.#settleStream()
     else if (this.#stream?.failed) this.#expectEnd()
     else if (!goOn && !this.#client.gone) {
-      controller.pause()
-      this.#client.onceDrained(() => controller.resume())
+      this.#controller?.pause()
+      this.#client.onceDrained(() => this.#controller?.resume())
     }
   }
 
@@ -141,6 +158,7 @@ export class UpstreamReply implements ReplyHandler {
   }
 
   onResponseEnd(): void {
+    this.#passOn()
     this.#upstreamDone = true
     if (this.#mode === 'stream') this.#settleStream()
     else if (this.#mode === 'json') this.#settleJson()
@@ -150,6 +168,7 @@ export class UpstreamReply implements ReplyHandler {
   }
 
   onResponseError(_controller: ReplyController, error: Error): void {
+    if (!this.#aborting) this.#passOn()
     this.#upstreamDone = true
     if (this.#mode === 'refusal') this.#settleRefusal()
     else if (this.#mode === 'invalid') this.#settleInvalid()
@@ -159,6 +178,7 @@ export class UpstreamReply implements ReplyHandler {
 
   /** Stops listening to a reply that nobody is to wait for any longer. */
   abandon(): void {
+    this.#aborting = true
     this.#controller?.abort(new Error('gateway: abandoned'))
   }
 

@@ -185,7 +185,7 @@ describe('the ledger comes before the end', () => {
         ended = true
       })()
       await until(waiting, 'the ledger write')
-      await until(() => text.includes('"finish_reason":"stop"') || text.includes('OPENROUTER'), 'the words')
+      await until(() => text.includes('"finish_reason":"stop"') && text.includes('"usage"'), 'the words')
       expect(text).not.toContain('[DONE]')
       expect(ended).toBe(false)
       await open()

@@ -53,7 +53,7 @@ async function update(progress: AttemptProgress[]): Promise<null[]> {
   return progress.map(() => null)
 }
 
-const notes = () => singleton('ledger:notes', () => new GroupCommit<AttemptProgress, null>(update, { lanes: 1 }))
+const notes = () => singleton('ledger:notes', () => new GroupCommit<AttemptProgress, null>(update))
 
 /**
  * Notes how far an open attempt has come, for the sweeper should this process die. Nothing waits for it and its failure

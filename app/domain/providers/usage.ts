@@ -198,7 +198,8 @@ function eventsThatMatter(text: string): string[] {
  */
 export function readStreamTail(text: string): ReplyFacts {
   const facts: ReplyFacts = { ...noFacts }
-  for (const data of eventsThatMatter(text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text)) {
+  const plain = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text
+  for (const data of eventsThatMatter(plain)) {
     const event = parseLossless(eventData(data))
     if (!isObject(event)) continue
     const said = factsOf(event)
@@ -207,7 +208,19 @@ export function readStreamTail(text: string): ReplyFacts {
     facts.model = said.model ?? facts.model
     facts.generationId = said.generationId ?? facts.generationId
   }
-  return facts
+  return facts.model === null || facts.generationId === null ? withNames(facts, plain) : facts
+}
+
+/** Fills in the model and the generation from any event that names them: not every provider repeats them with the usage. */
+function withNames(facts: ReplyFacts, plain: string): ReplyFacts {
+  const named = plain.lastIndexOf('"model"')
+  if (named < 0) return facts
+  const end = plain.indexOf('\n\n', named)
+  const event = parseLossless(
+    eventData(plain.slice(plain.lastIndexOf('\n\n', named) + 1, end < 0 ? undefined : end).trim()),
+  )
+  if (!isObject(event)) return facts
+  return { ...facts, model: facts.model ?? textAt(event.model), generationId: facts.generationId ?? textAt(event.id) }
 }
 
 /** What `GET /generation` says of a generation that is over (providers §1.7). */
