@@ -14,7 +14,7 @@ export const surfaceHeader = 'x-keymargin-surface'
 const usualSurface = 'agent_run'
 
 /** The surface that a request names. @throws GatewayError 400 naming the header */
-export function readSurface(header: string | string[] | undefined, catalogue: Catalogue): Surface {
+function readSurface(header: string | string[] | undefined, catalogue: Catalogue): Surface {
   const surface =
     typeof header === 'string' || header === undefined ? catalogue.surfaces.get(header ?? usualSurface) : undefined
   if (!surface)

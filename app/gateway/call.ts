@@ -3,7 +3,6 @@ import type { PriceBook } from '#app/domain/pricing/pricing.ts'
 import type { ModelRow } from '#app/domain/pricing/queries.server.ts'
 import type { ProviderId } from '#app/domain/providers/providers.ts'
 import type { ReplyFacts } from '#app/domain/providers/usage.ts'
-import type { GatewayError } from './gateway-error.ts'
 
 /** A call that was admitted: everything about it that is fixed before the first byte goes out. */
 export interface Call {
@@ -35,10 +34,4 @@ export interface ReplyOutcome {
   firstByteMs: number | null
   clientGone: boolean
   errorCode: string | null
-}
-
-/** What a client is told when a reply fails before any of it was relayed. */
-export interface Failure {
-  outcome: ReplyOutcome
-  error: GatewayError
 }

@@ -9,7 +9,7 @@ const heldWhole = 1024 * 1024
 const largestReply = 32 * 1024 * 1024
 
 /** Facts of a whole JSON reply, read from its top-level members; null when the bytes are not a JSON object. */
-export function readJsonReply(bytes: Buffer): ReplyFacts | null {
+function readJsonReply(bytes: Buffer): ReplyFacts | null {
   const scan = scanMembers(bytes)
   if (!scan.ok) return null
   const text = (name: string) => {

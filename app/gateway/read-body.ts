@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { GatewayError } from './gateway-error.ts'
 
 /** Largest request body, in bytes, and how long it may take to arrive, in milliseconds. */
-export const largestBody = 4 * 1024 * 1024
+const largestBody = 4 * 1024 * 1024
 const slowestBodyMs = 30_000
 
 const tooLarge = () => new GatewayError(413, 'body_too_large', 'The body is larger than 4 MiB.')

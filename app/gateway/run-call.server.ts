@@ -6,12 +6,10 @@ import type { Call, ReplyOutcome } from './call.ts'
 import type { ClientResponse } from './client-response.ts'
 import { GatewayError } from './gateway-error.ts'
 import { drainReply, takeOff } from './in-flight.server.ts'
+import { patience } from './patience.ts'
 import { reportRefusal } from './report-refusal.server.ts'
 import { settle } from './settle.server.ts'
 import { UpstreamReply } from './upstream-reply.ts'
-
-/** Patience with the provider: reasoning models think for minutes before a plain answer, but no stream is silent so long. */
-const patience = { headersMs: 600_000, idleMs: 180_000 }
 
 async function writeAttempt(call: Call): Promise<void> {
   const { dispatch, promptTokensEstimate } = call

@@ -17,7 +17,7 @@ function formsOf(key: string): string[] {
 const controls = /[\u0000-\u001f\u007f-\u009f]+/g
 
 /** A provider's text as a customer may see it: the key taken out first, then cut, so that no half of it is left. */
-export function cleanUpstreamText(text: string, key: string): string {
+function cleanUpstreamText(text: string, key: string): string {
   let clean = text
   for (const form of formsOf(key)) clean = clean.replaceAll(form, '[secret]')
   clean = scrubSecrets(clean).replace(controls, ' ').trim()
@@ -32,7 +32,7 @@ function messageIn(body: string): string | null {
 }
 
 /** `Retry-After` in seconds: whole seconds or a date, within a day; anything else is dropped. */
-export function readRetryAfter(header: string | string[] | undefined, now: Date): number | null {
+function readRetryAfter(header: string | string[] | undefined, now: Date): number | null {
   const text = typeof header === 'string' ? header.trim() : ''
   if (/^\d{1,6}$/.test(text)) return Number(text) <= longestWaitSeconds ? Number(text) : null
   if (!/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} /.test(text)) return null

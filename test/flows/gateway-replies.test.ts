@@ -1,5 +1,6 @@
 import { brotliCompressSync, gzipSync } from 'node:zlib'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { patience } from '#app/gateway/patience.ts'
 import { useDatabase } from '#test/database.ts'
 import { customerKey, ledgerOf, makeCustomer, openAttemptsOf, type Row, useGateway } from '#test/gateway.ts'
 import type { RawReply, Scenario } from '#test/sandbox/openrouter/scenario.ts'
@@ -386,5 +387,30 @@ describe('streams', () => {
     const met = await meet({ raw }, true)
     expect(met.text.length).toBe(1_000_000)
     expect(met.rows).toMatchObject([{ status: 'ok', usage_source: 'estimated' }])
+  })
+})
+
+describe('a provider that falls silent is not waited for without end', () => {
+  const usual = { ...patience }
+  beforeAll(() => void Object.assign(patience, { headersMs: 400, idleMs: 400 }))
+  afterAll(() => void Object.assign(patience, usual))
+
+  const silent = { status: 504, code: 'upstream_timeout' }
+  test.each<[string, Scenario, boolean, Row]>([
+    ['before the headers', { hang: 'start' }, false, { usage_source: 'none', ...unknownCost }],
+    ['before the headers of a stream', { hang: 'start' }, true, { usage_source: 'none', ...unknownCost }],
+    ['after the headers', { hang: 'headers', output: 7 }, false, { usage_source: 'generation', output_tokens: 7 }],
+  ])('%s', async (_name, scenario, streamed, row) => {
+    await check(scenario, streamed, {
+      ...silent,
+      row: { status: 'upstream_error', error_code: 'upstream_timeout', ...row },
+    })
+  })
+
+  test('after the first comment of a stream: an error event, and what the provider bills', async () => {
+    const met = await meet({ hang: 'headers', output: 7 }, true)
+    expect(met.text).toContain('"code":"upstream_timeout"')
+    expect(met.text.endsWith('\n\n')).toBe(true)
+    expect(met.rows).toMatchObject([{ status: 'upstream_error', usage_source: 'generation', output_tokens: 7 }])
   })
 })

@@ -8,7 +8,7 @@ import { recordCalls } from './record-calls.server.ts'
 import { estimatedUsage, type UsageOutcome, usageOutcome } from './usage-outcome.ts'
 
 /** An attempt that its process did not settle. */
-export interface LeftAttempt {
+interface LeftAttempt {
   dispatch: Dispatch
   openedAt: Date
   upstreamId: string | null

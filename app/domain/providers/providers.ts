@@ -2,7 +2,7 @@
 export type ProviderId = 'openrouter'
 
 /** How the text of a key must look before anything is asked of the provider. Lengths in characters. */
-export interface KeyFormat {
+interface KeyFormat {
   /** The documented public prefix, and the only gate by prefix there is (providers §0.2). */
   prefix: string
   /** Prefixes that tell nothing about the key and may be shown, longest first. */
@@ -57,7 +57,7 @@ export const isProviderId = (text: string): text is ProviderId => Object.hasOwn(
 
 export const providerOf = (id: ProviderId): Provider => registry[id]
 
-export type KeyFormatCode = 'invalid_key_format' | 'key_too_long' | 'own_token' | 'masked_hint'
+type KeyFormatCode = 'invalid_key_format' | 'key_too_long' | 'own_token' | 'masked_hint'
 
 export type KeyFormatResult = { ok: true; key: string } | { ok: false; code: KeyFormatCode; message: string }
 

@@ -19,7 +19,7 @@ export interface UsageReport {
   costPico: Pico | null
 }
 
-export const nothingReported: UsageReport = { tokens: null, costPico: null }
+const nothingReported: UsageReport = { tokens: null, costPico: null }
 
 /** More tokens than any model can take; a larger number is a mistake or an attack, not a measurement. */
 const mostTokens = 100_000_000
@@ -46,7 +46,7 @@ const saysTokens = (usage: Json): boolean =>
  * Billable output is the larger of `completion_tokens` and `total_tokens - prompt_tokens`: some providers leave reasoning
  * out of the former (providers §0.5). Any part that is negative, broken or no number makes the whole unknown.
  */
-export function readTokens(usage: unknown): Tokens | null {
+function readTokens(usage: unknown): Tokens | null {
   if (!isObject(usage) || !saysTokens(usage)) return null
   const input = tokensAt(usage, 'prompt_tokens')
   const completion = tokensAt(usage, 'completion_tokens')
@@ -63,7 +63,7 @@ export function readTokens(usage: unknown): Tokens | null {
 }
 
 /** An amount in USD from its text: a JSON number, or the same as a string. Negative, broken or anything else: unknown. */
-export function readAmount(value: unknown): Pico | null {
+function readAmount(value: unknown): Pico | null {
   const text = isLosslessNumber(value) ? value.value : typeof value === 'string' ? value : ''
   const amount = parsePico(text)
   return amount === undefined || amount < 0n ? null : amount
@@ -73,7 +73,7 @@ export function readAmount(value: unknown): Pico | null {
  * OpenRouter's raw cost: its own charge, plus the upstream's bill where the account has a key of its own there (`is_byok`).
  * Adding the latter always would double every ordinary row, since the field is filled there too (providers §0.4).
  */
-export function rawCost(charged: unknown, isByok: unknown, upstream: unknown): Pico | null {
+function rawCost(charged: unknown, isByok: unknown, upstream: unknown): Pico | null {
   const own = readAmount(charged)
   if (own === null || isByok !== true) return own
   const theirs = readAmount(upstream)
@@ -93,7 +93,7 @@ export function clampRawCost(costPico: Pico, listPico: Pico): { costPico: Pico; 
   return costPico > most ? { costPico: most, clamped: true } : { costPico, clamped: false }
 }
 
-export function readUsage(usage: unknown): UsageReport {
+function readUsage(usage: unknown): UsageReport {
   if (!isObject(usage)) return nothingReported
   const tokens = readTokens(usage)
   if (tokens === null) return nothingReported

@@ -15,7 +15,7 @@ export interface ChatBody {
   tool_choice?: unknown
 }
 
-export interface ToolCall {
+interface ToolCall {
   id: string
   name: string
   arguments: string
@@ -72,7 +72,7 @@ export function lastUserText(body: ChatBody): string {
 }
 
 /** The sandbox's token rule: one token per four UTF-8 bytes, rounded up. Simple, and the same everywhere. */
-export const countTokens = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4)
+const countTokens = (text: string): number => Math.ceil(Buffer.byteLength(text) / 4)
 
 function chooseTool(body: ChatBody): ToolCall | null {
   const tool = body.tools?.[0]

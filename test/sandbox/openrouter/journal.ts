@@ -22,7 +22,7 @@ export interface JournalLine {
 }
 
 /** The last word on each request, in order of arrival. */
-export function foldJournal(lines: JournalLine[]): JournalLine[] {
+function foldJournal(lines: JournalLine[]): JournalLine[] {
   const byRequest = new Map<string, JournalLine>()
   for (const line of lines) byRequest.set(line.request, line)
   return [...byRequest.values()]

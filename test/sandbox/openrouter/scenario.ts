@@ -110,7 +110,7 @@ const texts = new Set<ScenarioField>([
  * Reads `error=429;retryAfter=2;echoKey`. The same grammar serves the `x-sandbox` header, a `[[sandbox …]]` mark in the
  * last user message, and a model id ending in `:sandbox:…`; the mark survives every proxy between caller and sandbox.
  */
-export function parseScenario(text: string): Scenario {
+function parseScenario(text: string): Scenario {
   const scenario: Record<string, unknown> = {}
   for (const part of text.split(';')) {
     const at = part.indexOf('=')

@@ -73,7 +73,7 @@ export function errorEvent(reply: Reply): string {
 }
 
 /** Cuts a piece inside its first multi-byte character, if it has one. */
-export function splitInCharacter(bytes: Buffer): Buffer[] {
+function splitInCharacter(bytes: Buffer): Buffer[] {
   const at = bytes.findIndex((byte) => byte >= 0xc0)
   return at < 0 ? [bytes] : [bytes.subarray(0, at + 1), bytes.subarray(at + 1)]
 }

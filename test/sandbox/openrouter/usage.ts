@@ -14,7 +14,7 @@ export interface Bill {
 }
 
 /** The exact price of the tokens: cache reads and writes are part of the input and priced apart. */
-export function priceTokens(pricing: ModelPricing, tokens: Tokens): { prompt: string; completion: string } {
+function priceTokens(pricing: ModelPricing, tokens: Tokens): { prompt: string; completion: string } {
   const plain = Math.max(0, tokens.input - tokens.cached - tokens.cacheWrite)
   return {
     prompt: addDecimals(
