@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { type IncomingHttpHeaders, request } from 'node:http'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
@@ -128,4 +129,34 @@ export function useWeb(
     expect(await web.stop?.()).toBe(0)
   })
   return web
+}
+
+export interface RawAnswer {
+  status: number
+  headers: IncomingHttpHeaders
+  body: string
+}
+
+/** A request with exactly these headers and bytes: for what no browser and no fetch would send. */
+export function rawRequest(
+  origin: string,
+  options: { method?: string; path: string; headers?: Record<string, string>; body?: string | Buffer },
+): Promise<RawAnswer> {
+  return new Promise((resolve, reject) => {
+    const { method = 'GET', path: target, headers, body } = options
+    const sent = request(`${origin}/`, { method, path: target, headers, agent: false }, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (piece: string) => {
+        text += piece
+      })
+      response.on('end', () => {
+        sent.destroy()
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text })
+      })
+    })
+    sent.on('error', reject)
+    // Where a length is announced, the rest of the body is never sent: the answer must not wait for it.
+    if (headers?.['content-length']) sent.write(body ?? '')
+    else sent.end(body)
+  })
 }

@@ -93,7 +93,8 @@ function guardUnsafe(request: Request, response: Response, next: NextFunction): 
 export function createConsole(options: ConsoleOptions): Express {
   const app = express()
   app.disable('x-powered-by')
-  app.set('trust proxy', env().trustProxy)
+  // One hop: the address that our own proxy saw. Believing the whole header would let a client choose its address.
+  app.set('trust proxy', env().trustProxy ? 1 : false)
   app.use(stampRequest)
   app.use(securityHeaders(options.developmentMiddleware !== undefined))
   if (options.developmentMiddleware) app.use(options.developmentMiddleware)

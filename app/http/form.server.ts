@@ -3,6 +3,9 @@ import { AppError } from '#app/platform/errors.ts'
 /** More fields than any form of ours has. */
 const FIELDS_MAX = 40
 
+/** A field's name as an answer may show it: what no form of ours could have named is not sent back. */
+const shownName = (name: string): string => (/^[A-Za-z]{1,30}$/.test(name) ? name : 'form')
+
 /**
  * The request's form as plain text fields. Browsers send what a form has; a program may send anything.
  * @throws AppError bad_request on another content type, a file, a repeated or nested field, or too many fields
@@ -24,9 +27,9 @@ export async function readForm(request: Request): Promise<Record<string, string>
     if (++count > FIELDS_MAX)
       throw new AppError('bad_request', 'too_many_fields', `The form has more than ${FIELDS_MAX} fields.`)
     if (typeof value !== 'string')
-      throw new AppError('bad_request', 'file_not_expected', 'Send text, not a file.', { field: name.slice(0, 40) })
+      throw new AppError('bad_request', 'file_not_expected', 'Send text, not a file.', { field: shownName(name) })
     if (name in fields)
-      throw new AppError('bad_request', 'repeated_field', 'Each field may be sent once.', { field: name.slice(0, 40) })
+      throw new AppError('bad_request', 'repeated_field', 'Each field may be sent once.', { field: shownName(name) })
     fields[name] = value
   }
   return fields

@@ -38,8 +38,10 @@ export function toAppError(error: unknown, requestId: string): AppError {
   }
   if (error instanceof z.ZodError) {
     const [issue] = error.issues
-    const field = issue?.path.join('.') || (issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : 'form')
-    return new AppError('bad_request', 'invalid_input', `${field}: ${issue?.message ?? 'not valid'}`, { field })
+    const field = issue?.path.join('.') || 'form'
+    // zod repeats the names it does not know; a name is input too, and may be a secret pasted into the wrong place.
+    const message = issue?.code === 'unrecognized_keys' ? 'it holds a field that does not belong to it' : issue?.message
+    return new AppError('bad_request', 'invalid_input', `${field}: ${message ?? 'not valid'}`, { field })
   }
   const fault = error as Error
   log.error({ requestId, name: fault?.name, reason: fault?.message, stack: fault?.stack }, 'unexpected failure')

@@ -50,9 +50,15 @@ export async function signOut(request: Request): Promise<Headers> {
   return headers
 }
 
-/** A path of this site to go to after signing in: never another host (`//evil`, `/\evil`, `javascript:`). */
+const LOCAL_PATH = /^\/(?![/\\])/
+
+/**
+ * A path of this site to go to after signing in: never another host (`//evil`, `/\evil`, `javascript:`). Looked at again
+ * once the URL parser is done with it: `/..//evil` is a path of ours going in and `//evil` coming out.
+ */
 export function safeReturn(to: string | null): string {
-  if (!to || !/^\/(?![/\\])/.test(to)) return '/'
+  if (!to || !LOCAL_PATH.test(to) || !URL.canParse(to, 'http://here')) return '/'
   const url = new URL(to, 'http://here')
-  return url.origin === 'http://here' ? url.pathname + url.search : '/'
+  const path = url.pathname + url.search
+  return url.origin === 'http://here' && LOCAL_PATH.test(path) ? path : '/'
 }
