@@ -1,6 +1,11 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import OpenAI from 'openai'
-import { acmeKey } from '../scripts/demo/seed.ts'
-import { expect, test } from './setup/fixtures.ts'
+import { acmeKey, demoPassword } from '../scripts/demo/seed.ts'
+import { expect, signIn, test } from './setup/fixtures.ts'
+import type { SystemUnderTest } from './setup/system.ts'
 
 /**
  * The whole story in one browser: a billing admin saves a key, the vendor's app streams on it, the call is metered, the month
@@ -8,7 +13,16 @@ import { expect, test } from './setup/fixtures.ts'
  */
 const newKey = `sk-or-v1-${'7a'.repeat(30)}f00d`
 
-test.describe.configure({ mode: 'serial' })
+/** One of the operator's commands, on the system under test. */
+function runScript(system: SystemUnderTest, [script, ...args]: string[], input = ''): string {
+  const file = path.resolve(import.meta.dirname, '../scripts', script as string)
+  return execFileSync(process.execPath, [file, ...args], {
+    env: { ...process.env, ...system.settings },
+    input,
+    encoding: 'utf8',
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+}
 
 async function stream(
   origin: string,
@@ -41,7 +55,7 @@ test('a wrong password is refused without saying which half was wrong', async ({
   await page.goto(`${system.origin}/sign-in`)
   await picture('sign-in')
   await page.getByLabel('E-mail').fill('billing-admin@acme.example')
-  await page.getByLabel('Password', { exact: true }).fill('not the password')
+  await page.locator('input[name=password]').fill('not the password')
   await page.getByRole('button', { name: 'Sign in' }).click()
   await expect(page.getByRole('alert')).toHaveText('E-mail or password is wrong.')
 })
@@ -57,9 +71,9 @@ test('a billing admin replaces the key; wrong ones are explained and never shown
   await signInAs('acme', 'billing_admin')
   await page.goto(`${system.origin}/w/acme/settings/billing`)
   await expect(page.getByRole('heading', { name: 'AI inference key' })).toBeVisible()
-  await expect(page.getByText(`sk-or-v1-…${acmeKey.slice(-4)}`)).toBeVisible()
+  await expect(page.getByText(`sk-or-v1-…${acmeKey.slice(-4)}`, { exact: true })).toBeVisible()
   await picture('billing-with-key')
-  const field = page.getByLabel(/OpenRouter key/)
+  const field = page.getByLabel('New OpenRouter API key')
   await field.fill('sk-ant-api03-not-an-openrouter-key-0123456789')
   await page.getByRole('button', { name: 'Replace' }).click()
   await expect(page.getByText("OpenRouter keys must start with 'sk-or-'")).toBeVisible()
@@ -67,11 +81,32 @@ test('a billing admin replaces the key; wrong ones are explained and never shown
   await field.fill(`sk-or-v1-revoked${'00'.repeat(24)}`)
   await page.getByRole('button', { name: 'Replace' }).click()
   await expect(page.getByText(/does not accept this key/)).toBeVisible()
-  await expect(page.getByText(`sk-or-v1-…${acmeKey.slice(-4)}`)).toBeVisible()
+  await expect(page.getByText(`sk-or-v1-…${acmeKey.slice(-4)}`, { exact: true })).toBeVisible()
   await field.fill(newKey)
   await page.getByRole('button', { name: 'Replace' }).click()
-  await expect(page.getByText(`sk-or-v1-…${newKey.slice(-4)}`)).toBeVisible()
+  await expect(page.getByText(`sk-or-v1-…${newKey.slice(-4)}`, { exact: true })).toBeVisible()
   expect(await page.content()).not.toContain(newKey.slice(9, 40))
+})
+
+test('removing the key says first what it does to routing and bill; saving one brings it back', async ({
+  page,
+  system,
+  signInAs,
+  picture,
+}) => {
+  await signInAs('acme', 'billing_admin')
+  await page.goto(`${system.origin}/w/acme/settings/billing`)
+  await page.getByRole('button', { name: 'Remove' }).click()
+  const dialog = page.getByRole('dialog')
+  await expect(dialog).toContainText(/platform key/)
+  await expect(dialog).toContainText(/tier price/)
+  await picture('remove-key', 'screen')
+  await dialog.getByRole('button', { name: /Remove/ }).click()
+  await expect(page.getByRole('button', { name: 'Save key' })).toBeVisible()
+  expect((await stream(system.origin, system.token)).keySource).toBe('platform')
+  await page.getByLabel(/OpenRouter API key/).fill(`  ${newKey}  `)
+  await page.getByRole('button', { name: 'Save key' }).click()
+  await expect(page.getByText(`sk-or-v1-…${newKey.slice(-4)}`, { exact: true })).toBeVisible()
 })
 
 test('the vendor’s app streams on that key, and the call’s receipt is exact to the pico-dollar', async ({
@@ -86,7 +121,7 @@ test('the vendor’s app streams on that key, and the call’s receipt is exact 
   await signInAs('acme', 'member')
   await page.goto(`${system.origin}/w/acme/analytics`)
   await expect(page.getByRole('heading', { name: 'LLM analytics' })).toBeVisible()
-  await picture('analytics')
+  await picture('analytics', 'screen')
   await page.goto(`${system.origin}/w/acme/calls/${call.callId}`)
   await expect(page.getByRole('heading', { name: /receipt/i })).toBeVisible()
   await picture('receipt')
@@ -101,7 +136,7 @@ test('a member sees that a key is configured and its hint, with no field and no 
 }) => {
   await signInAs('acme', 'member')
   await page.goto(`${system.origin}/w/acme/settings/billing`)
-  await expect(page.getByText(`sk-or-v1-…${newKey.slice(-4)}`)).toBeVisible()
+  await expect(page.getByText(`sk-or-v1-…${newKey.slice(-4)}`, { exact: true })).toBeVisible()
   await expect(page.locator('input[type=password]')).toHaveCount(0)
   await expect(page.getByRole('button', { name: /Save key|Replace|Remove/ })).toHaveCount(0)
   await picture('billing-as-member')
@@ -130,8 +165,62 @@ test('last month’s invoice opens line by line down to its calls', async ({ pag
     .getByRole('link', { name: /\d{4}$|October|September|November|December|January/ })
     .first()
     .click()
-  await expect(page.getByText(/residue/i).first()).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'From exact sums to cents' })).toBeVisible()
   await picture('invoice')
+})
+
+test('a month of imported usage closes into an invoice of exactly the margin', async ({
+  page,
+  system,
+  stripe,
+  picture,
+  allowConsole: _,
+}) => {
+  const customer = await stripe.customers.create({
+    name: 'Cedar',
+    payment_method: 'pm_card_visa',
+    invoice_settings: { default_payment_method: 'pm_card_visa' },
+  })
+  const month = new Date(Date.UTC(new Date().getUTCFullYear(), new Date().getUTCMonth() - 1, 1))
+    .toISOString()
+    .slice(0, 7)
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'keymargin-story-')), 'usage.csv')
+  // balanced, $3.50 / $17.50 per million: 7 − 5.25 = 1.75; 7 − 8 is floored at 0; 7 − 6.505 = 0.495. Together 2.245, half to even 2.24.
+  const rows = [
+    `${month}-10 08:00:00,1000000,200000,5.25`,
+    `${month}-11 08:00:00,2000000,0,8`,
+    `${month}-12 08:00:00,1000000,200000,6.505`,
+  ]
+  writeFileSync(file, `timestamp,input_tokens,output_tokens,cost\n${rows.join('\n')}\n`)
+  const person = ['--email', 'owner@cedar.example', '--name', 'Ida Cedar', '--workspace', 'cedar', '--role', 'owner']
+  runScript(
+    system,
+    [
+      'user-create.ts',
+      ...person,
+      '--plan',
+      'enterprise',
+      '--workspace-name',
+      'Cedar',
+      '--stripe-customer',
+      customer.id,
+    ],
+    demoPassword,
+  )
+  const model = ['--tier', 'balanced', '--model', 'anthropic/claude-sonnet-4.6', '--key-source', 'workspace']
+  expect(runScript(system, ['usage-import.ts', file, '--workspace', 'cedar', ...model])).toContain('3 rows, 3 added')
+  expect(runScript(system, ['usage-import.ts', file, '--workspace', 'cedar', ...model])).toContain('3 rows, 0 added')
+  const printed = runScript(system, ['billing.ts', 'close', '--month', month, '--workspace', 'cedar'])
+  expect(printed).toContain('$2.24  total')
+  expect(printed).toContain('exact 2245000000000 pico')
+  await signIn(page, system.origin, 'owner@cedar.example')
+  await page.goto(`${system.origin}/w/cedar/settings/billing`)
+  await expect(page.getByRole('row', { name: /Paid/ })).toContainText('$2.24')
+  await page.getByRole('row', { name: /Paid/ }).getByRole('link').click()
+  await expect(page.getByText('$2.245').first()).toBeVisible()
+  await picture('invoice-of-margins')
+  const invoices = await stripe.invoices.list({ customer: customer.id })
+  expect(invoices.data.map((invoice) => [invoice.status, invoice.total])).toEqual([['paid', 224]])
 })
 
 test('a developer makes a token that works at once, and revokes it at once', async ({
@@ -144,24 +233,13 @@ test('a developer makes a token that works at once, and revokes it at once', asy
   await page.goto(`${system.origin}/w/acme/settings/tokens`)
   await page.getByLabel('Name').fill('Story token')
   await page.getByRole('button', { name: /Create/ }).click()
-  const token = (
-    await page
-      .locator('code', { hasText: /^km_test_/ })
-      .first()
-      .innerText()
-  ).trim()
+  const token = (await page.getByText(/^\s*km_test_\w{38}\s*$/).innerText()).trim()
   await picture('token-created')
   expect((await stream(system.origin, token)).text.length).toBeGreaterThan(10)
   await page.reload()
   expect(await page.content()).not.toContain(token)
-  await page
-    .getByRole('row', { name: /Story token/ })
-    .getByRole('button', { name: /Revoke/ })
-    .click()
-  await page
-    .getByRole('dialog')
-    .getByRole('button', { name: /Revoke/ })
-    .click()
+  await page.getByLabel('Revoke Story token').click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Revoke token' }).click()
   await expect(page.getByRole('row', { name: /Story token/ })).toContainText(/Revoked/i)
   await expect(stream(system.origin, token)).rejects.toMatchObject({ status: 401 })
 })
@@ -200,7 +278,8 @@ test('leaving Enterprise destroys the key, shows its certificate, and the next c
   }).toPass({ timeout: 30_000 })
   await picture('billing-after-leaving')
   await page
-    .getByRole('link', { name: /certificate/i })
+    .getByRole('table', { name: /Certificates/ })
+    .getByRole('link')
     .first()
     .click()
   await expect(page.getByRole('heading', { name: /certificate/i })).toBeVisible()

@@ -15,16 +15,16 @@ interface Fixtures {
   signInAs(slug: string, role: Role): Promise<void>
   signInAsOperator(): Promise<void>
   /** Saves a picture of the page as an artefact. */
-  picture(name: string): Promise<void>
+  picture(name: string, what?: 'page' | 'screen'): Promise<void>
   /** Lines that the page may write to the browser's console: a refused post is reported there by the browser itself. */
   allowConsole(pattern: RegExp): void
 }
 
-async function signIn(page: Page, origin: string, email: string): Promise<void> {
+export async function signIn(page: Page, origin: string, email: string): Promise<void> {
   await page.context().clearCookies()
   await page.goto(`${origin}/sign-in`)
   await page.getByLabel('E-mail').fill(email)
-  await page.getByLabel('Password', { exact: true }).fill(demoPassword)
+  await page.locator('input[name=password]').fill(demoPassword)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.waitForURL((url) => !url.pathname.startsWith('/sign-in'))
 }
@@ -62,10 +62,10 @@ export const test = base.extend<Fixtures>({
   signInAsOperator: async ({ page, system, allowConsole: _ }, use) =>
     use(() => signIn(page, system.origin, operatorEmail)),
   picture: async ({ page }, use) =>
-    use(async (name) => {
+    use(async (name, what = 'page') => {
       await page.screenshot({
         path: path.resolve(import.meta.dirname, '../../artifacts/pictures', `${name}.png`),
-        fullPage: true,
+        fullPage: what === 'page',
         animations: 'disabled',
       })
     }),
