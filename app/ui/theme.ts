@@ -10,6 +10,8 @@ export const theme = createTheme({
   fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, monospace',
   headings: { fontWeight: '650' },
   components: {
+    // standing notes are not read out over everything else; what an action answers says its own role
+    Alert: { defaultProps: { role: 'note' } },
     // a status is never cut off
     Badge: { styles: { root: { minWidth: 'max-content' } } },
   },

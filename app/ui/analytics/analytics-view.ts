@@ -70,7 +70,7 @@ export interface AnalyticsView {
   csv: string
 }
 
-export const keyNames = { platform: 'Platform', workspace: 'Yours' } as const
+export const keyNames = { platform: 'Platform key', workspace: 'Your key' } as const
 
 const statusNames: Record<string, string> = {
   ok: 'OK',

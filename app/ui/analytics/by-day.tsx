@@ -14,7 +14,7 @@ export function ByDay({ days }: { days: DayBar[] }) {
   return (
     <Panel
       title="Charged by day"
-      note="UTC days. Platform price is what calls on our key cost you; margin is what is left for us of calls on your key."
+      note="UTC days. Platform price is what calls on our key cost you; margin is what we charge for calls on your key."
     >
       <Box mih={240} aria-hidden="true">
         {inBrowser && (

@@ -1,4 +1,4 @@
-import { Anchor, Badge, Button, Group, Text } from '@mantine/core'
+import { Anchor, Button, Group, Text } from '@mantine/core'
 import { Link } from '@remix-run/react'
 import type { ReactNode } from 'react'
 import { type Column, DataTable } from '#app/ui/data-table.tsx'
@@ -7,9 +7,8 @@ import type { AnalyticsView, CallLine } from './analytics-view.ts'
 
 const columns: Column[] = [
   { label: 'Time (UTC)' },
-  { label: 'Surface' },
-  { label: 'Model' },
-  { label: 'Key' },
+  { label: 'Surface and key' },
+  { label: 'Model and tier' },
   { label: 'Input tokens', numeric: true },
   { label: 'Output tokens', numeric: true },
   { label: 'Raw cost', numeric: true },
@@ -19,14 +18,14 @@ const columns: Column[] = [
   { label: 'Status' },
 ]
 
-const statusColors = { none: 'gray', failed: 'red', held: 'yellow' } as const
+const statusColors = { none: 'gray.9', failed: 'red.9', held: 'orange.9' } as const
 
 function WithNote({ children, note }: { children: ReactNode; note: string | null }) {
   return (
     <>
       {children}
       {note && (
-        <Text size="xs" c="gray.7">
+        <Text size="xs" c="gray.7" style={{ whiteSpace: 'nowrap' }}>
           {note}
         </Text>
       )}
@@ -35,14 +34,15 @@ function WithNote({ children, note }: { children: ReactNode; note: string | null
 }
 
 const toCells = (call: CallLine): ReactNode[] => [
-  <Anchor key="at" component={Link} to={call.to} size="sm" style={{ whiteSpace: 'nowrap' }}>
+  <Anchor key="at" component={Link} to={call.to} inherit style={{ whiteSpace: 'nowrap' }}>
     {call.at}
   </Anchor>,
-  call.surface,
+  <WithNote key="surface" note={call.key}>
+    {call.surface}
+  </WithNote>,
   <WithNote key="model" note={call.tier}>
     {call.model}
   </WithNote>,
-  call.key,
   <WithNote key="input" note={call.inputNote}>
     {call.input}
   </WithNote>,
@@ -53,16 +53,9 @@ const toCells = (call: CallLine): ReactNode[] => [
   call.tierPrice,
   call.charge,
   call.latency,
-  <Badge
-    key="status"
-    variant="light"
-    color={statusColors[call.trouble]}
-    tt="none"
-    fw={500}
-    c={call.trouble === 'none' ? 'gray.8' : `${statusColors[call.trouble]}.9`}
-  >
+  <Text key="status" span inherit c={statusColors[call.trouble]}>
     {call.trouble === 'held' ? 'Held: cost unknown' : call.status}
-  </Badge>,
+  </Text>,
 ]
 
 function NoCalls({ view }: { view: AnalyticsView }) {

@@ -1,7 +1,8 @@
-import { Alert, Anchor, Badge, Group, SimpleGrid, Text } from '@mantine/core'
+import { Alert, Anchor, Group, SimpleGrid, Text } from '@mantine/core'
 import { Link } from '@remix-run/react'
 import { DataTable } from '#app/ui/data-table.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
+import { StatusBadge } from '#app/ui/status-badge.tsx'
 import type { BillingView, CertificateRow, InvoiceRow, UsageView } from './billing-view.ts'
 import { type KeyAnswer, KeyCard } from './key-card.tsx'
 
@@ -61,13 +62,13 @@ function Invoices({ invoices }: { invoices: InvoiceRow[] }) {
           rows={invoices.map((invoice) => ({
             key: invoice.id,
             cells: [
-              <Anchor key="month" component={Link} to={invoice.to} size="sm">
+              <Anchor key="month" component={Link} to={invoice.to} inherit>
                 {invoice.month}
               </Anchor>,
               invoice.number,
-              <Badge key="status" variant="light" color={invoice.tone} c={`${invoice.tone}.9`} tt="none">
+              <StatusBadge key="status" tone={invoice.tone}>
                 {invoice.status}
-              </Badge>,
+              </StatusBadge>,
               invoice.calls,
               invoice.total,
             ],
@@ -87,7 +88,7 @@ function Certificates({ certificates }: { certificates: CertificateRow[] }) {
   return (
     <Panel
       title="Certificates of destruction"
-      note="Keys that were destroyed here. A destroyed key cannot be brought back by anybody."
+      note="Keys that were destroyed here because the plan no longer allowed them."
     >
       <DataTable
         caption="Certificates of destruction, newest first"
@@ -95,7 +96,7 @@ function Certificates({ certificates }: { certificates: CertificateRow[] }) {
         rows={certificates.map((certificate) => ({
           key: certificate.id,
           cells: [
-            <Anchor key="at" component={Link} to={certificate.to} size="sm">
+            <Anchor key="at" component={Link} to={certificate.to} inherit>
               {certificate.at}
             </Anchor>,
             certificate.hint,
@@ -119,7 +120,9 @@ export function BillingPage({ view, answer }: { view: BillingView; answer: KeyAn
         </>
       ) : (
         <Panel>
-          <Text size="sm">Usage in money and invoices are shown to owners and billing admins of this workspace.</Text>
+          <Text size="sm">
+            This month’s bill and the invoices are shown to owners and billing admins of this workspace.
+          </Text>
         </Panel>
       )}
       <Certificates certificates={view.certificates} />

@@ -38,9 +38,10 @@ export function CertificatePage({ view }: { view: CertificateView }) {
           Certificate of destruction
         </Title>
         <Text mb="lg" maw={680}>
-          On {view.at}, the {view.provider} key named below was destroyed. Its sealed form was deleted, and with it the
-          random key that alone could open it, so no copy in any backup can be opened either. This was done in the same
-          transaction as the change of plan that called for it. From then on every process refused the key.
+          On {view.at}, the {view.provider} key named below was destroyed: its sealed form was deleted, and with it the
+          random key that alone could open it, in the same transaction as the change of plan that called for it. From
+          then on every process refused it. Backups of the database from before that moment hold both, still sealed,
+          until they expire.
         </Text>
         <Facts
           facts={[

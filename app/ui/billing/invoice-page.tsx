@@ -1,9 +1,10 @@
-import { Alert, Anchor, Badge, Button, Code, Group, SimpleGrid, Text } from '@mantine/core'
+import { Alert, Anchor, Button, Code, Group, SimpleGrid, Text } from '@mantine/core'
 import { Form, Link, useNavigation } from '@remix-run/react'
 import { type Answer, AnswerNotice } from '#app/ui/answer-notice.tsx'
 import { DataTable } from '#app/ui/data-table.tsx'
 import { Facts } from '#app/ui/facts.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
+import { StatusBadge } from '#app/ui/status-badge.tsx'
 import type { InvoiceView, LineRow, Verdict } from './invoice-view.ts'
 
 function Lines({ lines, totals }: { lines: LineRow[]; totals: InvoiceView['totals'] }) {
@@ -34,7 +35,7 @@ function Lines({ lines, totals }: { lines: LineRow[]; totals: InvoiceView['total
               key="calls"
               component={Link}
               to={line.calls.to}
-              size="sm"
+              inherit
               aria-label={`${line.calls.text} calls behind this line`}
             >
               {line.calls.text}
@@ -91,9 +92,9 @@ export function InvoicePage({ view, answer }: { view: InvoiceView; answer: Answe
         }
       />
       <Group mb="md">
-        <Badge variant="light" size="lg" color={view.tone} c={`${view.tone}.9`} tt="none">
+        <StatusBadge tone={view.tone} large>
           {view.status}
-        </Badge>
+        </StatusBadge>
         <Text fw={650} fz="lg">
           {view.totals.amount}
         </Text>

@@ -1,10 +1,11 @@
-import { Alert, Badge, Button, Code, Group, List, PasswordInput, Stack, Text } from '@mantine/core'
+import { Alert, Button, Code, Group, List, PasswordInput, Stack, Text } from '@mantine/core'
 import { Form, useNavigation, useSearchParams } from '@remix-run/react'
 import { useEffect, useRef } from 'react'
 import { type Answer, AnswerNotice, answerTo, fieldError } from '#app/ui/answer-notice.tsx'
 import { AskButton, ConfirmDialog } from '#app/ui/confirm-dialog.tsx'
 import { Facts } from '#app/ui/facts.tsx'
 import { Panel } from '#app/ui/page.tsx'
+import { StatusBadge } from '#app/ui/status-badge.tsx'
 import type { KeyCardView } from './key-view.ts'
 
 export type KeyAnswer = Answer<{ message: string; warning: string | null }>
@@ -80,7 +81,7 @@ function RemoveDialog({ card }: { card: KeyCardView }) {
   )
 }
 
-function KeyState({ card }: { card: KeyCardView }) {
+function KeyState({ card, warned }: { card: KeyCardView; warned: boolean }) {
   const { key } = card
   if (!key)
     return (
@@ -90,7 +91,7 @@ function KeyState({ card }: { card: KeyCardView }) {
       </Text>
     )
   const label = key.error ? 'Refused' : key.unverified ? 'Not verified yet' : 'Configured'
-  const color = key.error ? 'red' : key.unverified ? 'yellow' : 'teal'
+  const tone = key.error ? 'red' : key.unverified ? 'yellow' : 'teal'
   return (
     <Stack gap="sm">
       <Facts
@@ -100,9 +101,7 @@ function KeyState({ card }: { card: KeyCardView }) {
             'Key',
             <Group key="key" gap="xs">
               <Code fz="sm">{key.hint}</Code>
-              <Badge variant="light" color={color} c={`${color}.9`} tt="none">
-                {label}
-              </Badge>
+              <StatusBadge tone={tone}>{label}</StatusBadge>
             </Group>,
           ],
           ['Version', key.version],
@@ -115,7 +114,7 @@ function KeyState({ card }: { card: KeyCardView }) {
           on.
         </Alert>
       )}
-      {key.unverified && !key.error && (
+      {key.unverified && !key.error && !warned && (
         <Alert color="yellow" c="gray.9">
           {card.providerName} could not be asked yet whether this key works. It is in use, and we keep asking. If calls
           fail, replace the key.
@@ -150,7 +149,7 @@ export function KeyCard({ card, answer }: { card: KeyCardView; answer: KeyAnswer
         </Alert>
       )}
       <Stack gap="lg">
-        <KeyState card={card} />
+        <KeyState card={card} warned={Boolean(notice?.ok && notice.warning)} />
         {card.canManage && <KeyForm card={card} answer={saved} />}
       </Stack>
       {card.canManage && card.key && params.get('confirm') === 'remove' && <RemoveDialog card={card} />}

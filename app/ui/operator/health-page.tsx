@@ -1,9 +1,10 @@
-import { Alert, Badge, Button, Text } from '@mantine/core'
+import { Alert, Button, Text } from '@mantine/core'
 import { Form, useNavigation } from '@remix-run/react'
 import type { ReactNode } from 'react'
 import { type Answer, AnswerNotice } from '#app/ui/answer-notice.tsx'
 import { DataTable } from '#app/ui/data-table.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
+import { StatusBadge } from '#app/ui/status-badge.tsx'
 import { utcMinute } from '#app/ui/time.ts'
 
 export interface HealthView {
@@ -99,14 +100,14 @@ function Jobs({ jobs }: Pick<HealthView, 'jobs'>) {
         { label: '' },
       ]}
       rows={jobs.map((job) => {
-        const [name, color] = jobStates[job.state]
+        const [name, tone] = jobStates[job.state]
         return {
           key: job.id,
           cells: [
             `${job.name} #${job.id}`,
-            <Badge key="state" variant="light" color={color} c={`${color}.9`} tt="none">
+            <StatusBadge key="state" tone={tone}>
               {name}
-            </Badge>,
+            </StatusBadge>,
             `${job.attempts} of ${job.maxAttempts}`,
             utcMinute(job.runAt),
             job.lastError,
@@ -161,15 +162,9 @@ export function HealthPage({ view, answer }: { view: HealthView; answer: HealthA
               process.host,
               utcMinute(process.startedAt),
               `${process.silentS} s ago`,
-              <Badge
-                key="state"
-                variant="light"
-                color={process.alive ? 'teal' : 'red'}
-                c={process.alive ? 'teal.9' : 'red.9'}
-                tt="none"
-              >
+              <StatusBadge key="state" tone={process.alive ? 'teal' : 'red'}>
                 {process.alive ? 'Alive' : 'Silent'}
-              </Badge>,
+              </StatusBadge>,
             ],
           }))}
         />

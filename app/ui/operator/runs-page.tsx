@@ -1,8 +1,9 @@
-import { Alert, Badge, Button, Group, NativeSelect, Text, TextInput } from '@mantine/core'
+import { Alert, Button, Group, NativeSelect, Text, TextInput } from '@mantine/core'
 import { Form, useNavigation } from '@remix-run/react'
 import { type Answer, AnswerNotice } from '#app/ui/answer-notice.tsx'
 import { DataTable } from '#app/ui/data-table.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
+import { StatusBadge, type Tone } from '#app/ui/status-badge.tsx'
 
 export interface RunRow {
   id: string
@@ -11,7 +12,7 @@ export interface RunRow {
   month: string
   state: string
   stateName: string
-  tone: string
+  tone: Tone
   number: string
   calls: string
   exact: string
@@ -113,9 +114,9 @@ export function RunsPage({ view, answer }: { view: RunsView; answer: ReleaseAnsw
                 cells: [
                   run.month,
                   run.workspace,
-                  <Badge key="state" variant="light" color={run.tone} c={`${run.tone}.9`} tt="none">
+                  <StatusBadge key="state" tone={run.tone}>
                     {run.stateName}
-                  </Badge>,
+                  </StatusBadge>,
                   run.number,
                   run.calls,
                   run.exact,

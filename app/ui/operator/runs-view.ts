@@ -3,9 +3,10 @@ import type { OperatorInvoice } from '#app/domain/billing/queries.server.ts'
 import { type CalendarMonth, monthName } from '#app/platform/calendar-month.ts'
 import { displayCents } from '#app/platform/pico.ts'
 import { count, counted, exactMoney } from '#app/ui/money.ts'
+import type { Tone } from '#app/ui/status-badge.tsx'
 import type { RunsView } from './runs-page.tsx'
 
-export const runStates: Record<RunState, [name: string, tone: string]> = {
+export const runStates: Record<RunState, [name: string, tone: Tone]> = {
   held: ['Held', 'yellow'],
   frozen: ['Frozen', 'gray'],
   writing: ['Writing to Stripe', 'gray'],

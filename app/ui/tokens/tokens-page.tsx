@@ -1,10 +1,11 @@
-import { Alert, Badge, Button, Code, CopyButton, Group, Text, TextInput } from '@mantine/core'
+import { Alert, Button, Code, CopyButton, Group, Text, TextInput } from '@mantine/core'
 import { Form, useNavigation, useSearchParams } from '@remix-run/react'
 import { useEffect, useRef } from 'react'
 import { type Answer, AnswerNotice, answerTo, fieldError } from '#app/ui/answer-notice.tsx'
 import { AskButton, ConfirmDialog } from '#app/ui/confirm-dialog.tsx'
 import { DataTable } from '#app/ui/data-table.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
+import { StatusBadge } from '#app/ui/status-badge.tsx'
 import { utcMinute } from '#app/ui/time.ts'
 import styles from './tokens.module.css'
 
@@ -128,13 +129,11 @@ function TokenList({ tokens }: { tokens: TokenView[] }) {
           `${utcMinute(token.createdAt)}${token.createdBy ? ` by ${token.createdBy}` : ''}`,
           token.lastUsedAt ? utcMinute(token.lastUsedAt) : 'never',
           token.revokedAt ? (
-            <Badge key="state" variant="light" color="gray" c="gray.8" tt="none">
-              Revoked {utcMinute(token.revokedAt)}
-            </Badge>
+            <StatusBadge key="state" tone="gray">{`Revoked ${utcMinute(token.revokedAt)}`}</StatusBadge>
           ) : (
-            <Badge key="state" variant="light" color="teal" c="teal.9" tt="none">
+            <StatusBadge key="state" tone="teal">
               Live
-            </Badge>
+            </StatusBadge>
           ),
           token.revokedAt ? null : (
             <AskButton key="revoke" ask={['revoke', token.id]} label={`Revoke ${token.name}`}>

@@ -1,0 +1,14 @@
+import { Badge } from '@mantine/core'
+
+export type Tone = 'gray' | 'teal' | 'yellow' | 'red'
+
+/** Text colours that keep a contrast of 4.5 on their own tint: the darkest yellow does not. */
+const textColors: Record<Tone, string> = { gray: 'gray.8', teal: 'teal.9', yellow: 'gray.9', red: 'red.9' }
+
+export function StatusBadge({ tone, children, large = false }: { tone: Tone; children: string; large?: boolean }) {
+  return (
+    <Badge variant="light" size={large ? 'lg' : 'md'} color={tone} c={textColors[tone]} tt="none">
+      {children}
+    </Badge>
+  )
+}
