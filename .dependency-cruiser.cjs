@@ -6,7 +6,7 @@ const ranks = [
   ['plans', 'pricing', 'permissions', 'providers'],
   ['audit', 'jobs', 'notifications'],
   ['workspaces', 'vault', 'tokens', 'ledger', 'credits'],
-  ['billing', 'budgets', 'analytics', 'retention'],
+  ['billing', 'budgets', 'analytics', 'retention', 'operations'],
 ]
 
 const nounRule = (noun, rank) => {
