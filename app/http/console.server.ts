@@ -61,6 +61,39 @@ function securityHeaders(development: boolean) {
   })
 }
 
+/** Methods a page or a form can be asked with. Others never reach Remix, which fails on some of them (TRACE). */
+const methods = new Set(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'])
+
+function refuseOtherMethods(request: Request, response: Response, next: NextFunction): void {
+  if (methods.has(request.method)) next()
+  else response.status(405).type('text').send('This method is not possible here.')
+}
+
+/**
+ * What fails before or around Remix, such as an address that is no text (`/%`). Express's own last resort would show and
+ * print the stack.
+ */
+function answerFailure(
+  error: Error & { status?: number },
+  _request: Request,
+  response: Response,
+  _next: NextFunction, // Express knows an error handler by its four parameters
+): void {
+  const { requestId } = localsOf(response)
+  const isTheirs = error.status === 400 || error.status === 404
+  if (!isTheirs) log.error({ requestId, name: error.name, reason: error.message }, 'request failed outside a route')
+  if (response.headersSent) {
+    response.destroy() // half an answer must not look whole
+    return
+  }
+  const text = isTheirs ? 'This address cannot be read.' : `Something failed on our side. Reference ${requestId}`
+  response
+    .status(isTheirs ? (error.status as number) : 500)
+    .set('Cache-Control', 'no-store')
+    .type('text')
+    .send(text)
+}
+
 /** In front of Remix on every unsafe method: foreign pages, and bodies no form of ours has. */
 function guardUnsafe(request: Request, response: Response, next: NextFunction): void {
   const facts = {
@@ -97,6 +130,7 @@ export function createConsole(options: ConsoleOptions): Express {
   app.set('trust proxy', env().trustProxy ? 1 : false)
   app.use(stampRequest)
   app.use(securityHeaders(options.developmentMiddleware !== undefined))
+  app.use(refuseOtherMethods)
   if (options.developmentMiddleware) app.use(options.developmentMiddleware)
   if (options.clientDir) {
     app.use('/assets', express.static(path.join(options.clientDir, 'assets'), { immutable: true, maxAge: '1y' }))
@@ -111,5 +145,6 @@ export function createConsole(options: ConsoleOptions): Express {
       getLoadContext: (request, response) => ({ ...localsOf(response as Response), clientAddress: request.ip ?? '' }),
     }),
   )
+  app.use(answerFailure)
   return app
 }

@@ -50,6 +50,7 @@ export interface Doorstep {
 /** The person's context in the workspace of the URL. @throws AppError not_found, alike for missing and foreign workspaces */
 export async function enterWorkspace(request: Request, slug: string | undefined, requestId: string): Promise<Doorstep> {
   const person = await requireSignedIn(request)
+  if (slug?.includes('\0')) throw notFound('Workspace') // no name holds one, and PostgreSQL refuses to look for it
   const found = await asUser(person.userId, (tx) =>
     tx.workspace.findFirst({
       where: { slug: slug ?? '', members: { some: { userId: person.userId } } },
