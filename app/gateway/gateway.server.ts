@@ -84,11 +84,13 @@ function answerError(request: IncomingMessage, response: ServerResponse, thrown:
     response.destroy()
     return
   }
-  const body = errorJson(error, newId())
+  const id = newId()
+  const body = errorJson(error, id)
   response.writeHead(error.status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
+    'x-request-id': id,
     ...(error.retryAfterSeconds === null ? {} : { 'retry-after': String(error.retryAfterSeconds) }),
     // What is left of a body that was not read would otherwise be taken for the next request.
     ...(request.complete ? {} : { connection: 'close' }),

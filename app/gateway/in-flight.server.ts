@@ -1,5 +1,6 @@
 import { noteProgress } from '#app/domain/ledger/open-attempts.server.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
+import type { Ending } from './call.ts'
 import type { UpstreamReply } from './upstream-reply.ts'
 
 /** A call whose reply is under way. */
@@ -19,9 +20,12 @@ interface Flights {
   open: Set<Flight>
   drains: number
   draining: boolean
+  /** This process is about to end and breaks off what is still under way. */
+  ending: boolean
 }
 
-const flights = () => singleton<Flights>('gateway:flights', () => ({ open: new Set(), drains: 0, draining: false }))
+const flights = () =>
+  singleton<Flights>('gateway:flights', () => ({ open: new Set(), drains: 0, draining: false, ending: false }))
 
 /** Whether this process still takes calls. */
 export const takesCalls = (): boolean => !flights().draining
@@ -81,10 +85,17 @@ export async function landAll(ms: number): Promise<number> {
   const deadline = performance.now() + ms
   while (held.open.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
   noteAll()
+  held.ending = held.open.size > 0
   return held.open.size
 }
 
+/**
+ * Whether a call is left to the sweeper: its reply was broken off by this process's own end, while the provider goes on
+ * with it. Only later will the provider's record say what it came to; an estimate now would be worse.
+ */
+export const leftToSweeper = (ending: Ending): boolean => flights().ending && (ending === 'cut' || ending === 'silent')
+
 /** For tests that start a gateway again in the same process. */
 export function takeCallsAgain(): void {
-  flights().draining = false
+  Object.assign(flights(), { draining: false, ending: false })
 }

@@ -5,9 +5,9 @@ import { env } from '#app/platform/env.server.ts'
 import type { Call, ReplyOutcome } from './call.ts'
 import type { ClientResponse } from './client-response.ts'
 import { GatewayError } from './gateway-error.ts'
-import { drainReply, takeOff } from './in-flight.server.ts'
+import { drainReply, leftToSweeper, takeOff } from './in-flight.server.ts'
 import { patience } from './patience.ts'
-import { reportRefusal } from './report-refusal.server.ts'
+import { reportOnKey } from './report-refusal.server.ts'
 import { settle } from './settle.server.ts'
 import { UpstreamReply } from './upstream-reply.ts'
 
@@ -47,8 +47,8 @@ function send(call: Call, body: Buffer, client: ClientResponse): Promise<void> {
     }
     const onEnded = async (outcome: ReplyOutcome, answer: () => void) => {
       ended = true
-      const recorded = await settle(call, outcome)
-      if (outcome.ending === 'refused') reportRefusal(call, outcome)
+      const recorded = leftToSweeper(outcome.ending) ? false : await settle(call, outcome)
+      reportOnKey(call, outcome)
       if (recorded) answer()
       else client.sever()
       drain.done()

@@ -157,6 +157,23 @@ describe('kill -9 of the web process in the middle of many calls', () => {
     await kill(child)
   })
 
+  test('SIGTERM lets running calls end, takes no new ones, and leaves nothing open', async () => {
+    const customer = await makeCustomer()
+    const { child, origin } = await startGateway()
+    const asked = callOnce(origin, customer, true, 'long [[sandbox output=20;gapMs=20]]')
+    await until(async () => (await openAttemptsOf(db)) === 1, 'the attempt')
+    const exited = once(child, 'exit')
+    child.kill('SIGTERM')
+    expect((await asked).ended).toBe(true)
+    expect(await exited).toEqual([0, null])
+    expect(await openAttemptsOf(db)).toBe(0)
+    const { rows } = await db.owner.query(
+      'SELECT status, origin FROM metering.inference_calls WHERE workspace_id = $1',
+      [customer.workspaceId],
+    )
+    expect(rows).toEqual([{ status: 'ok', origin: 'gateway' }])
+  })
+
   test('a call of a living process is left alone, and two sweepers settle one attempt once', async () => {
     const customer = await makeCustomer()
     const { child, origin } = await startGateway()

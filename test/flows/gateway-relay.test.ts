@@ -366,6 +366,21 @@ describe('whose key pays', () => {
     for (const row of rows) expect(row.charge_pico).toBe(row.tier_price_pico)
   })
 
+  test('a refused key is marked for its card, and the mark is gone when the provider serves it again', async () => {
+    const customer = await makeCustomer()
+    const mark = async () => {
+      const { rows } = await db.owner.query('SELECT last_error_code FROM provider_keys WHERE workspace_id = $1', [
+        customer.workspaceId,
+      ])
+      return rows[0].last_error_code
+    }
+    gateway.sandbox.fault({ scenario: { error: 402 } })
+    await viaGateway(customer, bodyOf(false))
+    await until(async () => (await mark()) === 'payment_required', 'the mark')
+    await viaGateway(customer, bodyOf(false))
+    await until(async () => (await mark()) === null, 'the end of the mark')
+  })
+
   test('the platform’s own 401 is a 502 without the provider’s words, and the operators hear of it', async () => {
     const customer = await makeCustomer({ key: null })
     gateway.sandbox.fault({ scenario: { error: 401, echoKey: true } })
