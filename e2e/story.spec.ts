@@ -121,6 +121,7 @@ test('the vendor’s app streams on that key, and the call’s receipt is exact 
   await signInAs('acme', 'member')
   await page.goto(`${system.origin}/w/acme/analytics`)
   await expect(page.getByRole('heading', { name: 'LLM analytics' })).toBeVisible()
+  await expect(page.locator('.recharts-bar-rectangle').first()).toBeVisible()
   await picture('analytics', 'screen')
   await page.goto(`${system.origin}/w/acme/calls/${call.callId}`)
   await expect(page.getByRole('heading', { name: /receipt/i })).toBeVisible()

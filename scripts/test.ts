@@ -54,7 +54,7 @@ const vitest = (project: string): Step => ({
     'run',
     '--project',
     project,
-    '--reporter=dot',
+    '--reporter=default',
     '--reporter=json',
     `--outputFile.json=artifacts/${project}.json`,
   ],
@@ -66,7 +66,7 @@ const steps: Step[] = [
   {
     name: 'directions',
     args: [
-      bin('dependency-cruiser/bin/dependency-cruise.mjs'),
+      bin('dependency-cruiser/bin/dependency-cruiser.mjs'),
       'app',
       'workers',
       'scripts',
@@ -76,6 +76,7 @@ const steps: Step[] = [
       '.dependency-cruiser.cjs',
     ],
   },
+  { name: 'unused', args: [bin('knip/bin/knip.js'), '--no-progress'] },
   { name: 'types', args: [bin('typescript/bin/tsc')] },
   { name: 'build', args: ['scripts/build.ts'] },
   { name: 'bundle', args: ['scripts/bundle-scan.ts'] },
@@ -93,7 +94,7 @@ function execute(step: Step): Promise<number> {
   const child = spawn(process.execPath, step.args, {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, FORCE_COLOR: '0', CI: '1' },
+    env: { ...process.env, NO_COLOR: '1', CI: '1' },
   })
   return new Promise((resolve, reject) => {
     child.once('error', reject)

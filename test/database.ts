@@ -87,7 +87,8 @@ export function useDatabase(settings: TestSettings = {}): TestDatabase {
       appUrl: clone.appUrl,
       owner: new pg.Client({ connectionString: clone.ownerUrl }),
     })
-    db.childEnv = (extra = {}) => ({ PATH: process.env.PATH, HOME: process.env.HOME, ...current, ...extra })
+    db.childEnv = (extra = {}) =>
+      ({ PATH: process.env.PATH, HOME: process.env.HOME, ...current, ...extra }) as unknown as NodeJS.ProcessEnv
     db.configure = (extra) => {
       const next = { ...current, ...extra }
       const parsed = parseEnv(next)

@@ -38,6 +38,9 @@ const fileSettings = [
 
 export const settingNames: string[] = [...Object.keys(settings.shape), ...fileSettings.map((name) => `${name}_FILE`)]
 
+/** Settings by name, as a process has them in its environment. */
+export type Settings = Record<string, string | undefined>
+
 export interface Env {
   production: boolean
   nodeEnv: 'development' | 'test' | 'production'
@@ -74,7 +77,7 @@ function strengthBits(phrase: string): number {
   return phrase.length * Math.log2(Math.max(2, new Set(phrase).size))
 }
 
-function readFiles(source: NodeJS.ProcessEnv, problems: string[]): Record<string, string | undefined> {
+function readFiles(source: Settings, problems: string[]): Record<string, string | undefined> {
   const merged: Record<string, string | undefined> = { ...source }
   for (const name of fileSettings) {
     const file = source[`${name}_FILE`]
@@ -116,7 +119,7 @@ function productionProblems(values: z.infer<typeof settings>): string[] {
  * Reads and checks all settings.
  * @throws Error with one message that names everything missing or wrong, and never a value
  */
-export function parseEnv(source: NodeJS.ProcessEnv): Env {
+export function parseEnv(source: Settings): Env {
   const problems: string[] = []
   const given = readFiles(source, problems)
   const parsed = settings.safeParse(given)

@@ -16,7 +16,7 @@ const good = {
 }
 const refusal = (changes: Record<string, string | undefined>) => {
   try {
-    parseEnv({ ...good, ...changes } as NodeJS.ProcessEnv)
+    parseEnv({ ...good, ...changes })
     return 'accepted'
   } catch (error) {
     return (error as Error).message
@@ -25,7 +25,7 @@ const refusal = (changes: Record<string, string | undefined>) => {
 
 describe('settings at boot', () => {
   it('takes a complete production set, with two webhook secrets during a rotation', () => {
-    expect(parseEnv(good as NodeJS.ProcessEnv)).toMatchObject({
+    expect(parseEnv(good)).toMatchObject({
       production: true,
       stripeWebhookSecrets: ['whsec_new', 'whsec_old'],
     })
@@ -82,7 +82,7 @@ describe('settings at boot', () => {
           ...good,
           SECRETS_PHRASE: undefined,
           SECRETS_PHRASE_FILE: path.join(folder, 'phrase'),
-        } as unknown as NodeJS.ProcessEnv).secretsPhrase,
+        }).secretsPhrase,
       ).toBe(strong)
     })
     it('that cannot be read are named', () => {
