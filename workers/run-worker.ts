@@ -25,7 +25,8 @@ const POLL_MS = 2_000
 /** What is kept of a failure in the queue's tables, for the operator: a code and a scrubbed text, no stack, no payload. */
 function publicFailure(error: unknown): Error {
   const { code, message, internal } = error as { code?: string; message?: string; internal?: string }
-  const kept = new Error(scrubSecrets([code, message, internal].filter(Boolean).join(': ')).slice(0, 500))
+  const text = [code, message, internal].filter(Boolean).join(': ').replaceAll(/\s+/g, ' ') // lists show the first line
+  const kept = new Error(scrubSecrets(text).slice(0, 500))
   kept.stack = kept.message
   return kept
 }

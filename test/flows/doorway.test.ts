@@ -173,7 +173,7 @@ describe('the doorway', () => {
     it('believes no forwarded host', async () => {
       for (const path of ['/', `/w/${slug}`, tokensPage()]) {
         const headers = { cookie: owner.cookie, 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' }
-        for (const more of [{}, { host: 'evil.example' }]) {
+        for (const more of [{}, { host: 'evil.example' }] as Record<string, string>[]) {
           const answer = await rawRequest(web.origin, { path, headers: { ...headers, ...more } })
           expect(JSON.stringify(answer.headers) + answer.body).not.toContain('evil.example')
         }

@@ -112,7 +112,8 @@ describe('the key field', () => {
   ])('case %i, %s: refused with its own advice', async (_number, _what, key, message) => {
     const shown = await refused(saving(key))
     expect(shown).toMatchObject({ status: 400, field: 'key' })
-    expect(shown.message).toMatch(message instanceof RegExp ? message : new RegExp(`^${RegExp.escape(message)}$`))
+    if (message instanceof RegExp) expect(shown.message).toMatch(message)
+    else expect(shown.message).toBe(message)
   })
 
   it('case 24, one of our own tokens: says so', async () => {
