@@ -1,4 +1,4 @@
-import { AppError, type ErrorKind } from '#app/platform/errors.ts'
+import { AppError, httpStatusOf } from '#app/platform/errors.ts'
 
 /** OpenAI's error types, by status class; clients switch on the status, people read the message, programs the code. */
 type ErrorType =
@@ -43,23 +43,11 @@ function typeOf(status: number): ErrorType {
 export const badRequest = (code: string, message: string, param?: string): GatewayError =>
   new GatewayError(400, code, message, { param })
 
-const statusOfKind: Record<ErrorKind, number> = {
-  bad_request: 400,
-  unauthenticated: 401,
-  forbidden: 403,
-  not_found: 404,
-  conflict: 409,
-  too_large: 413,
-  rate_limited: 429,
-  unavailable: 503,
-  upstream: 502,
-}
-
 /** Whatever was thrown, as a caller may see it. The unexpected says nothing of its cause. */
 export function asGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
   if (error instanceof AppError)
-    return new GatewayError(statusOfKind[error.kind], error.code, error.message, { param: error.field })
+    return new GatewayError(httpStatusOf[error.kind], error.code, error.message, { param: error.field })
   return new GatewayError(
     503,
     'service_unavailable',

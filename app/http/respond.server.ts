@@ -1,20 +1,7 @@
 import { json } from '@remix-run/node'
 import { z } from 'zod'
-import { AppError, type ErrorKind } from '#app/platform/errors.ts'
+import { AppError, httpStatusOf } from '#app/platform/errors.ts'
 import { log } from '#app/platform/log.server.ts'
-
-/** The only map from what went wrong to a status. */
-export const statusOf: Record<ErrorKind, number> = {
-  bad_request: 400,
-  unauthenticated: 401,
-  forbidden: 403,
-  not_found: 404,
-  conflict: 409,
-  too_large: 413,
-  rate_limited: 429,
-  unavailable: 503,
-  upstream: 502,
-}
 
 export interface PageError {
   code: string
@@ -55,7 +42,7 @@ export function toAppError(error: unknown, requestId: string): AppError {
 /** A failed page: status, stable code and public text, for the error boundary. */
 export function errorResponse(error: unknown, requestId: string): Response {
   const known = toAppError(error, requestId)
-  const status = known.code === 'internal_error' ? 500 : statusOf[known.kind]
+  const status = known.code === 'internal_error' ? 500 : httpStatusOf[known.kind]
   const body: PageError = { code: known.code, message: known.message, field: known.field ?? null, requestId }
   return json(body, { status, headers: noStore })
 }
@@ -63,7 +50,7 @@ export function errorResponse(error: unknown, requestId: string): Response {
 /** A failed action that the page it came from can show in place. */
 export function actionError(intent: string, error: unknown, requestId: string): Response {
   const known = toAppError(error, requestId)
-  const status = known.code === 'internal_error' ? 500 : statusOf[known.kind]
+  const status = known.code === 'internal_error' ? 500 : httpStatusOf[known.kind]
   const body: ActionAnswer = {
     ok: false,
     intent,

@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { receiveStripeEvent } from '#app/domain/billing/receive-stripe-event.server.ts'
-import { AppError } from '#app/platform/errors.ts'
+import { AppError, httpStatusOf } from '#app/platform/errors.ts'
 import { log } from '#app/platform/log.server.ts'
-import { statusOf } from './respond.server.ts'
 
 const BODY_BYTES_MAX = 1024 * 1024
 
@@ -33,7 +32,7 @@ export async function handleStripeWebhook(request: IncomingMessage, response: Se
     answer(response, 200, { received: true })
   } catch (error) {
     if (error instanceof AppError && error.kind !== 'unavailable')
-      return answer(response, statusOf[error.kind], { error: error.code })
+      return answer(response, httpStatusOf[error.kind], { error: error.code })
     // Not stored: Stripe must send it again.
     log.error({ reason: (error as Error).message }, 'webhook could not be stored')
     answer(response, 500, { error: 'not_stored' })

@@ -1,4 +1,4 @@
-/** What went wrong, in terms of who must act. app/http and app/gateway each map a kind to a status, once. */
+/** What went wrong, in terms of who must act. */
 export type ErrorKind =
   | 'bad_request'
   | 'unauthenticated'
@@ -9,6 +9,19 @@ export type ErrorKind =
   | 'rate_limited'
   | 'unavailable'
   | 'upstream'
+
+/** The only map from what went wrong to an HTTP status. */
+export const httpStatusOf: Record<ErrorKind, number> = {
+  bad_request: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  too_large: 413,
+  rate_limited: 429,
+  unavailable: 503,
+  upstream: 502,
+}
 
 export interface AppErrorOptions {
   /** The input field the text speaks of. */
