@@ -1,6 +1,11 @@
 import { PassThrough } from 'node:stream'
-import { createReadableStreamFromReadable, type EntryContext } from '@remix-run/node'
-import { RemixServer } from '@remix-run/react'
+import {
+  type ActionFunctionArgs,
+  createReadableStreamFromReadable,
+  type EntryContext,
+  type LoaderFunctionArgs,
+} from '@remix-run/node'
+import { isRouteErrorResponse, RemixServer } from '@remix-run/react'
 import { renderToPipeableStream } from 'react-dom/server'
 import { log } from '#app/platform/log.server.ts'
 import { NonceContext } from './ui/nonce.ts'
@@ -40,5 +45,12 @@ export default function handleRequest(
   })
 }
 
-/** Expected refusals are answers, not faults; the rest is already logged where it happened. */
-export function handleError(): void {}
+/**
+ * Expected refusals are answers, and a loader's or action's faults are logged where they happen. What is left failed in
+ * between, in Remix itself, which answers 500 and would say nothing to anybody.
+ */
+export function handleError(error: unknown, { request, context }: LoaderFunctionArgs | ActionFunctionArgs): void {
+  if (request.signal.aborted || isRouteErrorResponse(error)) return
+  const { name, message } = error as Error
+  log.error({ requestId: context.requestId, name, reason: message }, 'request failed between routes')
+}

@@ -27,7 +27,13 @@ const localsOf = (response: Response) => response.locals as Locals
 function stampRequest(request: Request, response: Response, next: NextFunction): void {
   Object.assign(response.locals, { nonce: randomBytes(16).toString('base64'), requestId: randomUUID() })
   response.setHeader('X-Request-Id', localsOf(response).requestId)
-  // Remix believes these headers about its own host; only a trusted proxy may set them.
+  // Remix compares Origin with Host on its own and answers an empty 500 where a proxy rewrote Host. `guardUnsafe` knows
+  // our origin from the settings, so in production nobody else has a say in what our host is.
+  if (env().production) {
+    request.headers.host = new URL(env().appOrigin).host
+    delete request.headers['x-forwarded-host']
+  }
+  // Remix believes these headers too; only a trusted proxy may set them.
   if (!env().trustProxy)
     for (const name of Object.keys(request.headers)) if (name.startsWith('x-forwarded-')) delete request.headers[name]
   next()

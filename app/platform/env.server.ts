@@ -39,7 +39,7 @@ const fileSettings = [
 export const settingNames: string[] = [...Object.keys(settings.shape), ...fileSettings.map((name) => `${name}_FILE`)]
 
 /** Settings by name, as a process has them in its environment. */
-export type Settings = Record<string, string | undefined>
+export type Environment = Record<string, string | undefined>
 
 export interface Env {
   production: boolean
@@ -77,7 +77,7 @@ function strengthBits(phrase: string): number {
   return phrase.length * Math.log2(Math.max(2, new Set(phrase).size))
 }
 
-function readFiles(source: Settings, problems: string[]): Record<string, string | undefined> {
+function readFiles(source: Environment, problems: string[]): Record<string, string | undefined> {
   const merged: Record<string, string | undefined> = { ...source }
   for (const name of fileSettings) {
     const file = source[`${name}_FILE`]
@@ -92,21 +92,34 @@ function readFiles(source: Settings, problems: string[]): Record<string, string 
   return merged
 }
 
-/** What only a real installation must fulfil. */
-function productionProblems(values: z.infer<typeof settings>): string[] {
+type Settings = z.infer<typeof settings>
+
+/** Setting by setting, so that one that is missing does not hide what is wrong with the others. */
+function readSettings(given: Environment, problems: string[]): Partial<Settings> {
+  const values: Record<string, unknown> = {}
+  for (const [name, field] of Object.entries(settings.shape)) {
+    const read = field.safeParse(given[name])
+    if (read.success) values[name] = read.data
+    else problems.push(`${name}: ${given[name] === undefined ? 'missing' : read.error.issues[0]?.message}`)
+  }
+  return values
+}
+
+/** What only a real installation must fulfil. Settings that could not be read are reported elsewhere. */
+function productionProblems(values: Partial<Settings>, given: Environment): string[] {
   const problems: string[] = []
   const phrase = values.SECRETS_PHRASE ?? ''
   if (values.KEYMARGIN_SANDBOX) problems.push('KEYMARGIN_SANDBOX: the sandbox does not run in production; unset it')
-  if (!values.APP_ORIGIN)
+  if (!given.APP_ORIGIN)
     problems.push('APP_ORIGIN: missing; set the public https origin, such as https://ai.example.com')
-  else if (!values.APP_ORIGIN.startsWith('https://'))
+  else if (values.APP_ORIGIN && !values.APP_ORIGIN.startsWith('https://'))
     problems.push('APP_ORIGIN: must be https, or session cookies would travel unprotected')
   if (samplePhrases.some((sample) => sample.test(phrase)))
     problems.push('SECRETS_PHRASE_FILE: holds a sample phrase; make one with `openssl rand -base64 48`')
   else if (phrase && strengthBits(phrase) < 128)
     problems.push('SECRETS_PHRASE_FILE: too weak (under 128 bits); make one with `openssl rand -base64 48`')
-  if (/_sbx|sandbox/i.test(values.STRIPE_SECRET_KEY)) problems.push('STRIPE_SECRET_KEY: is a sandbox key')
-  if (/sandbox/i.test(values.OPENROUTER_PLATFORM_KEY)) problems.push('OPENROUTER_PLATFORM_KEY: is a sandbox key')
+  if (/_sbx|sandbox/i.test(values.STRIPE_SECRET_KEY ?? '')) problems.push('STRIPE_SECRET_KEY: is a sandbox key')
+  if (/sandbox/i.test(values.OPENROUTER_PLATFORM_KEY ?? '')) problems.push('OPENROUTER_PLATFORM_KEY: is a sandbox key')
   for (const name of ['STRIPE_API_BASE', 'PROVIDER_BASE_URL_OPENROUTER'] as const) {
     const host = values[name] && new URL(values[name]).hostname
     if (host && /^(localhost|127\.|\[::1\])/.test(host))
@@ -119,27 +132,19 @@ function productionProblems(values: z.infer<typeof settings>): string[] {
  * Reads and checks all settings.
  * @throws Error with one message that names everything missing or wrong, and never a value
  */
-export function parseEnv(source: Settings): Env {
+export function parseEnv(source: Environment): Env {
   const problems: string[] = []
   const given = readFiles(source, problems)
-  const parsed = settings.safeParse(given)
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues) {
-      const name = String(issue.path[0])
-      const missing = given[name] === undefined
-      problems.push(`${name}: ${missing ? 'missing' : issue.message}`)
-    }
-  } else {
-    if (!parsed.data.SECRETS_PHRASE)
-      problems.push('SECRETS_PHRASE_FILE: missing; a file with at least 32 random characters')
-    if (parsed.data.NODE_ENV === 'production') problems.push(...productionProblems(parsed.data))
-  }
-  if (problems.length || !parsed.success) {
+  const read = readSettings(given, problems)
+  if (!read.SECRETS_PHRASE && !problems.some((problem) => problem.startsWith('SECRETS_PHRASE_FILE:')))
+    problems.push('SECRETS_PHRASE_FILE: missing; a file with at least 32 random characters')
+  if (read.NODE_ENV === 'production') problems.push(...productionProblems(read, given))
+  if (problems.length) {
     throw new Error(
       `Keymargin cannot start. Settings to fix (docs/operations.md explains each):\n  - ${problems.join('\n  - ')}`,
     )
   }
-  const values = parsed.data
+  const values = read as Settings
   return {
     production: values.NODE_ENV === 'production',
     nodeEnv: values.NODE_ENV,

@@ -37,10 +37,10 @@ describe('settings at boot', () => {
       STRIPE_SECRET_KEY: undefined,
       STRIPE_WEBHOOK_SECRET: undefined,
       OPENROUTER_PLATFORM_KEY: '',
+      APP_ORIGIN: undefined,
     })
-    for (const name of ['DATABASE_URL', 'STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET', 'OPENROUTER_PLATFORM_KEY'])
-      expect(message).toContain(`${name}: missing`)
-    expect(refusal({ SECRETS_PHRASE: undefined })).toContain('SECRETS_PHRASE_FILE: missing')
+    const missing = ['DATABASE_URL', 'STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET', 'OPENROUTER_PLATFORM_KEY']
+    for (const name of [...missing, 'SECRETS_PHRASE_FILE', 'APP_ORIGIN']) expect(message).toContain(`${name}: missing`)
   })
   it.each([
     ['sandbox mode', { KEYMARGIN_SANDBOX: '1' }, /KEYMARGIN_SANDBOX/],
