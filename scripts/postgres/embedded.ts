@@ -102,15 +102,39 @@ interface Running {
   port: number
 }
 
-/** The server that already runs on this data, after waiting out one that is starting or not yet reaped. */
-async function runningServer(data: string): Promise<Running | undefined> {
+/** After a reboot the recorded number may belong to any program; /proc tells where there is one. */
+function isPostgres(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('postgres')
+  } catch {
+    return !existsSync('/proc/self')
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    await client.end()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * The server that already runs on this data. One that is starting, dying or not yet reaped is waited for: a server that was
+ * just killed still has its pid file and, for a moment, its process, so only one that answers counts as running.
+ */
+async function runningServer(data: string, urlAt: (port: string) => string): Promise<Running | undefined> {
   const pidFile = path.join(data, 'postmaster.pid')
   for (let round = 0; existsSync(pidFile); round++) {
-    const [pid, , , port, , , , status] = readFileSync(pidFile, 'utf8')
+    const [pid, , , port = '', , , , status] = readFileSync(pidFile, 'utf8')
       .split('\n')
       .map((line) => line.trim())
-    if (!isAlive(Number(pid))) return undefined
-    if (status === 'ready' && !isZombie(Number(pid))) return { pid: Number(pid), port: Number(port) }
+    if (!isAlive(Number(pid)) || !(isZombie(Number(pid)) || isPostgres(Number(pid)))) return undefined
+    if (status === 'ready' && (await answers(urlAt(port)))) return { pid: Number(pid), port: Number(port) }
     if (round > 150) throw new Error(`A PostgreSQL server (process ${pid}) holds ${data} and never became ready.`)
     await delay(100)
   }
@@ -179,7 +203,8 @@ export async function startEmbeddedPostgres(wishedDir: string, settings: string[
     writeFileSync(finished, '')
   }
   const password = readFileSync(path.join(stateDir, 'password'), 'utf8').trim()
-  const found = await runningServer(data)
+  const urlAt = (at: number | string) => `postgresql://keymargin_owner:${password}@127.0.0.1:${at}/keymargin`
+  const found = await runningServer(data, (at) => urlAt(at).replace(/keymargin$/, 'postgres'))
   const port = found?.port ?? (await freePort())
   const pid =
     found?.pid ??
@@ -190,7 +215,7 @@ export async function startEmbeddedPostgres(wishedDir: string, settings: string[
       { ...user, env, cwd: '/', detached: true, stdio: ['ignore', 'ignore', 'pipe'] },
       settings,
     ))
-  const url = new URL(`postgresql://keymargin_owner:${password}@127.0.0.1:${port}/keymargin`)
+  const url = new URL(urlAt(port))
   await createDatabase(url)
   return { url: url.href, adopted: found !== undefined, stop: () => stopServer(pid) }
 }
