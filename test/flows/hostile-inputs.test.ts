@@ -1,22 +1,15 @@
-/** What people and programs put into addresses, forms and webhooks (security §4c, 166-181), asked of a real web process. */
+/** What people and programs put into addresses, and what was stored and is shown again (security §4c, 176-181), asked of a real web process. */
 import { beforeAll, describe, expect, it } from 'vitest'
 import { inTenant } from '#app/platform/db.server.ts'
-import { newId } from '#app/platform/ids.ts'
 import { makeCall, recordAll } from '#test/call-factory.ts'
 import { useDatabase } from '#test/database.ts'
 import { makeWorkspace } from '#test/factories.ts'
-import { signature } from '#test/sandbox/stripe/webhooks.ts'
 import { makePerson, personPassword, rawRequest, useWeb, Visitor } from '#test/web.ts'
-import { databaseHash } from './database-hash.ts'
-
-const SECRET = 'whsec_hostile_inputs_1'
-/** What an answer must never show of our inside. */
-const INSIDE =
-  /\bat .+\(.+:\d+:\d+\)|node_modules|\/app\/|\.[tj]s:\d|\b(SELECT|INSERT|UPDATE) |prisma|Prisma|ECONN|postgres|syntax error|22021/
+import { INSIDE } from './inside.ts'
 
 describe('hostile input', () => {
   const db = useDatabase()
-  const web = useWeb(db, () => ({ STRIPE_WEBHOOK_SECRET: SECRET }))
+  const web = useWeb(db)
   let owner: Visitor
   let root: string
   let workspaceId: string
@@ -132,184 +125,6 @@ describe('hostile input', () => {
       expect(response.headers.get('cache-control')).toBe('no-store')
       expect(csv).toContain('HYPERLINK')
       for (const cell of csv.split(/[,\r\n]+/)) expect(cell).not.toMatch(/^"?\s*[=+@]/)
-    })
-  })
-
-  describe('case 178, where the sign-in leads', () => {
-    it.each([
-      ['//evil.example', '/'],
-      ['/\\evil.example', '/'],
-      ['\\\\evil.example', '/'],
-      ['https://evil.example/', '/'],
-      ['javascript:alert(1)', '/'],
-      ['/..//evil.example', '/'],
-      ['/.//evil.example', '/'],
-      ['/a/../..//evil.example', '/'],
-      ['/\t/evil.example', '/'],
-      ['/%09/evil.example', '/%09/evil.example'],
-      ['evil.example', '/'],
-      ['', '/'],
-      ['/w/acme/analytics?from=2026-01-01', '/w/acme/analytics?from=2026-01-01'],
-    ])('?to=%s', async (to, leads) => {
-      const person = await makePerson()
-      const form = { intent: 'sign-in', email: person.email, password: personPassword }
-      const visitor = new Visitor(limited.origin)
-      const url = `/sign-in?to=${encodeURIComponent(to)}`
-      const response = await visitor.post(url, form, { headers: { 'x-forwarded-for': newAddress() } })
-      expect(response.status).toBe(302)
-      expect(response.headers.get('location')).toBe(leads)
-      expect(new URL(leads, limited.origin).origin).toBe(limited.origin)
-    })
-  })
-
-  /** Behind a proxy, so that every try can come from an address of its own. */
-  const limited = useWeb(db, () => ({ TRUST_PROXY: '1' }))
-  let addresses = 0
-  const newAddress = () => `198.51.100.${++addresses % 250}`
-
-  describe('signing in', () => {
-    const tryOnce = (email: string, password: string, address: string) =>
-      new Visitor(limited.origin).post(
-        '/sign-in?_data=routes%2Fsign-in',
-        { intent: 'sign-in', email, password },
-        { headers: { 'x-forwarded-for': address } },
-      )
-
-    it('stops the sixth try on one account, from wherever it comes, the right password too', async () => {
-      const { email } = await makePerson()
-      for (let n = 0; n < 5; n++) expect((await tryOnce(email, `wrong password ${n}`, newAddress())).status).toBe(400)
-      expect((await tryOnce(email, 'wrong password 6', newAddress())).status).toBe(429)
-      const right = await tryOnce(` ${email.toUpperCase()}`, personPassword, newAddress())
-      expect(right.status).toBe(429)
-      expect(right.headers.getSetCookie()).toEqual([])
-    })
-
-    it('stops the twenty-first try from one address, whatever else the address header says', async () => {
-      const [address, statuses] = [newAddress(), [] as number[]]
-      for (let n = 0; n < 21; n++)
-        statuses.push((await tryOnce(`nobody-${n}@example.com`, 'wrong password', `203.0.113.${n}, ${address}`)).status)
-      expect(statuses).toEqual([...Array(20).fill(400), 429])
-    })
-
-    it('answers alike for an unknown account and a wrong password, and takes as long', async () => {
-      const shape = async (email: string) => {
-        const started = performance.now()
-        const response = await tryOnce(email, 'a wrong password', newAddress())
-        const text = (await response.text()).replace(/"requestId":"[^"]*"/, '')
-        return {
-          ms: performance.now() - started,
-          seen: `${response.status} ${text} ${response.headers.getSetCookie()}`,
-        }
-      }
-      const times = { known: [] as number[], unknown: [] as number[] }
-      for (let n = 0; n < 5; n++) {
-        const known = await shape((await makePerson()).email)
-        const unknown = await shape(`unknown-${n}@example.com`)
-        expect(unknown.seen).toBe(known.seen)
-        times.known.push(known.ms)
-        times.unknown.push(unknown.ms)
-      }
-      const fastest = (list: number[]) => Math.min(...list)
-      expect(fastest(times.unknown) / fastest(times.known)).toBeGreaterThan(0.5)
-      expect(fastest(times.unknown) / fastest(times.known)).toBeLessThan(2)
-    })
-
-    it.each([
-      ['case 177, line breaks', 'a@example.com\r\nBcc: b@example.com'],
-      ['NUL', 'a\0@example.com'],
-      ['321 characters', `${'a'.repeat(310)}@example.com`],
-      ['an operator', '{"$ne":null}'],
-      ['nothing', ''],
-    ])('an e-mail address with %s is one that nobody has', async (_what, email) => {
-      const response = await tryOnce(email, personPassword, newAddress())
-      const text = await response.text()
-      expect(response.status).toBe(400)
-      expect(text).not.toMatch(INSIDE)
-      if (email) expect(text).not.toContain(JSON.stringify(email).slice(1, -1))
-    })
-
-    it('NUL in the password, and one of 10,000 characters, are wrong passwords', async () => {
-      const { email } = await makePerson()
-      for (const password of ['\0', 'x'.repeat(10_000), 'ü'.repeat(200)])
-        expect((await tryOnce(email, password, newAddress())).status).toBe(400)
-    })
-  })
-
-  describe('to the webhook', () => {
-    const now = () => Math.floor(Date.now() / 1000)
-    const event = (change: object = {}) =>
-      JSON.stringify({
-        id: `evt_${newId().replaceAll('-', '')}`,
-        object: 'event',
-        api_version: '2026-01-01',
-        created: now(),
-        livemode: false,
-        type: 'customer.subscription.updated',
-        data: { object: { id: 'sub_1', object: 'subscription', customer: 'cus_1' } },
-        ...change,
-      })
-    const send = (body: string, header: string | undefined) =>
-      rawRequest(web.origin, {
-        method: 'POST',
-        path: '/webhooks/stripe',
-        headers: { 'content-type': 'application/json', ...(header && { 'stripe-signature': header }) },
-        body,
-      })
-    const signed = (body: string, at = now(), secret = SECRET) => send(body, signature(body, { secret }, at))
-    const events = async () => (await db.owner.query('SELECT count(*)::int AS n FROM stripe_events')).rows[0].n
-
-    it.each([
-      ['case 166, unsigned', () => send(event(), undefined)],
-      ['case 167, signed with another secret', () => signed(event(), now(), 'whsec_other')],
-      [
-        'case 168, re-serialised',
-        () => {
-          const body = event()
-          return send(JSON.stringify(JSON.parse(body), null, 2), signature(body, { secret: SECRET }, now()))
-        },
-      ],
-      ['case 169, 301 seconds old', () => signed(event(), now() - 302)],
-      ['case 170, 301 seconds early', () => signed(event(), now() + 302)],
-      ['signed, but no JSON', () => signed('{"id":')],
-      ['a header of nonsense', () => send(event(), 't=1e3,v1=00,v1=zz,,=,t=')],
-    ])('%s: refused, nothing stored', async (_what, ask) => {
-      const before = await databaseHash(db.owner)
-      const answer = await ask()
-      expect(answer.status).toBe(400)
-      expect(answer.body).not.toMatch(INSIDE)
-      expect(await databaseHash(db.owner)).toBe(before)
-    })
-
-    it('case 171, more than 1 MiB: 413, nothing stored', async () => {
-      const before = await databaseHash(db.owner)
-      const body = event({ padding: 'x'.repeat(1_100_000) })
-      expect((await signed(body).catch(() => ({ status: 413 }))).status).toBe(413)
-      expect(await databaseHash(db.owner)).toBe(before)
-    })
-
-    it.each([
-      ['case 172, a type that is not ours', { type: 'payout.paid' }],
-      ['case 173, of the other mode', { livemode: true }],
-      ['signed, but of no mode and no type', { livemode: undefined, type: undefined, data: undefined }],
-    ])('%s: 200, and nothing stored', async (_what, change) => {
-      const before = await databaseHash(db.owner)
-      expect((await signed(event(change))).status).toBe(200)
-      expect(await databaseHash(db.owner)).toBe(before)
-    })
-
-    it('case 175, fifty copies at once are one row and one job', async () => {
-      const before = await events()
-      const body = event()
-      const answers = await Promise.all(Array.from({ length: 50 }, () => signed(body)))
-      expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]))
-      expect(await events()).toBe(before + 1)
-      const jobs = await db.owner.query("SELECT FROM graphile_worker.jobs WHERE task_identifier = 'sync-stripe-object'")
-      expect(jobs.rowCount).toBe(1)
-    })
-
-    it('anything but POST: 405', async () => {
-      for (const method of ['GET', 'PUT', 'DELETE'])
-        expect((await rawRequest(web.origin, { method, path: '/webhooks/stripe' })).status).toBe(405)
     })
   })
 
