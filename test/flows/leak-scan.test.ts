@@ -8,7 +8,7 @@ import { makeCall, recordAll } from '#test/call-factory.ts'
 import { useDatabase } from '#test/database.ts'
 import { makeWorkspace } from '#test/factories.ts'
 import { until } from '#test/gateway.ts'
-import { type Canary, canaryOf, formsOf, makeCanary, searchLeaks } from '#test/leak-search.ts'
+import { type Canary, canaryOf, formsOf, searchLeaks } from '#test/leak-search.ts'
 import { type RecordingProxy, startRecordingProxy, withoutAuthorization } from '#test/recording-proxy.ts'
 import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
 import { sdkClient, seedCustomer } from '#test/sandbox/stripe/sdk-client.ts'
@@ -16,22 +16,7 @@ import { type StripeSandbox, startStripeSandbox } from '#test/sandbox/stripe/str
 import { makePerson, type RunningProgram, start, useWeb, Visitor } from '#test/web.ts'
 import { builtRoutes } from './denial-cells.ts'
 import { clientBundle, databaseFiles, dumpDatabase } from './leak-places.ts'
-
-const canary = {
-  providerKey: makeCanary('provider key', 'sk-or-v1-', 'hint'),
-  replacedKey: makeCanary('replaced provider key', 'sk-or-v1-', 'gone'),
-  refusedKey: makeCanary('refused provider key', 'sk-or-v1-revoked', 'none'),
-  unverifiedKey: makeCanary('unverified provider key', 'sk-or-v1-broken', 'late'),
-  malformedKey: makeCanary('malformed provider key', 'sk-or-v1-', ' x'),
-  platformKey: makeCanary('platform key', 'sk-or-v1-', 'plat'),
-  phrase: makeCanary('phrase'),
-  stripeSecret: makeCanary('Stripe secret', 'sk_test_'),
-  webhookSecret: makeCanary('webhook secret', 'whsec_'),
-  password: makeCanary('password'),
-  wrongPassword: makeCanary('wrong password'),
-  prompt: makeCanary('prompt'),
-  reply: makeCanary('reply'),
-}
+import { callEverything, canary, sendBadWebhooks } from './leak-traffic.ts'
 
 describe('no secret is left behind', () => {
   const db = useDatabase({
@@ -138,70 +123,6 @@ describe('no secret is left behind', () => {
     return token
   }
 
-  async function call(
-    token: string,
-    scenario: string,
-    more: { stream?: boolean; surface?: string } = {},
-  ): Promise<number> {
-    const content = `${canary.prompt.text} [[sandbox ${scenario}]]`
-    const response = await fetch(`${web.origin}/v1/chat/completions`, {
-      method: 'POST',
-      headers: {
-        authorization: `Bearer ${token}`,
-        'content-type': 'application/json',
-        ...(more.surface && { 'x-keymargin-surface': more.surface }),
-      },
-      body: JSON.stringify({ model: 'openai/gpt-5-mini', stream: more.stream, messages: [{ role: 'user', content }] }),
-    })
-    gatewayAnswers.push(JSON.stringify([...response.headers]), await response.text().catch(() => 'cut'))
-    return response.status
-  }
-
-  async function callEverything(token: string): Promise<void> {
-    expect(await call(token, `text=${canary.reply.text}`)).toBe(200)
-    expect(await call(token, `text=${canary.reply.text}`, { stream: true })).toBe(200)
-    expect(await call(token, 'error=401;echoKey')).toBe(401)
-    expect(await call(token, 'error=429;retryAfter=2;echoKey')).toBe(429)
-    expect(await call(token, 'error=401;echoKey', { surface: 'search_indexer' })).toBe(502)
-    for (const scenario of ['midStreamError=2;echoKey', 'cut=2', 'usage=none'])
-      await call(token, scenario, { stream: true })
-    const key = canary.providerKey.text
-    for (const form of [key, Buffer.from(key).toString('base64'), encodeURIComponent(key)]) {
-      const body = JSON.stringify({ error: { message: `Incorrect API key provided: ${form}`, code: 401 } })
-      for (const status of [400, 500])
-        upstream.fault({
-          scenario: { raw: { status, headers: [['content-type', 'application/json']], pieces: [body] } },
-        })
-      await call(token, 'error=500')
-      await call(token, 'error=500')
-    }
-    for (const pieces of [[`<html>${key}</html>`], [`{"choices": "${key}`], ['']]) {
-      upstream.fault({ scenario: { raw: { status: 200, headers: [['content-type', 'application/json']], pieces } } })
-      await call(token, '')
-    }
-    expect(await call(`${token.slice(0, -1)}!`, '')).toBe(401)
-    expect(await call(canary.providerKey.text, '')).toBe(401)
-    const inQuery = await fetch(`${web.origin}/v1/models?api_key=${token}`)
-    gatewayAnswers.push(await inQuery.text())
-    await upstream.settled()
-  }
-
-  async function badWebhooks(): Promise<void> {
-    for (const header of [
-      't=1,v1=00',
-      canary.webhookSecret.text,
-      `t=${Math.floor(Date.now() / 1000)},v1=${'0'.repeat(64)}`,
-    ]) {
-      const response = await fetch(`${web.origin}/webhooks/stripe`, {
-        method: 'POST',
-        headers: { 'stripe-signature': header },
-        body: JSON.stringify({ id: 'evt_1', note: canary.prompt.text }),
-      })
-      expect(response.status).toBe(400)
-      formAnswers.push(await response.text())
-    }
-  }
-
   /** Last month is closed after Stripe failed twice, and a job fails for good. */
   async function closeMonth(): Promise<void> {
     const month = shiftMonth(monthOf(new Date()), -1)
@@ -266,8 +187,8 @@ describe('no secret is left behind', () => {
     await makePeople()
     await saveKeys()
     const token = await createToken()
-    await callEverything(token)
-    await badWebhooks()
+    await callEverything({ origin: web.origin, upstream, answers: gatewayAnswers }, token)
+    await sendBadWebhooks({ origin: web.origin, upstream, answers: formAnswers })
     await closeMonth()
     const { rows } = await db.owner.query('SELECT id FROM gateway_tokens WHERE workspace_id = $1', [workspaceId])
     await as('owner').post(`/w/${slug}/settings/tokens`, { intent: 'revoke-token', id: rows[0].id })
@@ -345,17 +266,6 @@ describe('no secret is left behind', () => {
             const found = searchLeaks(new Map([[place, `before${needle}after`]]), [planted])
             expect(found.length, `${place}, ${form}`).toBeGreaterThan(0)
           }
-    })
-
-    it('inside longer texts that were encoded whole', () => {
-      for (const text of [`x${planted.text}`, `xx${planted.text}yy`, `{"key":"${planted.text}"}`])
-        for (const encoding of ['base64', 'base64url', 'hex', 'utf16le'] as const) {
-          const encoded =
-            encoding === 'utf16le'
-              ? Buffer.from(text, encoding).toString('latin1')
-              : Buffer.from(text).toString(encoding)
-          expect(searchLeaks(new Map([['somewhere', encoded]]), [planted]).length).toBeGreaterThan(0)
-        }
     })
 
     it('in the database: in a job’s payload, in bytes, in a column of another table', async () => {
