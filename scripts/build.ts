@@ -8,7 +8,7 @@ import { holdProcessLock } from './process-lock.ts'
 const root = path.resolve(import.meta.dirname, '..')
 const stamp = path.join(root, 'build/.sources')
 const inputs = [
-  'app/**/*.{ts,tsx,css}',
+  'app/**/*.{ts,tsx,css,svg}',
   'package-lock.json',
   'remix.config.js',
   'vite.config.ts',
@@ -39,10 +39,11 @@ export function build(): void {
 }
 
 /** Builds where a build is needed; two that ask at once build once. @returns whether one was needed */
-export function ensureBuilt(): boolean {
+export function ensureBuilt(onNeeded: () => void = () => {}): boolean {
   const release = holdProcessLock(path.join(root, 'node_modules/.cache/keymargin-build.lock'))
   try {
     if (existsSync(stamp) && readFileSync(stamp, 'utf8') === sourcesHash()) return false
+    onNeeded()
     build()
     return true
   } finally {

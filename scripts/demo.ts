@@ -69,8 +69,7 @@ async function main(): Promise<void> {
   const state = localState('demo')
   // Without its token a first start never came to its end: what it left is started over, like `--fresh`.
   if (values.fresh || !state.has('acme-token')) await startOver(state)
-  say('Building the console (first time, about half a minute) …')
-  ensureBuilt()
+  ensureBuilt(() => say('Building the console …'))
   say('Starting database and sandboxes …')
   const life = lifecycle(say)
   const system = await startLocalSystem(localState('demo'), life)
