@@ -6,7 +6,7 @@ import { type ComputedInvoice, monthHasEnded, type RunState } from './billing.ts
 import { computeInvoice } from './compute-invoice.ts'
 import { monthNotOver } from './errors.ts'
 import { plannedOperations, runIdOf, stateOf, toLineRow } from './internal/frozen-run.ts'
-import { loadUsage, openingResidue } from './internal/usage-buckets.server.ts'
+import { frozenAfterLast, loadUsage, openingResidue } from './internal/usage-buckets.server.ts'
 
 export interface FreezeInput {
   workspaceId: string
@@ -42,18 +42,14 @@ export async function freezeInvoiceRun({ workspaceId, month, now }: FreezeInput)
     if (buckets.length === 0) return null
     const invoice = computeInvoice({ month, buckets, openingResiduePico: await openingResidue(tx, workspaceId) })
     await tx.$executeRaw`INSERT INTO metering.closed_months (workspace_id, month) VALUES (${workspaceId}::uuid, ${monthToDate(month)}::date)`
-    const runId = await storeRun(tx, workspaceId, invoice, now)
+    const runId = await storeRun(tx, workspaceId, invoice, await frozenAfterLast(tx, workspaceId, now))
     return { runId, state: stateOf(invoice.outcome), created: true }
   })
 }
 
 /** A call whose cost nobody could tell until now is billed 0 and flagged, in the customer's favour (stripe §2.8). */
 async function cutOffHeldCalls(tx: Tx, workspaceId: string, month: CalendarMonth): Promise<void> {
-  await tx.$executeRaw`
-    SELECT metering.correct_held_call(c.workspace_id, c.dispatched_at, c.id, 'cost_cutoff', NULL, NULL, NULL, 'unknown', NULL, 0)
-    FROM metering.inference_calls c
-    WHERE c.workspace_id = ${workspaceId}::uuid AND c.billing_month = ${monthToDate(month)}::date AND c.charge_pico IS NULL
-      AND NOT EXISTS (SELECT FROM metering.call_corrections k WHERE k.workspace_id = c.workspace_id AND k.call_id = c.id)`
+  await tx.$executeRaw`SELECT metering.cut_off_held_calls(${workspaceId}::uuid, ${monthToDate(month)}::date)`
 }
 
 async function storeRun(tx: Tx, workspaceId: string, invoice: ComputedInvoice, now: Date): Promise<string> {

@@ -55,12 +55,25 @@ export function toUsage(rows: UsageRow[]): MonthUsage {
   return { buckets, heldCalls: rows.reduce((sum, row) => sum + BigInt(row.held_calls), 0n) }
 }
 
-/** What the workspace's last run left: the fraction of a cent, or the amount that was too small to charge. */
-export async function openingResidue(tx: Tx, workspaceId: string): Promise<bigint> {
-  const last = await tx.invoiceRun.findFirst({
+const lastRun = (tx: Tx, workspaceId: string) =>
+  tx.invoiceRun.findFirst({
     where: { workspaceId, kind: 'ai_usage' },
     orderBy: [{ frozenAt: 'desc' }, { month: 'desc' }, { revision: 'desc' }],
-    select: { closingResiduePico: true },
+    select: { closingResiduePico: true, frozenAt: true },
   })
+
+/** What the workspace's last run left: the fraction of a cent, or the amount that was too small to charge. */
+export async function openingResidue(tx: Tx, workspaceId: string): Promise<bigint> {
+  const last = await lastRun(tx, workspaceId)
   return last ? BigInt(last.closingResiduePico.toFixed(0)) : 0n
+}
+
+/**
+ * When a run that is frozen now counts as frozen: after the one before it, whatever the clocks say. Residues are a chain in
+ * this order; two workers whose clocks disagree, or that waited for the ledger's lock, would bill one link of it twice and
+ * lose another. The caller holds the ledger's exclusive lock.
+ */
+export async function frozenAfterLast(tx: Tx, workspaceId: string, now: Date): Promise<Date> {
+  const last = await lastRun(tx, workspaceId)
+  return last && last.frozenAt >= now ? new Date(last.frozenAt.getTime() + 1) : now
 }
