@@ -61,6 +61,12 @@ export function inSystem<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
 /** Raw connections for batched SQL over all workspaces (admission, attempts, ledger) and for the job queue. */
 export const systemPool = (): pg.Pool => door('keymargin_system').pool
 
+/** The database's clock: for whatever is compared with times that it wrote. A process's own may be minutes off. */
+export async function databaseNow(): Promise<Date> {
+  const { rows } = await systemPool().query<{ now: Date }>('SELECT clock_timestamp() AS now')
+  return rows[0]?.now as Date
+}
+
 /** Raw connections of the console's role: no workspace is visible unless a transaction names one. */
 export const appPool = (): pg.Pool => door('keymargin_app').pool
 

@@ -1,8 +1,10 @@
 import { SILENCE_MAX_S } from '#app/domain/jobs/heartbeat.server.ts'
+import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
 import { priceBookAt } from '#app/domain/pricing/pricing.ts'
 import { type Catalogue, loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import type { GenerationLookup } from '#app/domain/providers/fetch-generation.server.ts'
-import { systemPool } from '#app/platform/db.server.ts'
+import { inSystem, systemPool } from '#app/platform/db.server.ts'
+import { log } from '#app/platform/log.server.ts'
 import { type CallRecord, type Dispatch, settleCall } from './ledger.ts'
 import { recordCalls } from './record-calls.server.ts'
 import { estimatedUsage, type UsageOutcome, usageOutcome } from './usage-outcome.ts'
@@ -22,7 +24,10 @@ export type GenerationReader = (attempt: {
   upstreamId: string
 }) => Promise<GenerationLookup>
 
-/** No reply lives this long: an attempt still open then was forgotten by a living process. */
+/**
+ * No reply lives this long: an attempt still open then was forgotten by a living process. Until then a silent process may
+ * be alive, cut off from the database, and know what no provider would tell us; so nothing is estimated before.
+ */
 const forgottenAfterMs = 20 * 60_000
 /** How long a record that is not there yet, or a provider that cannot be asked, is waited for before an estimate is made. */
 const missingPatienceMs = 15 * 60_000
@@ -91,6 +96,7 @@ async function usageOf(
       list,
     })
   const age = now.getTime() - openedAt.getTime()
+  if (found.kind === 'refused' && age < forgottenAfterMs) return null
   if (found.kind === 'missing' && age < missingPatienceMs) return null
   if (found.kind === 'unreachable' && age < unreachablePatienceMs) return null
   return estimatedUsage({ ...attempt, streamed: dispatch.streamed })
@@ -125,20 +131,38 @@ export interface SweepResult {
 /**
  * Settles what dead processes left open: from the provider's own record, else as a marked estimate. Every request that can
  * have reached a provider has an attempt row, and an attempt is settled once, by whoever comes first; so a call killed at
- * any moment appears exactly once.
+ * any moment appears exactly once. `now` is the database's: it is compared with what the database dated.
  */
 export async function sweepAttempts(readGeneration: GenerationReader, now: Date): Promise<SweepResult> {
   const attempts = await leftAttempts(now)
   if (attempts.length === 0) return { settled: 0, waiting: 0 }
   const catalogue = await loadCatalogue()
-  let settled = 0
-  let waiting = 0
+  const result = { settled: 0, waiting: 0 }
   for (const attempt of attempts) {
-    const usage = await usageOf(attempt, catalogue, readGeneration, now)
-    if (usage === null) waiting += 1
-    else settled += (await recordCalls([toRecord(attempt, usage, catalogue)])).size
+    try {
+      const usage = await usageOf(attempt, catalogue, readGeneration, now)
+      if (usage === null) result.waiting += 1
+      else result.settled += (await recordCalls([toRecord(attempt, usage, catalogue)])).size
+    } catch (error) {
+      // One attempt that the ledger refuses must not keep all the others open behind it.
+      result.waiting += 1
+      await reportUnsettled(attempt, error as Error, now)
+    }
   }
-  return { settled, waiting }
+  return result
+}
+
+async function reportUnsettled({ dispatch }: LeftAttempt, error: Error, at: Date): Promise<void> {
+  log.error({ callId: dispatch.id, reason: error.message }, 'an attempt could not be settled')
+  await inSystem((tx) =>
+    raiseAlert(tx, {
+      kind: 'attempt_not_settled',
+      reference: dispatch.id,
+      workspaceId: dispatch.workspaceId,
+      message: `A call that was sent cannot be written to the ledger, and is billed to nobody until it can: ${error.message}`,
+      at,
+    }),
+  )
 }
 
 /** Drops attempts that were settled long ago: their calls are in the ledger, and the table stays small. */
