@@ -2,6 +2,7 @@ import { noteProgress, openAttempt } from '#app/domain/ledger/open-attempts.serv
 import { dispatchCall } from '#app/domain/providers/dispatch-call.server.ts'
 import { noFacts } from '#app/domain/providers/usage.ts'
 import { env } from '#app/platform/env.server.ts'
+import { log } from '#app/platform/log.server.ts'
 import type { Call, ReplyOutcome } from './call.ts'
 import type { ClientResponse } from './client-response.ts'
 import { GatewayError } from './gateway-error.ts'
@@ -47,10 +48,18 @@ function send(call: Call, body: Buffer, client: ClientResponse): Promise<void> {
     }
     const onEnded = async (outcome: ReplyOutcome, answer: () => void) => {
       ended = true
-      const recorded = leftToSweeper(outcome.ending) ? false : await settle(call, outcome)
-      reportOnKey(call, outcome)
-      if (recorded) answer()
-      else client.sever()
+      try {
+        const recorded = leftToSweeper(outcome.ending) ? false : await settle(call, outcome)
+        reportOnKey(call, outcome)
+        if (recorded) answer()
+        else client.sever()
+      } catch (error) {
+        // Unexpected, and nobody waits for this promise: thrown on, it would end the process and every call in it.
+        log.error({ callId: id, reason: (error as Error).message }, 'a call could not be settled')
+        client.sever()
+      }
+      // Whoever leaves from now on leaves nothing to drain.
+      client.onGone = () => {}
       drain.done()
       flight.land()
       resolve()

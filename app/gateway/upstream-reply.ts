@@ -112,7 +112,7 @@ export class UpstreamReply implements ReplyHandler {
   onResponseData(_controller: ReplyController, piece: Buffer): void {
     if (this.#firstByteMs === null) {
       this.#firstByteMs = Math.round(performance.now() - this.#call.arrivedAt)
-      if (this.#mode === 'stream') this.#events.onFirstByte(this.#generationId)
+      if (this.#mode === 'stream' || this.#mode === 'json') this.#events.onFirstByte(this.#generationId)
     }
     if (this.#stream) this.#gather(piece)
     else if (this.#json) this.#relay(this.#json, piece)
@@ -285,12 +285,12 @@ export class UpstreamReply implements ReplyHandler {
   #release(answer: () => void): void {
     this.#answer = answer
     this.#answerIfDue()
-    // A provider that leaves its connection open after the end mark must not keep the client waiting for it.
-    if (!this.#upstreamDone) setTimeout(() => this.#answerIfDue(true), endGraceMs).unref()
+    // A provider that stays on the line after its end mark must not keep the client waiting, nor go on filling memory.
+    if (!this.#upstreamDone) setTimeout(() => this.#upstreamDone || this.abandon(), endGraceMs).unref()
   }
 
-  #answerIfDue(now = false): void {
-    if (!this.#answer || !(now || this.#upstreamDone)) return
+  #answerIfDue(): void {
+    if (!this.#answer || !this.#upstreamDone) return
     const answer = this.#answer
     this.#answer = null
     answer()
