@@ -28,8 +28,11 @@ async function consoleHandler(server: Server) {
   return { app: createConsole({ build, clientDir: path.join(buildDir, 'client') }), close: async () => {} }
 }
 
-/** Months that calls of the next weeks fall into. */
-const monthsAhead = () => [0, 31].map((days) => new Date(Date.now() + days * 86_400_000))
+/** Months that calls of the next weeks fall into: this one and the next. Counted in months: 31 days from January skip February. */
+const monthsAhead = () => {
+  const now = new Date()
+  return [0, 1].map((months) => new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + months, 1)))
+}
 
 async function start(): Promise<void> {
   await openVault()

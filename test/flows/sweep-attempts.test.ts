@@ -64,3 +64,7 @@ test('a worker whose clock runs ahead takes no call from a living process', asyn
   await sweepOpenAttempts({}, { now: () => later(30 * MINUTE) })
   expect(await stateOf(id)).toBe('open')
 })
+
+test('an attempt that the ledger could not charge is refused before anything is sent', async () => {
+  await expect(leaveOpen({ chargeMode: 'tier_margin' })).rejects.toMatchObject({ code: '23514' })
+})

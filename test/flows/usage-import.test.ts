@@ -79,6 +79,15 @@ describe('usage import', () => {
     expect(await ledger(id)).toMatchObject({ calls: 0 })
   })
 
+  it('stores nothing of a file in which one call costs more than the ledger can hold', async () => {
+    const { id } = await makeWorkspace({ planId: 'pro' })
+    const good = Array.from({ length: 1_500 }, (_, row) => `2026-10-05 10:00:00,${row},1,`)
+    const huge = ['2026-10-05 10:00:00,999999999999,999999999999,', '2026-10-05 10:00:00,1,1,9223373']
+    const at = file('huge.csv', 'timestamp,input tokens,output tokens,cost', ...good, ...huge)
+    await expect(importInto(id, at)).rejects.toThrow(/line 1502: .*\n.*line 1503: /)
+    expect(await ledger(id)).toMatchObject({ calls: 0 })
+  })
+
   it('adds equal rows each once, however often it runs, and only what is new of a longer file', async () => {
     const { id } = await makeWorkspace({ planId: 'pro' })
     const header = 'timestamp,input_tokens,output_tokens'

@@ -35,6 +35,8 @@ export interface ImportResult {
 }
 
 const BATCH_ROWS = 1_000
+/** What the ledger's columns hold, in pico-dollars: about nine million dollars for one call. */
+const MOST_PICO = 2n ** 63n - 1n
 /** So many errors are named; a file with more is wrong as a whole. */
 const ERRORS_SHOWN = 20
 
@@ -82,6 +84,8 @@ async function check(input: UsageImport, catalogue: Catalogue): Promise<{ rows: 
           line: row.line,
           message: `no price for tier ${row.tier} was in force at ${row.at.toISOString()}`,
         })
+      else if (isTooLarge(toCall(input, row, 0, catalogue)))
+        errors.push({ line: row.line, message: 'the call costs more than can be stored; check its tokens and cost' })
     }
     if (errors.length >= ERRORS_SHOWN) break
   }
@@ -95,6 +99,9 @@ async function check(input: UsageImport, catalogue: Catalogue): Promise<{ rows: 
   }
   return { rows, months }
 }
+
+const isTooLarge = ({ tierPricePico, rawCostPico }: CallRecord): boolean =>
+  tierPricePico > MOST_PICO || (rawCostPico ?? 0n) > MOST_PICO
 
 function toCall(input: UsageImport, row: UsageRow, ordinal: number, catalogue: Catalogue): CallRecord {
   const { workspaceId, keySource, source, plan } = input

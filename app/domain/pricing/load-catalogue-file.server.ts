@@ -11,7 +11,6 @@ const price = z.string().refine((text) => {
     return false
   }
 }, 'must be a decimal of USD per token, written as text, such as "0.000003"')
-const chargeMode = z.enum(['tier', 'tier_margin'])
 const id = z.string().regex(/^[a-z0-9][a-zA-Z0-9_./:-]{0,127}$/, 'must be an id of letters, digits and _ . / : -')
 
 /** A catalogue file: plans, surfaces, models and price books as data. Every part is optional. */
@@ -24,8 +23,9 @@ const catalogueFile = z.strictObject({
         name: z.string().min(1),
         rank: z.number().int(),
         allowedProviders: z.array(z.literal('openrouter')),
-        platformChargeMode: chargeMode,
-        workspaceChargeMode: chargeMode,
+        // The two that the ledger's charge rule knows for each key source: calls on a plan with others could not be stored.
+        platformChargeMode: z.literal('tier'),
+        workspaceChargeMode: z.literal('tier_margin'),
       }),
     )
     .default([]),
