@@ -1,5 +1,5 @@
 import type { PlanRules } from '#app/domain/plans/plans.ts'
-import { systemPool } from '#app/platform/db.server.ts'
+import { isRefusal, systemPool } from '#app/platform/db.server.ts'
 import { GroupCommit } from '#app/platform/group-commit.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 
@@ -52,7 +52,8 @@ async function readRows(hashes: string[]): Promise<(AdmissionRow | null)[]> {
   return hashes.map((hash) => byHash.get(hash) ?? null)
 }
 
-const reads = () => singleton('gateway:admission', () => new GroupCommit<string, AdmissionRow | null>(readRows))
+const reads = () =>
+  singleton('gateway:admission', () => new GroupCommit<string, AdmissionRow | null>(readRows, { blames: isRefusal }))
 
 /**
  * Reads a token's row afresh for every call, so that a revoked token, a purged key or a changed plan counts from the next

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type CallRecord, type CallStatus, type Outcome, settleCall } from '#app/domain/ledger/ledger.ts'
 import { recordCalls } from '#app/domain/ledger/record-calls.server.ts'
 import type { UsageOutcome } from '#app/domain/ledger/usage-outcome.ts'
+import { isRefusal } from '#app/platform/db.server.ts'
 import { GroupCommit } from '#app/platform/group-commit.ts'
 import { log } from '#app/platform/log.server.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
@@ -16,7 +17,8 @@ async function record(calls: CallRecord[]): Promise<null[]> {
   return calls.map(() => null)
 }
 
-const records = () => singleton('gateway:records', () => new GroupCommit<CallRecord, null>(record))
+const records = () =>
+  singleton('gateway:records', () => new GroupCommit<CallRecord, null>(record, { blames: isRefusal }))
 
 function statusOf(outcome: ReplyOutcome): CallStatus {
   if (outcome.ending === 'refused') return 'rejected_upstream'

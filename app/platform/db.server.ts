@@ -21,11 +21,19 @@ interface Door {
   prisma: PrismaClient
 }
 
+/** How long a connection may take, be it to open or to come free, and a statement at the server, in ms. */
+const CONNECT_MS = 10_000
+const STATEMENT_MS = 60_000
+
 function openDoor(role: Role): Door {
   const pool = new pg.Pool({
     connectionString: env().databaseUrl,
     max: env().databasePoolMax,
-    options: `-c role=${role} -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC`,
+    // A database that went silent without a word (a cut network) is given up on: a query would wait for it for ever.
+    connectionTimeoutMillis: CONNECT_MS,
+    query_timeout: STATEMENT_MS + 5_000,
+    keepAlive: true,
+    options: `-c role=${role} -c statement_timeout=${STATEMENT_MS} -c idle_in_transaction_session_timeout=60000 -c timezone=UTC`,
     application_name: `keymargin ${role} ${env().processId}`,
   })
   // An idle connection that breaks must not end the process: the next query opens a new one.
@@ -79,9 +87,14 @@ export function listenClient(): pg.Client {
     connectionString: env().databaseUrl,
     options: '-c role=keymargin_app',
     application_name: `keymargin listen ${env().processId}`,
+    connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
   })
 }
+
+/** Whether the database refused what was to be written (data, a rule, a deadlock), and is not simply away. */
+export const isRefusal = (error: unknown): boolean =>
+  /^(?:2[0-9A-Z]|40|P0)[0-9A-Z]{3}$/.test((error as { code?: string }).code ?? '')
 
 /** Ends all pools of this process. */
 export async function closeDatabase(): Promise<void> {

@@ -60,3 +60,15 @@ test('one bad item does not fail its neighbours', async () => {
     40,
   ])
 })
+
+test('a fault that is no item’s fails all at once, without a try for each', async () => {
+  let runs = 0
+  const run = async (): Promise<number[]> => {
+    runs += 1
+    throw new Error('away')
+  }
+  const commit = new GroupCommit<number, number>(run, { blames: () => false })
+  const results = await Promise.allSettled([1, 2, 3].map((item) => commit.add(item)))
+  expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected', 'rejected'])
+  expect(runs).toBe(1)
+})

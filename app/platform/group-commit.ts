@@ -9,12 +9,14 @@ interface Waiting<T, R> {
  * group is under way is the next group. So one caller never waits for company, and a thousand share one commit.
  *
  * `run` answers one result per item, in order. A group that fails is tried again item by item, so that one bad item
- * cannot fail its neighbours; `run` must therefore be safe to repeat.
+ * cannot fail its neighbours; `run` must therefore be safe to repeat. Where `blames` says that no item is at fault (the
+ * database is away), all fail at once: hundreds of tries, one after the other, would hold everybody up for their sum.
  */
 export class GroupCommit<T, R> {
   readonly #run: (items: T[]) => Promise<R[]>
   readonly #largest: number
   readonly #lanes: number
+  readonly #blames: (error: unknown) => boolean
   #queue: Waiting<T, R>[] = []
   #flying = 0
   #scheduled = false
@@ -22,11 +24,16 @@ export class GroupCommit<T, R> {
   /** `lanes`: groups under way at the same time. One makes the largest groups and so the least work; more hide a slow disk. */
   constructor(
     run: (items: T[]) => Promise<R[]>,
-    { largest = 500, lanes = 1 }: { largest?: number; lanes?: number } = {},
+    {
+      largest = 500,
+      lanes = 1,
+      blames = () => true,
+    }: { largest?: number; lanes?: number; blames?: (error: unknown) => boolean } = {},
   ) {
     this.#run = run
     this.#largest = largest
     this.#lanes = lanes
+    this.#blames = blames
   }
 
   add(item: T): Promise<R> {
@@ -65,7 +72,7 @@ export class GroupCommit<T, R> {
       const results = await this.#run(group.map((waiting) => waiting.item))
       for (const [index, waiting] of group.entries()) waiting.resolve(results[index] as R)
     } catch (error) {
-      if (group.length === 1) group[0]?.reject(error)
+      if (group.length === 1 || !this.#blames(error)) for (const waiting of group) waiting.reject(error)
       else for (const waiting of group) await this.#commit([waiting])
     }
   }

@@ -1,4 +1,7 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { expect, test } from 'vitest'
+import { closeDatabase } from '#app/platform/db.server.ts'
 import { parsePico } from '#app/platform/pico.ts'
 import { useDatabase } from '#test/database.ts'
 import {
@@ -69,3 +72,19 @@ test('a stream that ends while the database is away waits for it: no end without
   ])
   expect(await openAttemptsOf(db)).toBe(0)
 })
+
+test('a database that takes the connection and says nothing is given up on, and the call refused', async () => {
+  const customer = await makeCustomer()
+  const silent = createServer(() => {}).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const before = gateway.sandbox.chats().length
+  db.configure({ DATABASE_URL: `postgresql://nobody:x@127.0.0.1:${(silent.address() as AddressInfo).port}/none` })
+  await closeDatabase()
+  const response = await ask(customer, 'hello', false)
+  db.configure({ DATABASE_URL: db.appUrl })
+  await closeDatabase()
+  silent.close()
+  expect(response.status).toBe(503)
+  expect(gateway.sandbox.chats().length).toBe(before)
+  expect((await ask(customer, 'hello', false)).status).toBe(200)
+}, 30_000)

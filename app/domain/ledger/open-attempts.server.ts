@@ -1,4 +1,4 @@
-import { systemPool } from '#app/platform/db.server.ts'
+import { isRefusal, systemPool } from '#app/platform/db.server.ts'
 import { GroupCommit } from '#app/platform/group-commit.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import type { Dispatch } from './ledger.ts'
@@ -24,7 +24,8 @@ async function insert(attempts: AttemptRecord[]): Promise<null[]> {
   return attempts.map(() => null)
 }
 
-const openings = () => singleton('ledger:openings', () => new GroupCommit<AttemptRecord, null>(insert))
+const openings = () =>
+  singleton('ledger:openings', () => new GroupCommit<AttemptRecord, null>(insert, { blames: isRefusal }))
 
 /**
  * Writes the attempt and answers when it is committed. Only then may the request be sent: a request that reached a provider
@@ -53,7 +54,8 @@ async function update(progress: AttemptProgress[]): Promise<null[]> {
   return progress.map(() => null)
 }
 
-const notes = () => singleton('ledger:notes', () => new GroupCommit<AttemptProgress, null>(update))
+const notes = () =>
+  singleton('ledger:notes', () => new GroupCommit<AttemptProgress, null>(update, { blames: isRefusal }))
 
 /**
  * Notes how far an open attempt has come, for the sweeper should this process die. Nothing waits for it and its failure
