@@ -21,6 +21,8 @@ interface HeldCall {
 /** Providers keep their records for a while only. */
 const oldestMs = 35 * 86_400_000
 const batch = 500
+/** How long one run may ask, in ms: the next begins five minutes later. */
+const longestRunMs = 4 * 60_000
 
 const select = `
   SELECT c.workspace_id::text AS "workspaceId", c.id::text, c.dispatched_at::text AS "dispatchedAt", c.model, c.tier,
@@ -29,7 +31,8 @@ const select = `
   FROM metering.inference_calls c
   WHERE c.charge_pico IS NULL AND c.upstream_id IS NOT NULL AND c.dispatched_at > $1::timestamptz
     AND NOT EXISTS (SELECT FROM metering.call_corrections k WHERE k.workspace_id = c.workspace_id AND k.call_id = c.id)
-  ORDER BY c.dispatched_at DESC LIMIT $2`
+    AND ($3::timestamptz IS NULL OR (c.dispatched_at, c.id) < ($3::timestamptz, $4::uuid))
+  ORDER BY c.dispatched_at DESC, c.id DESC LIMIT $2`
 
 async function correct(
   call: HeldCall,
@@ -66,14 +69,26 @@ async function correct(
  * @returns calls resolved
  */
 export async function reconcileHeldCalls(readGeneration: GenerationReader, now: Date): Promise<number> {
-  const { rows } = await systemPool().query<HeldCall>(select, [new Date(now.getTime() - oldestMs), batch])
-  if (rows.length === 0) return 0
-  const catalogue = await loadCatalogue()
+  const oldest = new Date(now.getTime() - oldestMs)
+  const deadline = performance.now() + longestRunMs
   let resolved = 0
-  for (const call of rows) {
-    const found = await readGeneration({ dispatch: call, upstreamId: call.upstreamId })
-    const tokens = found.kind === 'found' ? found.report.tokens : null
-    if (found.kind === 'found' && tokens && (await correct(call, found.report, tokens, catalogue))) resolved += 1
+  let last: HeldCall | undefined
+  // All of them, page by page: with the newest only, those that never resolve would keep the older ones from being asked about.
+  for (;;) {
+    const page = [oldest, batch, last?.dispatchedAt ?? null, last?.id ?? null]
+    const { rows } = await systemPool().query<HeldCall>(select, page)
+    const catalogue = rows.length > 0 ? await loadCatalogue() : null
+    for (const call of rows) {
+      if (!catalogue || performance.now() > deadline) return resolved
+      if (await resolve(call, readGeneration, catalogue)) resolved += 1
+    }
+    last = rows.at(-1)
+    if (rows.length < batch) return resolved
   }
-  return resolved
+}
+
+async function resolve(call: HeldCall, readGeneration: GenerationReader, catalogue: Catalogue): Promise<boolean> {
+  const found = await readGeneration({ dispatch: call, upstreamId: call.upstreamId })
+  const tokens = found.kind === 'found' ? found.report.tokens : null
+  return found.kind === 'found' && tokens !== null && correct(call, found.report, tokens, catalogue)
 }
