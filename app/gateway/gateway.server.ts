@@ -17,10 +17,10 @@ async function answerChat(request: IncomingMessage, response: ServerResponse): P
   const arrivedAt = performance.now()
   const token = readToken(request)
   checkBodyHeaders(request)
-  if (!takesCalls())
-    throw new GatewayError(503, 'shutting_down', 'This process is shutting down. Try again.', { retryAfterSeconds: 1 })
+  refuseWhileEnding()
   const [row, body] = await bothOf(authenticate(token), readBody(request))
   const call = await admit(row, readChatRequest(body), request.headers[surfaceHeader], arrivedAt)
+  refuseWhileEnding() // a slow body may have come in meanwhile: sent now, its reply would be cut off by our own end
   const client = new ClientResponse(response, call.dispatch.id)
   if (response.destroyed) client.gone = true
   try {
@@ -28,6 +28,11 @@ async function answerChat(request: IncomingMessage, response: ServerResponse): P
   } catch (error) {
     client.fail(asGatewayError(error))
   }
+}
+
+function refuseWhileEnding(): void {
+  if (takesCalls()) return
+  throw new GatewayError(503, 'shutting_down', 'This process is shutting down. Try again.', { retryAfterSeconds: 1 })
 }
 
 /** Waits for both; where the token is refused, that is the answer, whatever the body was. */
