@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { parseAtto } from '#app/platform/pico.ts'
 import { tiers } from './pricing.ts'
-import { forgetCatalogue } from './queries.server.ts'
+import { CATALOGUE_AGE_MAX_MS, forgetCatalogue } from './queries.server.ts'
 
 const price = z.string().refine((text) => {
   try {
@@ -57,6 +57,9 @@ const catalogueFile = z.strictObject({
 export type CatalogueFile = z.input<typeof catalogueFile>
 type Parsed = z.output<typeof catalogueFile>
 
+/** Running processes hold a catalogue for a while; a price in force sooner would hold in some of them only. */
+const LEAD_MS = 2 * CATALOGUE_AGE_MAX_MS
+
 /** A published version never changes: only new versions are written. Past dating is refused once calls could have used it. */
 async function publishPriceBooks(tx: Tx, books: Parsed['priceBooks'], now: Date): Promise<number> {
   const published = await tx.priceBook.findMany({ select: { version: true } })
@@ -64,9 +67,9 @@ async function publishPriceBooks(tx: Tx, books: Parsed['priceBooks'], now: Date)
   const fresh = books.filter((book) => !known.has(book.version))
   for (const book of fresh) {
     const effectiveFrom = new Date(book.effectiveFrom)
-    if (known.size && effectiveFrom < now) {
+    if (known.size && effectiveFrom.getTime() < now.getTime() + LEAD_MS) {
       throw new RangeError(
-        `Price book ${book.version}: effectiveFrom lies in the past, where calls are already priced. Choose a date to come.`,
+        `Price book ${book.version}: effectiveFrom lies in the past or within the next minute, where calls are already priced. Choose a later date.`,
       )
     }
     await tx.priceBook.create({ data: { version: book.version, effectiveFrom, note: book.note } })

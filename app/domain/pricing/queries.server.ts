@@ -24,8 +24,8 @@ export interface Catalogue {
   surfaces: Map<string, Surface>
 }
 
-/** How long a process may work with a catalogue it read, ms. Prices take effect by their date, so this delays new models only. */
-const CATALOGUE_AGE_MAX_MS = 30_000
+/** How long a process may work with a catalogue it read, ms. A price is published earlier than that before it takes effect. */
+export const CATALOGUE_AGE_MAX_MS = 30_000
 
 async function readCatalogue(): Promise<Catalogue> {
   const pool = systemPool()
