@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sweepStripe } from '#app/domain/billing/sweep-stripe.server.ts'
 import { listPurgeCertificates } from '#app/domain/vault/queries.server.ts'
+import { removeProviderKey } from '#app/domain/vault/remove-provider-key.server.ts'
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { makeMember } from '#test/factories.ts'
@@ -48,6 +49,15 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     expect(audit.map((row) => row.action)).toEqual(
       expect.arrayContaining(['workspace.plan_changed', 'provider_key.purged']),
     )
+  })
+
+  test('the data key is destroyed also where the key itself was removed before', async () => {
+    const { customer, admin } = await customerWithKey(world)
+    await removeProviderKey(admin, { provider: 'openrouter' })
+    expect(await dataKeys(customer)).toBe(1)
+    await moveTo(world, customer, 'pro')
+    await settle(world)
+    expect(await dataKeys(customer)).toBe(0)
   })
 
   test('when the purge fails the plan does not change either', async () => {

@@ -75,6 +75,9 @@ describe('usage import', () => {
       importInto(id, file('s.csv', 'timestamp,input_tokens,output_tokens,surface', '2026-10-01 00:00:00,1,1,nowhere')),
     ).rejects.toThrow(/line 2: surface "nowhere"/)
     await expect(importInto(id, file('empty.csv', ''))).rejects.toThrow(/the file is empty/)
+    await expect(
+      importInto(id, file('typo.csv', 'timestamp,input_tokens,output_tokens', '2062-10-01 00:00:00,1,1')),
+    ).rejects.toThrow(/line 2: timestamp 2062-10-01T00:00:00.000Z lies in the future/)
     await expect(importInto(id, path.join(folder, 'missing.csv'))).rejects.toThrow(/ENOENT/)
     expect(await ledger(id)).toMatchObject({ calls: 0 })
   })

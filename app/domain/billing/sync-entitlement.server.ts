@@ -98,9 +98,13 @@ async function settleKeys(
     where: { workspaceId },
     select: { id: true, provider: true, enabled: true },
   })
-  if (keys.length === 0) return
+  // A key that was removed by hand leaves the workspace's data key behind: leaving the plan ends that one too.
+  const dataKeys = await tx.workspaceDataKey.count({ where: { workspaceId } })
+  if (keys.length === 0 && dataKeys === 0) return
   const forbidden =
-    entitlement.kind === 'none' || keys.some((key) => !planAllowsProvider(entitlement.plan, key.provider))
+    entitlement.kind === 'none' ||
+    entitlement.plan.allowedProviders.length === 0 ||
+    keys.some((key) => !planAllowsProvider(entitlement.plan, key.provider))
   if (forbidden || (entitlement.kind === 'paused' && entitlement.purge)) {
     const why = customerDeleted ? 'customer_deleted' : entitlement.kind === 'plan' ? 'plan_changed' : entitlement.kind
     const reason = why === 'none' ? 'subscription_ended' : why === 'paused' ? 'paused_too_long' : why

@@ -68,7 +68,11 @@ async function* rowsOf(input: UsageImport): AsyncGenerator<UsageRow | LineError>
 }
 
 /** First pass: the whole file is read and checked before anything is stored. @returns the days it touches */
-async function check(input: UsageImport, catalogue: Catalogue): Promise<{ rows: number; months: Map<string, Date> }> {
+async function check(
+  input: UsageImport,
+  catalogue: Catalogue,
+  now: Date,
+): Promise<{ rows: number; months: Map<string, Date> }> {
   const errors: LineError[] = []
   const months = new Map<string, Date>()
   let rows = 0
@@ -77,6 +81,7 @@ async function check(input: UsageImport, catalogue: Catalogue): Promise<{ rows: 
     else {
       rows += 1
       months.set(row.at.toISOString().slice(0, 7), row.at)
+      if (row.at > now) errors.push({ line: row.line, message: `timestamp ${row.at.toISOString()} lies in the future` })
       if (!catalogue.surfaces.has(row.surface))
         errors.push({ line: row.line, message: `surface "${row.surface.slice(0, 40)}" is not in the catalogue` })
       if (!priceBookAt(catalogue.books, row.at)?.tiers[row.tier])
@@ -159,7 +164,7 @@ function toCall(input: UsageImport, row: UsageRow, ordinal: number, catalogue: C
  */
 export async function importUsage(input: UsageImport): Promise<ImportResult> {
   const catalogue = await loadCatalogue()
-  const { rows, months } = await check(input, catalogue)
+  const { rows, months } = await check(input, catalogue, new Date())
   await ensurePartitions([...months.values()])
   const ordinals = new Map<string, number>()
   let batch: CallRecord[] = []
