@@ -8,8 +8,9 @@ import type { ProviderKeyStatus, PurgeCertificate } from './vault.ts'
 export async function getProviderKeyStatus(ctx: Ctx, provider: string): Promise<ProviderKeyStatus | null> {
   authorize(ctx, 'read:ProviderKey', { workspaceId: ctx.workspaceId })
   return inTenant({ workspaceId: ctx.workspaceId }, async (tx) => {
-    const key = await tx.providerKey.findUnique({
-      where: { workspaceId_provider: { workspaceId: ctx.workspaceId, provider } },
+    const key = await tx.providerKey.findFirst({
+      where: { workspaceId: ctx.workspaceId, provider },
+      orderBy: { position: 'asc' },
       omit: { ciphertext: true, nonce: true, fingerprint: true, dataKeyId: true },
     })
     if (!key) return null

@@ -14,8 +14,9 @@ export async function removeProviderKey(ctx: Ctx, input: { provider: ProviderId 
   const { workspaceId } = ctx
   await inTenant({ workspaceId }, async (tx) => {
     await tx.$queryRaw`SELECT id::text FROM workspaces WHERE id = ${workspaceId}::uuid FOR UPDATE`
-    const key = await tx.providerKey.findUnique({
-      where: { workspaceId_provider: { workspaceId, provider: input.provider } },
+    const key = await tx.providerKey.findFirst({
+      where: { workspaceId, provider: input.provider },
+      orderBy: { position: 'asc' },
     })
     if (!key) throw notFound('Provider key')
     await tx.providerKey.delete({ where: { workspaceId_id: { workspaceId, id: key.id } } })

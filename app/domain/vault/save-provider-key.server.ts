@@ -72,7 +72,7 @@ export async function storeSealedKey(
   const { workspaceId } = ctx
   const at = ctx.now()
   const fingerprint = fingerprintOf(provider, key)
-  const before = await tx.providerKey.findUnique({ where: { workspaceId_provider: { workspaceId, provider } } })
+  const before = await tx.providerKey.findFirst({ where: { workspaceId, provider }, orderBy: { position: 'asc' } })
   if (
     before?.enabled &&
     Buffer.from(before.fingerprint).equals(Buffer.from(fingerprint)) &&
@@ -107,7 +107,7 @@ export async function storeSealedKey(
     updatedAt: at,
   }
   await tx.providerKey.upsert({
-    where: { workspaceId_provider: { workspaceId, provider } },
+    where: { workspaceId_id: { workspaceId, id: keyId } },
     create: { workspaceId, id: keyId, provider, createdAt: at, ...row },
     update: row,
   })
