@@ -1,87 +1,77 @@
 /**
- * The gateway's whole path (token, admission, key, attempt, ledger row committed before the last byte) against a direct call
- * and against the bare pass-through, in one run: ratios survive a noisy machine, absolute numbers do not.
- *   node bench/gateway.ts [rounds] [seconds per round]
+ * Keymargin's whole path (token, admission, key, attempt, ledger row committed before the last byte) against a direct call,
+ * a bare node:http + undici pass-through, and one that reads the usage too, in one run: ratios survive a noisy machine,
+ * absolute numbers do not. Where `taskset` exists the process under test has a core to itself.
+ *   node bench/gateway.ts [--only json,sse,rate,pace,prompts,streams,slow,memory] [--seconds 1.5] [--rounds 3]
+ *                         [--requests 150000] [--profile]
  */
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { load, type Measured, type Target } from './gateway/load.ts'
-import { startWorld } from './gateway/world.ts'
+import { parseArgs } from 'node:util'
+import { canPin, keepOffGatewayCore } from './gateway/cores.ts'
+import { checkLedger } from './gateway/ledger-check.ts'
+import { closedLoop } from './gateway/load.ts'
+import { profileUnder } from './gateway/profile.ts'
+import { longRun, manyStreams, slowReader } from './gateway/sections/memory.ts'
+import { fixedRate, pacedStreams } from './gateway/sections/pace.ts'
+import { largePrompts, loadOf, type Measure, names, throughput } from './gateway/sections/throughput.ts'
+import { chatBody } from './gateway/shapes.ts'
+import { profileFile, startWorld, type TargetName, type World } from './gateway/world.ts'
 
-const rounds = Number(process.argv[2] ?? 3)
-const seconds = Number(process.argv[3] ?? 2)
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    seconds: { type: 'string', default: '1.5' },
+    rounds: { type: 'string', default: '3' },
+    requests: { type: 'string', default: '150000' },
+    profile: { type: 'boolean', default: false },
+  },
+})
 
-interface Round extends Measured {
-  /** CPU milliseconds of the gateway's own process per 1,000 requests; null where it cannot be read. */
-  cpuMs: number | null
+const sections: Record<string, (measure: Measure) => Promise<void>> = {
+  json: (measure) => throughput(measure, false),
+  sse: (measure) => throughput(measure, true),
+  rate: fixedRate,
+  pace: pacedStreams,
+  prompts: largePrompts,
+  streams: manyStreams,
+  slow: slowReader,
+  memory: (measure) => longRun(measure, Number(values.requests)),
 }
 
-const ticksPerSecond = () => Number(execFileSync('getconf', ['CLK_TCK']).toString())
+const chosen = values.only?.split(',') ?? Object.keys(sections)
+const unknown = chosen.filter((name) => !sections[name])
+if (unknown.length > 0) throw new Error(`--only takes ${Object.keys(sections).join(', ')}; not ${unknown.join(', ')}`)
 
-/** CPU seconds a process has used, from the Linux process table. */
-function cpuSeconds(pid: number | null): number | null {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond()
-  } catch {
-    return null
+/** A cold compiler is two to four times slower: every process serves some thousands before anything is measured. */
+async function warmUp(world: World): Promise<void> {
+  const targets: TargetName[] = chosen.includes('rate') ? [...names, 'unmetered'] : names
+  for (const name of targets)
+    for (const streamed of [false, true])
+      await closedLoop(loadOf(world, name, chatBody({ streamed })), 64, name === 'direct' ? 1 : 3)
+}
+
+async function profile(world: World): Promise<void> {
+  for (const name of chosen.filter((each) => each === 'json' || each === 'sse')) {
+    const load = loadOf(world, 'keymargin', chatBody({ streamed: name === 'sse' }))
+    await profileUnder(name.toUpperCase(), load, profileFile, 4)
   }
 }
 
-async function round(target: Target, concurrency: number, streamed: boolean): Promise<Round> {
-  const before = cpuSeconds(target.pid)
-  const measured = await load(target, concurrency, streamed, seconds)
-  const after = cpuSeconds(target.pid)
-  const requests = measured.perSecond * seconds
-  return { ...measured, cpuMs: before === null || after === null ? null : ((after - before) * 1e6) / requests }
-}
-
-const median = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
-const show = (value: number, digits = 2): string => value.toFixed(digits).padStart(9)
-
-/** Medians over the rounds of one target, and of its per-round ratio to another's throughput. */
-function report(name: string, own: Round[], reference: Round[] | null): void {
-  const ratio = reference
-    ? median(own.map((each, index) => each.perSecond / (reference[index]?.perSecond ?? Number.NaN)))
-    : 1
-  const cpu = own.some((each) => each.cpuMs === null) ? Number.NaN : median(own.map((each) => each.cpuMs ?? 0))
-  const errors = own.reduce((sum, each) => sum + each.errors, 0)
-  const columns = [
-    median(own.map((each) => each.perSecond)),
-    ratio,
-    median(own.map((each) => each.p50)),
-    median(own.map((each) => each.p99)),
-    median(own.map((each) => each.firstP50)),
-    cpu,
-  ]
-  console.log(`  ${name.padEnd(14)}${columns.map((value) => show(value)).join('')}${String(errors).padStart(8)}`)
-}
-
-async function compare(targets: Target[], concurrency: number, streamed: boolean): Promise<void> {
-  const results = new Map<string, Round[]>(targets.map((target) => [target.name, []]))
-  for (const target of targets) await load(target, concurrency, streamed, 1)
-  for (let count = 0; count < rounds; count += 1)
-    for (const target of targets) results.get(target.name)?.push(await round(target, concurrency, streamed))
-  console.log(`\n${streamed ? 'SSE, 40 events' : 'JSON, 1 KB'}, c=${concurrency}`)
-  console.log(
-    `  ${''.padEnd(14)}${['req/s', '/ pass', 'p50 ms', 'p99 ms', 'first ms', 'cpu/1000'].map((head) => head.padStart(9)).join('')}${'errors'.padStart(8)}`,
-  )
-  const reference = results.get('pass-through') ?? null
-  for (const target of targets) report(target.name, results.get(target.name) ?? [], reference)
-}
-
-const world = await startWorld()
+keepOffGatewayCore()
+const started = performance.now()
+const world = await startWorld({ profiled: values.profile })
 try {
-  for (const target of world.targets) {
-    await load(target, 16, false, 4)
-    await load(target, 16, true, 4)
-  }
-  for (const streamed of [false, true])
-    for (const concurrency of [1, 16, 64]) await compare(world.targets, concurrency, streamed)
-  const { rows } = await world.owner.query(
-    "SELECT count(*) AS calls, count(*) FILTER (WHERE status = 'ok' AND raw_cost_pico = 142500000) AS exact, (SELECT count(*) FROM metering.attempts WHERE state = 'open') AS open FROM metering.inference_calls",
+  const measure = { world, seconds: Number(values.seconds), rounds: Number(values.rounds) }
+  console.log(
+    `Node ${process.version}, ${canPin ? 'the process under test on a core of its own' : 'cores shared by all'}, ` +
+      `${measure.rounds} rounds of ${measure.seconds} s, medians`,
   )
-  console.log('\nledger after the run:', rows[0])
+  if (values.profile) await profile(world)
+  else {
+    await warmUp(world)
+    for (const name of chosen) await sections[name]?.(measure)
+  }
+  await checkLedger(world)
 } finally {
   await world.stop()
+  console.log(`took ${((performance.now() - started) / 1000).toFixed(0)} s`)
 }

@@ -1,86 +1,153 @@
-import { Pool } from 'undici'
-
-export interface Target {
-  name: string
-  origin: string
-  path: string
-  token: string
-  pid: number | null
-}
+import { Connection, type Reply, requestTo, type Target } from './connection.ts'
+import { cpuSeconds, familyCpuSeconds, residentMiB } from './process-figures.ts'
 
 export interface Measured {
   perSecond: number
+  requests: number
   /** Milliseconds to the last byte, and to the first. */
   p50: number
   p99: number
   firstP50: number
+  firstP99: number
   errors: number
+  /** Status of the errors and how often each came. */
+  faults: Map<number, number>
+  /** CPU milliseconds per 1,000 requests: of the gateway's process, and of the database; NaN where unknown. */
+  cpuMs: number
+  databaseCpuMs: number
+  /** Resident memory of the gateway's process at the end, MiB. */
+  residentMiB: number
+  /** How late the load generator itself sent, ms (open loop only). */
+  lateP99: number
 }
 
-const body = (streamed: boolean): Buffer =>
-  Buffer.from(
-    JSON.stringify({
-      model: 'openai/gpt-5-mini',
-      stream: streamed,
-      messages: [{ role: 'user', content: 'word '.repeat(190) }],
-    }),
-  )
+export interface Load {
+  target: Target
+  body: Buffer
+  databasePid: number | null
+}
 
-const at = (sorted: number[], share: number): number =>
+const at = (sorted: Float64Array, share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 
-interface Reply {
-  first: number
-  total: number
-  ok: boolean
+/** Gathers replies, and what they cost the processes that served them. */
+class Gauge {
+  readonly #load: Load
+  readonly #totals: number[] = []
+  readonly #firsts: number[] = []
+  readonly #late: number[] = []
+  readonly #faults = new Map<number, number>()
+  readonly #started = performance.now()
+  readonly #cpu: number
+  readonly #databaseCpu: number
+
+  constructor(load: Load) {
+    this.#load = load
+    this.#cpu = cpuSeconds(load.target.pid) ?? Number.NaN
+    this.#databaseCpu = familyCpuSeconds(load.databasePid) ?? Number.NaN
+  }
+
+  /** `due` is when the request should have been sent: a gateway that stalls cannot hide the requests that had to wait. */
+  add(reply: Reply, due: number, sent = due): void {
+    this.#totals.push(reply.last - due)
+    this.#firsts.push(reply.first - due)
+    this.#late.push(sent - due)
+    if (reply.status !== 200 || !reply.whole) this.#faults.set(reply.status, (this.#faults.get(reply.status) ?? 0) + 1)
+  }
+
+  read(): Measured {
+    const took = (performance.now() - this.#started) / 1000
+    const requests = this.#totals.length
+    const per = (now: number | null, before: number) => (((now ?? Number.NaN) - before) * 1e6) / requests
+    const totals = Float64Array.from(this.#totals).sort()
+    const firsts = Float64Array.from(this.#firsts).sort()
+    return {
+      perSecond: requests / took,
+      requests,
+      p50: at(totals, 0.5),
+      p99: at(totals, 0.99),
+      firstP50: at(firsts, 0.5),
+      firstP99: at(firsts, 0.99),
+      errors: [...this.#faults.values()].reduce((sum, count) => sum + count, 0),
+      faults: this.#faults,
+      cpuMs: per(cpuSeconds(this.#load.target.pid), this.#cpu),
+      databaseCpuMs: per(familyCpuSeconds(this.#load.databasePid), this.#databaseCpu),
+      residentMiB: residentMiB(this.#load.target.pid),
+      lateP99: at(Float64Array.from(this.#late).sort(), 0.99),
+    }
+  }
 }
 
-function once(pool: Pool, target: Target, payload: Buffer, streamed: boolean): Promise<Reply> {
-  const start = performance.now()
-  let first = 0
-  let status = 0
-  let tail = ''
-  return new Promise((resolve) => {
-    const finish = (ok: boolean) => resolve({ first: first - start, total: performance.now() - start, ok })
-    const headers = ['authorization', `Bearer ${target.token}`, 'content-type', 'application/json']
-    pool.dispatch(
-      { method: 'POST', path: target.path, headers, body: payload },
-      {
-        onRequestStart: () => {},
-        onResponseStart: (_controller, code) => {
-          status = code
-        },
-        onResponseData: (_controller, piece) => {
-          first ||= performance.now()
-          tail = piece.toString('latin1', Math.max(0, piece.length - 16))
-        },
-        onResponseEnd: () => finish(status === 200 && (!streamed || tail.includes('[DONE]'))),
-        onResponseError: () => finish(false),
-      },
-    )
-  })
-}
-
-/** Keeps `concurrency` requests under way for `seconds`. */
-export async function load(target: Target, concurrency: number, streamed: boolean, seconds: number): Promise<Measured> {
-  const pool = new Pool(target.origin, { connections: concurrency, pipelining: 1 })
-  const payload = body(streamed)
-  const replies: Reply[] = []
+/** Keeps `concurrency` requests under way for `seconds`, or until `most` were answered. */
+export async function closedLoop(
+  load: Load,
+  concurrency: number,
+  seconds: number,
+  most = Number.POSITIVE_INFINITY,
+): Promise<Measured> {
+  const request = requestTo(load.target, load.body)
+  const connections = Array.from({ length: concurrency }, () => new Connection(load.target.port))
+  const gauge = new Gauge(load)
   const end = performance.now() + seconds * 1000
-  const worker = async () => {
-    while (performance.now() < end) replies.push(await once(pool, target, payload, streamed))
-  }
-  const started = performance.now()
-  await Promise.all(Array.from({ length: concurrency }, worker))
-  const took = (performance.now() - started) / 1000
-  await pool.close()
-  const totals = replies.map((reply) => reply.total).sort((a, b) => a - b)
-  const firsts = replies.map((reply) => reply.first).sort((a, b) => a - b)
-  return {
-    perSecond: replies.length / took,
-    p50: at(totals, 0.5),
-    p99: at(totals, 0.99),
-    firstP50: at(firsts, 0.5),
-    errors: replies.filter((reply) => !reply.ok).length,
-  }
+  let sent = 0
+  await Promise.all(
+    connections.map(
+      (connection) =>
+        new Promise<void>((resolve) => {
+          const next = () => {
+            const now = performance.now()
+            if (now >= end || sent >= most) return resolve()
+            sent += 1
+            connection.send(request, (reply) => {
+              gauge.add(reply, now)
+              next()
+            })
+          }
+          next()
+        }),
+    ),
+  )
+  const measured = gauge.read()
+  for (const connection of connections) connection.close()
+  return measured
+}
+
+/**
+ * Sends `perSecond` requests a second for `seconds`, whatever becomes of them; a connection that is still busy is not waited
+ * for. Latency counts from the moment a request was due (no coordinated omission).
+ */
+export async function openLoop(load: Load, perSecond: number, seconds: number): Promise<Measured> {
+  const request = requestTo(load.target, load.body)
+  const all: Connection[] = []
+  const free: Connection[] = []
+  const total = Math.round(perSecond * seconds)
+  const gauge = new Gauge(load)
+  const start = performance.now()
+  let sent = 0
+  let answered = 0
+  await new Promise<void>((resolve) => {
+    const send = (due: number) => {
+      const connection = free.pop() ?? new Connection(load.target.port)
+      if (!connection.socket) all.push(connection)
+      const now = performance.now()
+      connection.send(request, (reply) => {
+        gauge.add(reply, due, now)
+        free.push(connection)
+        answered += 1
+        if (answered === total) resolve()
+      })
+    }
+    const tick = () => {
+      const now = performance.now()
+      while (sent < total && start + (sent * 1000) / perSecond <= now) {
+        send(start + (sent * 1000) / perSecond)
+        sent += 1
+      }
+      if (sent < total) setTimeout(tick, 1)
+    }
+    tick()
+  })
+  const measured = gauge.read()
+  for (const connection of all) connection.close()
+  return measured
 }

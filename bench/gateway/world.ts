@@ -12,13 +12,24 @@ import { singleton } from '#app/platform/singleton.server.ts'
 import { ensureLogin, migrateDatabase } from '#scripts/migrations.ts'
 import { startEmbeddedPostgres } from '#scripts/postgres/embedded.ts'
 import { makeGatewayToken, makeMember, makeWorkspace, saveKeyDirectly } from '#test/factories.ts'
-import type { Target } from './load.ts'
+import type { Target } from './connection.ts'
+import { onGatewayCore } from './cores.ts'
 
 const database = 'bench_gateway'
+const clusterDir = path.resolve('.keymargin/bench-postgres')
+/** Where `--profile` leaves what it measured, for a viewer. */
+export const profileFile = path.resolve('.keymargin/gateway.cpuprofile')
 
-export interface BenchWorld {
-  targets: Target[]
+export type TargetName = 'direct' | 'pass' | 'pass+tail' | 'keymargin' | 'unmetered'
+
+export interface World {
+  target(name: TargetName): Target
+  /** Another process of the gateway, that served nothing yet. */
+  startFresh(): Promise<{ target: Target; stop(): Promise<void> }>
+  upstreamPort: number
   owner: pg.Client
+  /** Process id of the database server. */
+  databasePid: number
   stop(): Promise<void>
 }
 
@@ -26,20 +37,35 @@ type Settings = Record<string, string | undefined>
 
 interface Child {
   process: ChildProcess
-  origin: string
+  port: number
 }
 
-async function startChild(file: string, args: string[], env: Settings): Promise<Child> {
-  const child = spawn(process.execPath, [path.resolve(import.meta.dirname, file), ...args], {
-    env: env as NodeJS.ProcessEnv,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+async function startChild(file: string, args: string[], env: Settings, underTest = true): Promise<Child> {
+  const script = [path.resolve(import.meta.dirname, file), ...args]
+  const [program, all] = underTest ? onGatewayCore(process.execPath, script) : [process.execPath, script]
+  const child = spawn(program, all, { env: env as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'inherit'] })
+  process.once('exit', () => child.kill())
   const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer]
-  return { process: child, origin: JSON.parse(line.toString()).origin }
+  return { process: child, port: Number(new URL(JSON.parse(line.toString()).origin).port) }
+}
+
+async function stopChild({ process: child }: Child): Promise<void> {
+  if (child.exitCode !== null) return
+  const end = once(child, 'exit')
+  child.kill()
+  await end
+}
+
+/** A server of its own that was started on the cores it is to have; one that an earlier run left is on any. */
+async function startCluster() {
+  const found = await startEmbeddedPostgres(clusterDir)
+  if (!found.adopted) return found
+  await found.stop()
+  return startEmbeddedPostgres(clusterDir)
 }
 
 /** A database as an installation has it: durable, migrated, with one workspace that has a key of its own. */
-async function prepare(clusterUrl: string, upstream: string) {
+async function prepare(clusterUrl: string, upstreamPort: number) {
   const admin = new pg.Client({ connectionString: clusterUrl })
   await admin.connect()
   await admin.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`)
@@ -60,7 +86,7 @@ async function prepare(clusterUrl: string, upstream: string) {
     STRIPE_SECRET_KEY: 'sk_test_bench',
     STRIPE_WEBHOOK_SECRET: 'whsec_bench',
     OPENROUTER_PLATFORM_KEY: `sk-or-v1-${'b'.repeat(64)}`,
-    PROVIDER_BASE_URL_OPENROUTER: `${upstream}/api/v1`,
+    PROVIDER_BASE_URL_OPENROUTER: `http://127.0.0.1:${upstreamPort}/api/v1`,
     KEYMARGIN_SANDBOX: '1',
   }
   singleton('env', () => parseEnv(settings as unknown as NodeJS.ProcessEnv))
@@ -77,30 +103,39 @@ async function prepare(clusterUrl: string, upstream: string) {
   return { settings, token, owner }
 }
 
-/** Everything the comparison needs: an upstream, the bare pass-through in front of it, and Keymargin in front of it. */
-export async function startWorld(): Promise<BenchWorld> {
-  const cluster = await startEmbeddedPostgres(path.resolve('.keymargin/bench-postgres'))
+/** Everything the comparison needs: an upstream, what stands bare in front of it, and Keymargin in front of it. */
+export async function startWorld({ profiled = false } = {}): Promise<World> {
+  const cluster = await startCluster()
+  const databasePid = Number(readFileSync(path.join(clusterDir, 'data/postmaster.pid'), 'utf8').split('\n')[0])
   const plain = { PATH: process.env.PATH, HOME: process.env.HOME }
-  const upstream = await startChild('upstream.ts', [], plain)
-  const pass = await startChild('pass-through.ts', [upstream.origin], plain)
-  const { settings, token, owner } = await prepare(cluster.url, upstream.origin)
-  const gateway = await startChild('../../test/gateway-process.ts', [], { ...plain, ...settings })
-  const path1 = '/api/v1/chat/completions'
+  const upstream = await startChild('upstream.ts', [], plain, false)
+  const { settings, token, owner } = await prepare(cluster.url, upstream.port)
+  const origin = `http://127.0.0.1:${upstream.port}`
+  const full = { ...plain, ...settings }
+  const children: Record<TargetName, Child> = {
+    direct: upstream,
+    pass: await startChild('pass-through.ts', [origin], plain),
+    'pass+tail': await startChild('pass-through.ts', [origin, 'tail'], plain),
+    keymargin: profiled
+      ? await startChild('profiled-process.ts', [profileFile], full)
+      : await startChild('../../test/gateway-process.ts', [], full),
+    unmetered: await startChild('unmetered-process.ts', [], full),
+  }
+  const targetOf = (name: TargetName, { port, process: child }: Child): Target => {
+    const path = name === 'keymargin' || name === 'unmetered' ? '/v1/chat/completions' : '/api/v1/chat/completions'
+    return { name, port, path, token, pid: name === 'direct' ? null : (child.pid ?? null) }
+  }
   return {
     owner,
-    targets: [
-      { name: 'direct', origin: upstream.origin, path: path1, token, pid: null },
-      { name: 'pass-through', origin: pass.origin, path: path1, token, pid: pass.process.pid ?? null },
-      {
-        name: 'keymargin',
-        origin: gateway.origin,
-        path: '/v1/chat/completions',
-        token,
-        pid: gateway.process.pid ?? null,
-      },
-    ],
+    databasePid,
+    upstreamPort: upstream.port,
+    target: (name) => targetOf(name, children[name]),
+    async startFresh() {
+      const child = await startChild('../../test/gateway-process.ts', [], full)
+      return { target: targetOf('keymargin', child), stop: () => stopChild(child) }
+    },
     async stop() {
-      for (const child of [gateway, pass, upstream]) child.process.kill()
+      await Promise.all(Object.values(children).map(stopChild))
       await owner.end()
       await cluster.stop()
     },
