@@ -1,7 +1,7 @@
 import type { GenerationReader } from '#app/domain/ledger/sweep-attempts.server.ts'
 import { fetchGeneration } from '#app/domain/providers/fetch-generation.server.ts'
+import { platformCredential } from '#app/domain/providers/platform-credential.server.ts'
 import { openProviderKey } from '#app/domain/vault/open-provider-key.server.ts'
-import { env } from '#app/platform/env.server.ts'
 
 /**
  * Reads a generation under the key that paid for it: nobody else's key can see it. A workspace's key that was replaced or
@@ -9,11 +9,11 @@ import { env } from '#app/platform/env.server.ts'
  */
 export const readGeneration: GenerationReader = async ({ dispatch, upstreamId }) => {
   const { workspaceId, keySource, keyId, keyVersion } = dispatch
-  if (keySource === 'platform') return fetchGeneration('openrouter', env().openrouterPlatformKey, upstreamId)
+  if (keySource === 'platform') return fetchGeneration('openrouter', platformCredential(), upstreamId)
   if (keyId === null || keyVersion === null) return { kind: 'refused' }
   try {
-    const key = await openProviderKey({ workspaceId, keyId, keyVersion })
-    return await fetchGeneration('openrouter', key, upstreamId)
+    const credential = await openProviderKey({ workspaceId, keyId, keyVersion })
+    return await fetchGeneration(credential.provider, credential, upstreamId)
   } catch {
     return { kind: 'refused' }
   }

@@ -21,7 +21,6 @@ const settings = z.object({
   STRIPE_WEBHOOK_SECRET: text,
   STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
   OPENROUTER_PLATFORM_KEY: text,
-  PROVIDER_BASE_URL_OPENROUTER: z.url({ protocol: /^https?$/ }).optional(),
   KEYMARGIN_SANDBOX: flag.default(false),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
 })
@@ -37,6 +36,10 @@ const fileSettings = [
 ] as const
 
 export const settingNames: string[] = [...Object.keys(settings.shape), ...fileSettings.map((name) => `${name}_FILE`)]
+
+/** `PROVIDER_BASE_URL_<ID>`, a provider's id in capitals with `_` for `-`: one setting for each of them. */
+const baseUrlSetting = /^PROVIDER_BASE_URL_([A-Z0-9]+(?:_[A-Z0-9]+)*)$/
+const baseUrl = z.url({ protocol: /^https?$/ })
 
 /** Settings by name, as a process has them in its environment. */
 export type Environment = Record<string, string | undefined>
@@ -60,7 +63,7 @@ export interface Env {
   stripeApiBase: string | undefined
   openrouterPlatformKey: string
   /** Operator overrides of provider base URLs, by provider id; users can never set them. */
-  providerBaseUrls: Record<string, string | undefined>
+  providerBaseUrls: Partial<Record<string, string>>
   sandbox: boolean
   logLevel: string
 }
@@ -105,6 +108,22 @@ function readSettings(given: Environment, problems: string[]): Partial<Settings>
   return values
 }
 
+/** Replacements of providers' base URLs, by provider id. */
+function readBaseUrls(given: Environment, problems: string[]): Partial<Record<string, string>> {
+  const urls: Partial<Record<string, string>> = {}
+  for (const [name, value] of Object.entries(given)) {
+    const id = baseUrlSetting.exec(name)?.[1]?.toLowerCase().replaceAll('_', '-')
+    if (id === undefined || value === undefined) continue
+    const read = baseUrl.safeParse(value)
+    if (read.success) urls[id] = read.data
+    else problems.push(`${name}: ${read.error.issues[0]?.message}`)
+  }
+  return urls
+}
+
+const baseUrlSettings = (given: Environment): [string, string | undefined][] =>
+  Object.entries(given).filter(([name]) => baseUrlSetting.test(name))
+
 /** What only a real installation must fulfil. Settings that could not be read are reported elsewhere. */
 function productionProblems(values: Partial<Settings>, given: Environment): string[] {
   const problems: string[] = []
@@ -120,8 +139,8 @@ function productionProblems(values: Partial<Settings>, given: Environment): stri
     problems.push('SECRETS_PHRASE_FILE: too weak (under 128 bits); make one with `openssl rand -base64 48`')
   if (/_sbx|sandbox/i.test(values.STRIPE_SECRET_KEY ?? '')) problems.push('STRIPE_SECRET_KEY: is a sandbox key')
   if (/sandbox/i.test(values.OPENROUTER_PLATFORM_KEY ?? '')) problems.push('OPENROUTER_PLATFORM_KEY: is a sandbox key')
-  for (const name of ['STRIPE_API_BASE', 'PROVIDER_BASE_URL_OPENROUTER'] as const) {
-    const host = values[name] && new URL(values[name]).hostname
+  for (const [name, url] of [['STRIPE_API_BASE', values.STRIPE_API_BASE] as const, ...baseUrlSettings(given)]) {
+    const host = url && URL.parse(url)?.hostname
     if (host && /^(localhost|127\.|\[::1\])/.test(host))
       problems.push(`${name}: points at this machine, where only a sandbox would answer`)
   }
@@ -136,6 +155,7 @@ export function parseEnv(source: Environment): Env {
   const problems: string[] = []
   const given = readFiles(source, problems)
   const read = readSettings(given, problems)
+  const providerBaseUrls = readBaseUrls(given, problems)
   if (!read.SECRETS_PHRASE && !problems.some((problem) => problem.startsWith('SECRETS_PHRASE_FILE:')))
     problems.push('SECRETS_PHRASE_FILE: missing; a file with at least 32 random characters')
   if (read.NODE_ENV === 'production') problems.push(...productionProblems(read, given))
@@ -161,7 +181,7 @@ export function parseEnv(source: Environment): Env {
     stripeWebhookSecrets: values.STRIPE_WEBHOOK_SECRET.split(',').map((secret) => secret.trim()),
     stripeApiBase: values.STRIPE_API_BASE,
     openrouterPlatformKey: values.OPENROUTER_PLATFORM_KEY,
-    providerBaseUrls: { openrouter: values.PROVIDER_BASE_URL_OPENROUTER },
+    providerBaseUrls,
     sandbox: values.KEYMARGIN_SANDBOX,
     logLevel: values.LOG_LEVEL,
   }

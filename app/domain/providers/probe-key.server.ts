@@ -1,6 +1,7 @@
 import { LosslessNumber } from 'lossless-json'
-import { getText, type TextReply } from './internal/get-text.server.ts'
-import { type ProviderId, providerOf } from './providers.ts'
+import type { Credential } from './credential.ts'
+import { askProvider, type TextReply } from './internal/ask-provider.server.ts'
+import { providerOf } from './registry.ts'
 import { parseLossless } from './usage.ts'
 
 /**
@@ -8,7 +9,7 @@ import { parseLossless } from './usage.ts'
  * could not be asked, which is not the key's fault (providers §0.1).
  */
 export interface KeyProbe {
-  outcome: 'valid' | 'invalid' | 'unverified' | 'management'
+  outcome: 'valid' | 'invalid' | 'restricted' | 'unverified' | 'management'
   /** Stable code for logs and tests. */
   reason:
     | 'accepted'
@@ -49,6 +50,7 @@ function judge(reply: TextReply): KeyProbe {
  * Asks the provider whether a key is alive, with the cheapest request that proves it: `GET /key` at OpenRouter, whose
  * `/models` is public and proves nothing. Never throws; nothing in the answer holds any part of the key.
  */
-export async function probeKey(provider: ProviderId, key: string, timeoutMs = probeTimeoutMs): Promise<KeyProbe> {
-  return judge(await getText(provider, providerOf(provider).probe.path, key, timeoutMs))
+export async function probeKey(credential: Credential, timeoutMs = probeTimeoutMs): Promise<KeyProbe> {
+  const row = providerOf(credential.provider)
+  return judge(await askProvider(row, credential, { at: { base: null, path: '/key' }, timeoutMs }))
 }

@@ -55,6 +55,48 @@ export interface KeyFormat {
 }
 
 /**
+ * How a key is proven alive (providers, table 2.1). `request`: the provider's own question about a key. `models`: its list,
+ * where that needs a key. `chat`: one token. `differential`: the list if a made-up key is refused there, one token if not.
+ */
+export type Proof =
+  | { by: 'request'; at: Place; read: KeyReplyReader; fallBack?: 'chat' }
+  | { by: 'models' }
+  | { by: 'chat' }
+  | { by: 'differential' }
+
+/** What the replies to the providers' own questions look like; read in internal/key-replies.ts. */
+export type KeyReplyReader =
+  | 'openrouter'
+  | 'crof'
+  | 'chutes'
+  | 'vercel'
+  | 'novita'
+  | 'google'
+  | 'deepseek'
+  | 'xai'
+  | 'nvidia'
+  | 'sts'
+  | 'azure'
+
+/** A request below the base URL, or at another host that is pinned here. */
+export interface Place {
+  /** `https://host/path` in place of the base URL; `{region}` comes from the credential. Null: the base URL. */
+  base: string | null
+  path: string
+  /** How the key is carried here, where that is not as everywhere else. */
+  auth?: 'x-goog-api-key' | 'nvidia-form'
+}
+
+/** The list of models: where it is, how it is written, and what its prices are counted in. */
+export interface ModelList {
+  at: Place
+  shape: 'openai' | 'google' | 'bedrock' | 'deployment'
+  /** Answers without a key: it proves nothing of one, and the catalogue can be read by anybody. */
+  public: boolean
+  prices: 'openrouter' | 'crof' | 'chutes' | 'vercel' | 'novita' | 'akash' | 'together' | null
+}
+
+/**
  * One row of the registry: everything that is different about a provider, as data. An OpenAI-compatible provider is added
  * with one row here and one entry in the test table.
  */
@@ -85,6 +127,10 @@ export interface Provider {
   authors: string[]
   /** Takes `author/slug` ids of any author. */
   servesEveryAuthor: boolean
+  proof: Proof
+  models: ModelList
+  /** Where the provider tells what is left to spend, where it does. */
+  balance: { at: Place; read: 'openrouter' | 'crof' | 'chutes' | 'vercel' | 'novita' | 'deepseek' } | null
   /** The provider's name in the price tables (@pydantic/genai-prices), where it has one. */
   priceTable: string | null
 }

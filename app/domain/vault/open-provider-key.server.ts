@@ -1,4 +1,6 @@
 import type pg from 'pg'
+import { type Credential, parseCredential } from '#app/domain/providers/credential.ts'
+import { isProviderId, type ProviderId } from '#app/domain/providers/provider.ts'
 import { listenClient, systemPool } from '#app/platform/db.server.ts'
 import { log } from '#app/platform/log.server.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
@@ -15,6 +17,7 @@ export interface KeyReference {
 }
 
 interface OpenKey {
+  provider: ProviderId
   bytes: Uint8Array
   workspaceId: string
   /** Monotonic ms at which the read that opened it began. */
@@ -74,6 +77,7 @@ async function loadKey(reference: KeyReference): Promise<OpenKey> {
   })
   const row = rows[0]
   if (!row) throw keyUnavailable(`key ${keyId} version ${keyVersion} is gone or disabled`)
+  if (!isProviderId(row.provider)) throw keyUnavailable(`key ${keyId} is of a provider that is not known`)
   if (row.algorithm !== ALGORITHM) throw keyUnavailable(`key ${keyId} is sealed by an algorithm that is not accepted`)
   const dataKey = await openDataKey({
     id: row.dataKeyId,
@@ -89,7 +93,7 @@ async function loadKey(reference: KeyReference): Promise<OpenKey> {
       dataKey.bytes,
       credentialFields(identity, ALGORITHM),
     )
-    return { bytes, workspaceId, readStartedAt }
+    return { provider: row.provider, bytes, workspaceId, readStartedAt }
   } finally {
     wipe(dataKey.bytes)
   }
@@ -119,23 +123,26 @@ async function loadIntoCache(name: string, reference: KeyReference): Promise<Ope
   }
 }
 
+const toCredential = ({ provider, bytes }: OpenKey): Credential =>
+  parseCredential(provider, Buffer.from(bytes).toString('utf8'))
+
 /**
- * The decrypted key, as text that lives as long as the request header it goes into. Held in bytes for at most 120 s from
+ * The decrypted credential, whose texts live as long as the call they are opened for. Held in bytes for at most 120 s from
  * the start of the database read (checked at use, on the monotonic clock), shared by concurrent callers, dropped by NOTIFY.
  * @throws AppError unavailable `key_unavailable` whatever goes wrong: the caller fails the call, it never falls back
  */
-export async function openProviderKey(reference: KeyReference): Promise<string> {
+export async function openProviderKey(reference: KeyReference): Promise<Credential> {
   const { open, loading } = cache()
   const name = cacheKey(reference)
   const held = open.get(name)
-  if (held && performance.now() - held.readStartedAt < OPEN_KEY_MAX_MS) return Buffer.from(held.bytes).toString('utf8')
+  if (held && performance.now() - held.readStartedAt < OPEN_KEY_MAX_MS) return toCredential(held)
   if (held) {
     open.delete(name)
     wipe(held.bytes)
   }
   try {
     const key = await (loading.get(name) ?? loadIntoCache(name, reference))
-    return Buffer.from(key.bytes).toString('utf8')
+    return toCredential(key)
   } catch (error) {
     throw (error as { code?: string }).code === 'key_unavailable'
       ? error

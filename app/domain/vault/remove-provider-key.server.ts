@@ -1,6 +1,6 @@
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
-import type { ProviderId } from '#app/domain/providers/providers.ts'
+import type { ProviderId } from '#app/domain/providers/provider.ts'
 import { inTenant } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
 import { forgetOpenKeys } from './open-provider-key.server.ts'

@@ -1,7 +1,6 @@
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
 import { probeKey } from '#app/domain/providers/probe-key.server.ts'
-import type { ProviderId } from '#app/domain/providers/providers.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { openProviderKey } from './open-provider-key.server.ts'
@@ -21,7 +20,7 @@ export async function reprobeProviderKey(
   )
   if (!row || row.verification === 'valid') return 'gone'
   const key = await openProviderKey({ workspaceId, keyId, keyVersion: row.version })
-  const probe = await probeKey(row.provider as ProviderId, key)
+  const probe = await probeKey(key)
   if (probe.outcome === 'unverified')
     throw new AppError('upstream', 'provider_unreachable', 'The provider could not be asked yet.', {
       internal: probe.reason,

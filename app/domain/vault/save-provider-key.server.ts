@@ -4,8 +4,11 @@ import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
 import { planAllowsProvider } from '#app/domain/plans/plans.ts'
 import { toPlanRules } from '#app/domain/plans/queries.server.ts'
+import { credentialOf } from '#app/domain/providers/credential.ts'
+import { checkKeyFormat, maskKey } from '#app/domain/providers/key-format.ts'
 import { type KeyProbe, probeKey } from '#app/domain/providers/probe-key.server.ts'
-import { checkKeyFormat, maskKey, type ProviderId, providerOf } from '#app/domain/providers/providers.ts'
+import type { ProviderId } from '#app/domain/providers/provider.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
 import { inTenant, type Tx } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { newId } from '#app/platform/ids.ts'
@@ -140,7 +143,7 @@ export async function saveProviderKey(ctx: Ctx, input: { provider: ProviderId; k
   await inTenant(scope, (tx) => lockEntitledWorkspace(tx, ctx.workspaceId, provider))
   const format = checkKeyFormat(provider, input.key)
   if (!format.ok) throw new AppError('bad_request', format.code, format.message, { field: 'key' })
-  const probe = await probeKey(provider, format.key)
+  const probe = await probeKey(credentialOf(provider, { apiKey: format.key }))
   refuseBadKeys(provider, probe)
   const verification = probe.outcome === 'valid' ? 'valid' : 'unverified'
   const outcome = await inTenant(scope, async (tx) => {

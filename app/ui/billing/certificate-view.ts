@@ -1,4 +1,5 @@
-import { isProviderId, providerOf } from '#app/domain/providers/providers.ts'
+import { isProviderId } from '#app/domain/providers/provider.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
 import type { PurgeCertificate } from '#app/domain/vault/vault.ts'
 import { utcDay } from '#app/ui/time.ts'
 import { causeWords } from './billing-view.ts'

@@ -1,5 +1,6 @@
 import type { Sums } from '#app/domain/analytics/analytics.ts'
-import { type ProviderId, providerOf } from '#app/domain/providers/providers.ts'
+import type { ProviderId } from '#app/domain/providers/provider.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
 import type { ProviderKeyStatus } from '#app/domain/vault/vault.ts'
 import { counted, money } from '#app/ui/money.ts'
 import { utcDay, utcMinute } from '#app/ui/time.ts'

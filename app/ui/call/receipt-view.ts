@@ -1,6 +1,7 @@
 import type { CallDetail } from '#app/domain/analytics/analytics.ts'
 import type { Catalogue } from '#app/domain/pricing/queries.server.ts'
-import { isProviderId, providerOf } from '#app/domain/providers/providers.ts'
+import { isProviderId } from '#app/domain/providers/provider.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
 import { monthName } from '#app/platform/calendar-month.ts'
 import type { Atto } from '#app/platform/pico.ts'
 import { latency, statusName, tierName } from '#app/ui/analytics/analytics-view.ts'

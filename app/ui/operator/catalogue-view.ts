@@ -1,6 +1,7 @@
 import type { OperatorCatalogue } from '#app/domain/operations/queries.server.ts'
 import { tiers } from '#app/domain/pricing/pricing.ts'
-import { isProviderId, providerOf } from '#app/domain/providers/providers.ts'
+import { isProviderId } from '#app/domain/providers/provider.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
 import type { Atto } from '#app/platform/pico.ts'
 import { tierName } from '#app/ui/analytics/analytics-view.ts'
 import { exactMoney } from '#app/ui/money.ts'

@@ -1,55 +1,95 @@
-import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { type Dispatcher, Pool } from 'undici'
 import { env } from '#app/platform/env.server.ts'
 import { dropSingleton, singleton } from '#app/platform/singleton.server.ts'
-import { type ProviderId, providerIds, providerOf } from '../providers.ts'
-import { isPublicAddress } from './address-guard.ts'
+import type { Credential } from '../credential.ts'
+import type { Place, Provider } from '../provider.ts'
+import { connectTimeoutMs, guardedConnector } from './guarded-connect.server.ts'
+import { signAws } from './sign-aws.server.ts'
 
-/** Where requests to a provider go: the host pinned in the registry, or the operator's replacement. */
+/** Connections to one base URL. */
 interface Upstream {
   pool: Pool
+  origin: string
   /** Path in front of every route, no trailing slash. */
   basePath: string
+  /** Made for a credential's own host, of which there may be any number. */
+  ofCredential: boolean
+  /** Monotonic ms. */
+  lastUsedAt: number
 }
 
-const connectTimeoutMs = 5_000
 const keepAliveMs = 60_000
+/** Response headers larger than this, all together, end the call (security §4c, item 155). In bytes. */
+const largestHeaders = 32 * 1024
+/** Pools of credentials' own hosts that are kept, and for how long without use. */
+const mostOwnHosts = 256
+const idleMs = 5 * 60_000
 
-/**
- * Checks the address a socket really reached. A lookup hook would not do: it is never called for a host that is an IP
- * literal (security F6).
- */
-function guardedConnector(): buildConnector.connector {
-  const connect = buildConnector({ timeout: connectTimeoutMs, allowH2: false })
-  return (options, callback) =>
-    connect(options, (...result) => {
-      const [error, socket] = result
-      if (error || !socket || isPublicAddress(socket.remoteAddress)) return callback(...result)
-      socket.destroy()
-      callback(new Error('egress: the provider resolves to an address that is not public'), null)
-    })
-}
+const upstreams = () => singleton('egress', () => new Map<string, Upstream>())
 
-function openUpstream(id: ProviderId): Upstream {
-  const override = env().providerBaseUrls[id]
-  const base = new URL(override ?? providerOf(id).baseUrl)
-  if (!override && base.protocol !== 'https:') throw new Error(`egress: ${id} must be reached over https`)
-  const pool = new Pool(base.origin, {
+function openUpstream(base: string, ofCredential: boolean, guarded: boolean): Upstream {
+  const url = new URL(base)
+  if (guarded && url.protocol !== 'https:') throw new Error('egress: providers are reached over https')
+  const pool = new Pool(url.origin, {
     connections: null,
     pipelining: 1,
     keepAliveTimeout: keepAliveMs,
+    maxHeaderSize: largestHeaders,
     allowH2: false,
-    connect: override ? { timeout: connectTimeoutMs, allowH2: false } : guardedConnector(),
+    connect: guarded ? guardedConnector() : { timeout: connectTimeoutMs, allowH2: false },
   })
-  return { pool, basePath: base.pathname.replace(/\/+$/, '') }
+  return { pool, origin: url.origin, basePath: url.pathname.replace(/\/+$/, ''), ofCredential, lastUsedAt: 0 }
 }
 
-const upstreamOf = (id: ProviderId): Upstream => singleton(`egress:${id}`, () => openUpstream(id))
+/** Lets go of hosts that nobody asked for lately, and of the oldest beyond the bound. Calls on them end first. */
+function trimOwnHosts(held: Map<string, Upstream>): void {
+  const now = performance.now()
+  const own = [...held].filter(([, upstream]) => upstream.ofCredential)
+  own.sort(([, a], [, b]) => a.lastUsedAt - b.lastUsedAt)
+  own.forEach(([base, upstream], index) => {
+    if (own.length - index < mostOwnHosts && now - upstream.lastUsedAt < idleMs) return
+    held.delete(base)
+    void upstream.pool.close()
+  })
+}
+
+function upstreamOf(base: string, ofCredential: boolean, guarded: boolean): Upstream {
+  const held = upstreams()
+  let upstream = held.get(base)
+  if (!upstream) {
+    if (ofCredential) trimOwnHosts(held)
+    upstream = openUpstream(base, ofCredential, guarded)
+    held.set(base, upstream)
+  }
+  upstream.lastUsedAt = performance.now()
+  return upstream
+}
+
+const expand = (template: string, credential: Credential | null): string =>
+  template.replace('{endpoint}', credential?.azure?.origin ?? '').replace('{region}', credential?.aws?.region ?? '')
+
+/**
+ * Where requests go: the host pinned in the registry (a credential's own for Azure and Bedrock), or the operator's
+ * replacement, below which the provider's other hosts are reached as `/hosts/<host>`.
+ */
+function findUpstream(row: Provider, at: Pick<Place, 'base'>, credential: Credential | null): Upstream {
+  const replacement = env().providerBaseUrls[row.id]
+  const template = at.base ?? row.baseUrl
+  if (replacement === undefined) {
+    const ofCredential = template.includes('{')
+    return upstreamOf(ofCredential ? expand(template, credential) : template, ofCredential, true)
+  }
+  if (at.base === null) return upstreamOf(replacement, false, false)
+  return upstreamOf(`${replacement.replace(/\/+$/, '')}/hosts/${expand(at.base, credential).slice(8)}`, false, false)
+}
 
 export interface EgressRequest {
   method: 'GET' | 'POST'
-  /** Route below the provider's base URL, with its query. */
+  /** Null: the provider's base URL. */
+  at: Pick<Place, 'base'>
+  /** Route below it, with its query. */
   path: string
-  /** Names and values in turn. */
+  /** Names and values in turn, without what proves who is asking where that is a signature. */
   headers: string[]
   body: Buffer | null
   /** Milliseconds until the headers must be there, and between two pieces of the body. */
@@ -59,28 +99,42 @@ export interface EgressRequest {
 
 /**
  * The one way out to providers. Redirects are not followed (a 307 would carry the key and the prompt to another host),
- * proxies from the environment are not used, and no encoding is asked for, so the bytes can be read as they pass.
+ * proxies from the environment are not used, certificates are verified, and no encoding is asked for, so the bytes can be
+ * read as they pass. Whatever goes wrong, also before anything is sent, is heard by the handler's `onResponseError`.
  */
-export function dispatch(id: ProviderId, request: EgressRequest, handler: Dispatcher.DispatchHandler): void {
-  const { pool, basePath } = upstreamOf(id)
-  pool.dispatch(
-    {
-      method: request.method,
-      path: `${basePath}${request.path}`,
-      headers: request.headers,
-      body: request.body,
-      headersTimeout: request.headersTimeoutMs,
-      bodyTimeout: request.idleTimeoutMs,
-    },
-    handler,
-  )
+export function dispatch(
+  row: Provider,
+  credential: Credential | null,
+  request: EgressRequest,
+  handler: Dispatcher.DispatchHandler,
+): void {
+  const fail = (error: unknown) => handler.onResponseError?.(null as never, error as Error)
+  let upstream: Upstream
+  try {
+    upstream = findUpstream(row, request.at, credential)
+  } catch (error) {
+    fail(error)
+    return
+  }
+  const { pool, origin, basePath } = upstream
+  const path = `${basePath}${request.path}`
+  const { method, body } = request
+  const send = (headers: string[]) =>
+    void pool.dispatch(
+      { method, path, headers, body, headersTimeout: request.headersTimeoutMs, bodyTimeout: request.idleTimeoutMs },
+      handler,
+    )
+  if (row.auth !== 'sigv4' || credential === null) send(request.headers)
+  else
+    signAws(credential, { method, url: `${origin}${path}`, body }).then(
+      (signature) => send([...request.headers, ...signature]),
+      fail,
+    )
 }
 
 /** Ends all connections to providers. For shutdown and between tests. */
 export async function closeEgress(): Promise<void> {
-  for (const id of providerIds) {
-    const held = singleton<Upstream | null>(`egress:${id}`, () => null)
-    dropSingleton(`egress:${id}`)
-    await held?.pool.destroy()
-  }
+  const held = [...upstreams().values()]
+  dropSingleton('egress')
+  await Promise.all(held.map(({ pool }) => pool.destroy()))
 }
