@@ -1,17 +1,27 @@
 import type { Dispatch } from '#app/domain/ledger/ledger.ts'
-import { chargeModeFor, chooseKeySource } from '#app/domain/plans/plans.ts'
-import { priceBookAt } from '#app/domain/pricing/pricing.ts'
-import { type Catalogue, loadCatalogue, type ModelRow, type Surface } from '#app/domain/pricing/queries.server.ts'
+import { chargeModeFor, needsTier } from '#app/domain/plans/plans.ts'
+import { type PriceBook, priceBookAt } from '#app/domain/pricing/pricing.ts'
+import { type Catalogue, loadCatalogue, type Surface } from '#app/domain/pricing/queries.server.ts'
+import type { Credential } from '#app/domain/providers/credential.ts'
+import { platformCredential } from '#app/domain/providers/platform-credential.server.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
 import { openProviderKey } from '#app/domain/vault/open-provider-key.server.ts'
-import { env } from '#app/platform/env.server.ts'
 import { idTime, newId } from '#app/platform/ids.ts'
-import type { AdmissionRow } from './admission-rows.server.ts'
+import type { Admission } from './admission.server.ts'
 import type { Call } from './call.ts'
-import type { ChatRequest } from './chat-request.ts'
 import { badRequest, GatewayError } from './gateway-error.ts'
+import type { InferenceRequest } from './inference-request.ts'
+import { type CallRoute, chooseRoute, fallbackRoute } from './route.server.ts'
+import { toUpstreamBody } from './upstream-body.ts'
 
 export const surfaceHeader = 'x-keymargin-surface'
 const usualSurface = 'agent_run'
+
+/** What a request says beside its body. */
+export interface CallHeaders {
+  surface: string | string[] | undefined
+  provider: string | string[] | undefined
+}
 
 /** The surface that a request names. @throws GatewayError 400 naming the header */
 function readSurface(header: string | string[] | undefined, catalogue: Catalogue): Surface {
@@ -26,88 +36,109 @@ function readSurface(header: string | string[] | undefined, catalogue: Catalogue
   return surface
 }
 
-/** The offered model of a request, and the exact price row it sells at. @throws GatewayError 404 */
-function findModel(id: string, catalogue: Catalogue): ModelRow {
-  const model = catalogue.models.get(id)
-  if (!model)
+const notPriced = (): GatewayError =>
+  new GatewayError(503, 'model_not_priced', 'The model has no price at the moment. The operator must publish one.')
+
+function toDispatch(
+  admission: Admission,
+  surface: Surface,
+  request: InferenceRequest,
+  route: CallRoute,
+  book: PriceBook,
+): Dispatch {
+  const { keySource, provider, key, hosted, upstreamModel } = route
+  const chargeMode = chargeModeFor(admission.plan, keySource)
+  if (needsTier(chargeMode) && !hosted)
     throw new GatewayError(
       404,
-      'model_not_found',
-      'The model does not exist or is not offered here. GET /v1/models lists those that are.',
+      'model_without_tier',
+      'The plan charges by model tier, and this model is in none. Ask the operator to add it to the catalogue.',
       { param: 'model' },
     )
-  return model
-}
-
-function chooseDispatch(
-  row: AdmissionRow,
-  surface: Surface,
-  model: ModelRow,
-  request: ChatRequest,
-  priceBookVersion: number,
-): Dispatch {
-  const keySource = chooseKeySource({
-    plan: row.plan,
-    surfaceIsBackground: surface.background,
-    provider: 'openrouter',
-    key: row.key,
-  })
-  const key = keySource === 'workspace' ? row.key : null
+  if (hosted && !book.tiers[hosted.tier] && needsTier(chargeMode)) throw notPriced()
   const id = newId()
+  const model = hosted?.id ?? request.model
   return {
     id,
     dispatchedAt: idTime(id),
-    workspaceId: row.workspaceId,
-    tokenId: row.tokenId,
+    workspaceId: admission.workspaceId,
+    tokenId: admission.tokenId,
     surface: surface.id,
-    provider: 'openrouter',
-    model: model.id,
-    tier: model.tier,
+    provider,
+    model,
+    upstreamModel: upstreamModel === model ? null : upstreamModel,
+    endpoint: request.endpoint,
+    fallbackOf: null,
+    tier: hosted && book.tiers[hosted.tier] ? hosted.tier : 'none',
     keySource,
     keyId: key?.id ?? null,
     keyVersion: key?.version ?? null,
-    chargeMode: chargeModeFor(row.plan, keySource),
-    priceBookVersion,
+    chargeMode,
+    priceBookVersion: book.version,
     streamed: request.streamed,
   }
 }
 
 /** The chosen key. One that does not open fails the call: there is no falling back to the platform's. */
-function openKey(dispatch: Dispatch): Promise<string> | string {
-  const { workspaceId, keyId, keyVersion } = dispatch
-  if (keyId === null || keyVersion === null) return env().openrouterPlatformKey
+async function openKey({ workspaceId, keyId, keyVersion }: Dispatch): Promise<Credential> {
+  if (keyId === null || keyVersion === null) return platformCredential()
   return openProviderKey({ workspaceId, keyId, keyVersion })
 }
 
+async function toCall(
+  admission: Admission,
+  request: InferenceRequest,
+  route: CallRoute,
+  surface: Surface,
+  catalogue: Catalogue,
+  arrivedAt: number,
+): Promise<Call> {
+  const book = priceBookAt(catalogue.books, new Date())
+  if (!book) throw notPriced()
+  const dispatch = toDispatch(admission, surface, request, route, book)
+  const upstream = toUpstreamBody(request, route)
+  return {
+    dispatch,
+    provider: providerOf(route.provider),
+    upstreamModel: route.upstreamModel,
+    request,
+    body: upstream.body,
+    dialect: upstream.dialect,
+    hidesUsage: upstream.hidesUsage,
+    keyEpoch: admission.keyEpoch,
+    list: route.hosted?.list ?? null,
+    book,
+    credential: await openKey(dispatch),
+    arrivedAt,
+    standIn: null,
+  }
+}
+
 /**
- * Fixes everything about a call before it goes out: surface, model, tier, price-book version, and whose key pays.
+ * Fixes everything about a call before it goes out: surface, provider, model, tier, price-book version, and whose key pays.
  * @throws GatewayError; AppError `key_unavailable`
  */
 export async function admit(
-  row: AdmissionRow,
-  request: ChatRequest,
-  surfaceName: string | string[] | undefined,
+  admission: Admission,
+  request: InferenceRequest,
+  headers: CallHeaders,
   arrivedAt: number,
 ): Promise<Call> {
   const catalogue = await loadCatalogue()
-  const surface = readSurface(surfaceName, catalogue)
-  const model = findModel(request.model, catalogue)
-  const book = priceBookAt(catalogue.books, new Date())
-  if (!book?.tiers[model.tier])
-    throw new GatewayError(
-      503,
-      'model_not_priced',
-      'The model has no price at the moment. The operator must publish one.',
-    )
-  const dispatch = chooseDispatch(row, surface, model, request, book.version)
-  const key = await openKey(dispatch)
-  return {
-    dispatch,
-    provider: 'openrouter',
-    model,
-    book,
-    promptTokensEstimate: request.promptTokensEstimate,
-    key,
-    arrivedAt,
-  }
+  const surface = readSurface(headers.surface, catalogue)
+  const { model, endpoint } = request
+  const route = await chooseRoute(admission, catalogue, { model, endpoint, surface, providerHeader: headers.provider })
+  const call = await toCall(admission, request, route, surface, catalogue, arrivedAt)
+  const cap = route.keySource === 'workspace' ? admission.fallbackCaps.get(surface.id) : undefined
+  const standInRoute = cap === undefined ? null : fallbackRoute(admission, route)
+  if (cap !== undefined && standInRoute)
+    call.standIn = {
+      capPico: cap,
+      admit: async () => {
+        const standIn = await toCall(admission, request, standInRoute, surface, catalogue, arrivedAt)
+        standIn.dispatch.fallbackOf = call.dispatch.id
+        return standIn
+      },
+    }
+  return call
 }

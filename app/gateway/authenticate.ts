@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { hashGatewayToken } from '#app/domain/tokens/hash-gateway-token.server.ts'
 import { isWellFormedToken } from '#app/domain/tokens/tokens.ts'
 import { env } from '#app/platform/env.server.ts'
-import { type AdmissionRow, markTokenUsed, readAdmission } from './admission-rows.server.ts'
+import { type Admitted, markTokenUsed, readAdmission } from './admission.server.ts'
 import { badRequest, GatewayError } from './gateway-error.ts'
 
 const bearer = /^Bearer ([^\s]{1,200})$/i
@@ -51,12 +51,12 @@ export function readToken(request: IncomingMessage): Buffer {
 }
 
 /**
- * The row of a live token.
+ * What is known of a live token.
  * @throws GatewayError 401 for an unknown or revoked token: the two look the same
  */
-export async function authenticate(tokenHash: Buffer): Promise<AdmissionRow> {
-  const row = await readAdmission(tokenHash)
-  if (!row || row.revoked) throw unknownToken()
-  if (row.stale) markTokenUsed(row)
-  return row
+export async function authenticate(tokenHash: Buffer, options: { fresh: boolean }): Promise<Admitted> {
+  const admitted = await readAdmission(tokenHash, options)
+  if (!admitted || admitted.admission.revoked) throw unknownToken()
+  if (admitted.admission.stale) markTokenUsed(admitted.admission)
+  return admitted
 }

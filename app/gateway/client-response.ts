@@ -4,7 +4,7 @@ import { errorJson, type GatewayError } from './gateway-error.ts'
 /** The caller's side of one call. Knows when the caller has gone, and never throws at somebody who has. */
 export class ClientResponse {
   readonly #response: ServerResponse
-  readonly #callId: string
+  #callId: string
   #ended = false
   gone = false
   /** Called once when the caller leaves before the end. */
@@ -19,6 +19,11 @@ export class ClientResponse {
       this.onGone()
     })
     response.on('error', () => {})
+  }
+
+  /** The call whose answer this is, by its id: another one where a call stands in for it. */
+  answers(callId: string): void {
+    this.#callId = callId
   }
 
   get begun(): boolean {

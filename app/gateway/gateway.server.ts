@@ -1,33 +1,81 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { hangUp } from '#app/domain/providers/dispatch-call.server.ts'
+import type { Endpoint } from '#app/domain/providers/provider.ts'
 import { newId } from '#app/platform/ids.ts'
 import { log } from '#app/platform/log.server.ts'
-import { admit, surfaceHeader } from './admit.server.ts'
+import { admit, type CallHeaders, surfaceHeader } from './admit.server.ts'
 import { authenticate, readToken } from './authenticate.ts'
-import { readChatRequest } from './chat-request.ts'
+import type { Call } from './call.ts'
 import { ClientResponse } from './client-response.ts'
+import { endpointAt } from './endpoints.ts'
 import { asGatewayError, errorJson, GatewayError } from './gateway-error.ts'
 import { landAll, takesCalls } from './in-flight.server.ts'
-import { modelsJson } from './models.ts'
+import { readInferenceRequest } from './inference-request.ts'
+import { listModels, modelsJson } from './models.server.ts'
+import { openapiJson, openapiPath } from './openapi.ts'
 import { checkBodyHeaders, readBody } from './read-body.ts'
-import { runCall } from './run-call.server.ts'
+import { providerHeader } from './route.server.ts'
+import { type CallEnd, runCall, writeAttempt } from './run-call.server.ts'
+import { admitStandIn } from './stand-in.server.ts'
 
-async function answerChat(request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** How often a call is decided anew because what it was decided on changed meanwhile. */
+const mostDecisions = 5
+
+/**
+ * A call that is admitted and has its attempt written. What the process remembers of a token decides first; where that turns
+ * out to be stale, or refuses the call, the database is asked afresh and decides.
+ */
+async function openCall(
+  tokenHash: Buffer,
+  body: Promise<Buffer>,
+  endpoint: Endpoint,
+  headers: CallHeaders,
+): Promise<Call> {
   const arrivedAt = performance.now()
+  for (let decision = 1; ; decision += 1) {
+    const { admission, fresh } = await authenticate(tokenHash, { fresh: decision > 1 })
+    const request = readInferenceRequest(endpoint, await body)
+    try {
+      const call = await admit(admission, request, headers, arrivedAt)
+      refuseWhileEnding() // a slow body may have come in meanwhile: sent now, its reply would be cut off by our own end
+      if ((await writeAttempt(call)) === 'opened') return call
+    } catch (error) {
+      if (fresh || decision > 1) throw error
+    }
+    if (decision === mostDecisions)
+      throw new GatewayError(503, 'workspace_changing', 'The workspace is being changed. Try again.', {
+        retryAfterSeconds: 1,
+      })
+  }
+}
+
+async function answerCall(endpoint: Endpoint, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const token = readToken(request)
   checkBodyHeaders(request)
   refuseWhileEnding()
-  const [row, body] = await bothOf(authenticate(token), readBody(request))
-  const call = await admit(row, readChatRequest(body), request.headers[surfaceHeader], arrivedAt)
-  refuseWhileEnding() // a slow body may have come in meanwhile: sent now, its reply would be cut off by our own end
+  const body = readBody(request)
+  body.catch(() => null) // where the token is refused, that is the answer, whatever the body was
+  const headers = { surface: request.headers[surfaceHeader], provider: request.headers[providerHeader] }
+  const call = await openCall(token, body, endpoint, headers)
   const client = new ClientResponse(response, call.dispatch.id)
   if (response.destroyed) client.gone = true
   try {
-    await runCall(call, body, client)
+    const end = await runCall(call, client)
+    if (end.kind === 'refused') await standInFor(call, end, client)
   } catch (error) {
     client.fail(asGatewayError(error))
   }
+}
+
+async function standInFor(
+  call: Call,
+  end: Extract<CallEnd, { kind: 'refused' }>,
+  client: ClientResponse,
+): Promise<void> {
+  const standIn = await admitStandIn(call, end.status)
+  if (standIn && (await writeAttempt(standIn)) === 'opened') await runCall(standIn, client)
+  else end.answer()
 }
 
 function refuseWhileEnding(): void {
@@ -35,19 +83,18 @@ function refuseWhileEnding(): void {
   throw new GatewayError(503, 'shutting_down', 'This process is shutting down. Try again.', { retryAfterSeconds: 1 })
 }
 
-/** Waits for both; where the token is refused, that is the answer, whatever the body was. */
-async function bothOf<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
-  second.catch(() => null)
-  return [await first, await second]
-}
-
 async function answerModels(request: IncomingMessage, response: ServerResponse, id: string | null): Promise<void> {
-  await authenticate(readToken(request))
-  const body = modelsJson(await loadCatalogue(), id)
-  if (body === null)
-    throw new GatewayError(404, 'model_not_found', 'The model does not exist or is not offered here.', {
+  const { admission } = await authenticate(readToken(request), { fresh: true })
+  const models = await listModels(admission, await loadCatalogue())
+  const one = id === null ? undefined : models.find((model) => model.id === id)
+  if (id !== null && !one)
+    throw new GatewayError(404, 'model_not_found', 'The model does not exist or cannot be called with this token.', {
       param: 'model',
     })
+  sendJson(response, one ? JSON.stringify(one) : modelsJson(models))
+}
+
+function sendJson(response: ServerResponse, body: string): void {
   const headers = {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
@@ -56,22 +103,26 @@ async function answerModels(request: IncomingMessage, response: ServerResponse, 
   response.writeHead(200, headers).end(body)
 }
 
+const modelsPath = '/v1/models'
+
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = (request.url ?? '').split('?', 1)[0] ?? ''
-  const allowed =
-    path === '/v1/chat/completions' ? 'POST' : path === '/v1/models' || path.startsWith('/v1/models/') ? 'GET' : null
+  const endpoint = endpointAt(path)
+  const readable = path === modelsPath || path.startsWith(`${modelsPath}/`) || path === openapiPath
+  const allowed = endpoint ? 'POST' : readable ? 'GET' : null
   if (allowed === null)
     throw new GatewayError(
       404,
       'unknown_endpoint',
-      'There is no such endpoint. See POST /v1/chat/completions and GET /v1/models.',
+      `There is no such endpoint. GET ${openapiPath} describes those there are.`,
     )
   if (request.method !== allowed) {
     response.setHeader('allow', allowed)
     throw new GatewayError(405, 'method_not_allowed', `Use ${allowed} here.`)
   }
-  if (allowed === 'POST') return answerChat(request, response)
-  return answerModels(request, response, path === '/v1/models' ? null : decodeId(path.slice('/v1/models/'.length)))
+  if (endpoint) return answerCall(endpoint, request, response)
+  if (path === openapiPath) return sendJson(response, openapiJson())
+  return answerModels(request, response, path === modelsPath ? null : decodeId(path.slice(modelsPath.length + 1)))
 }
 
 function decodeId(text: string): string {

@@ -1,7 +1,7 @@
-import { type ReplyFacts, readReplyParts } from '#app/domain/providers/usage.ts'
+import { type ReplyFacts, readReplyParts, type UsageShape } from '#app/domain/providers/usage.ts'
 import type { ClientResponse } from './client-response.ts'
 import { memberText, scanMembers, stringMember } from './json-members.ts'
-import type { KeyScrub } from './key-scrub.ts'
+import type { SecretScrub } from './key-scrub.ts'
 
 /** A plain answer up to this size is held until it is whole, so that half of one becomes a clean 502. In bytes. */
 const heldWhole = 1024 * 1024
@@ -9,7 +9,7 @@ const heldWhole = 1024 * 1024
 const largestReply = 32 * 1024 * 1024
 
 /** Facts of a whole JSON reply, read from its top-level members; null when the bytes are not a JSON object. */
-function readJsonReply(bytes: Buffer): ReplyFacts | null {
+function readJsonReply(bytes: Buffer, shape: UsageShape): ReplyFacts | null {
   const scan = scanMembers(bytes)
   if (!scan.ok) return null
   const text = (name: string) => {
@@ -17,19 +17,22 @@ function readJsonReply(bytes: Buffer): ReplyFacts | null {
     return member && member.end - member.start <= 64 * 1024 ? memberText(bytes, member) : undefined
   }
   const string = (name: string) => stringMember(bytes, scan.members.get(name))
-  return readReplyParts({ id: string('id'), model: string('model'), usage: text('usage'), error: text('error') })
+  const parts = { id: string('id'), model: string('model'), usage: text('usage'), error: text('error') }
+  return readReplyParts(parts, shape)
 }
 
 /** Relays a plain JSON answer. Small answers go out whole with the end; large ones flow, the last piece held back. */
 export class JsonRelay {
   readonly #client: ClientResponse
   readonly #headers: Record<string, string>
-  readonly #scrub: KeyScrub
+  readonly #scrub: SecretScrub
+  readonly #shape: UsageShape
   readonly #pieces: Buffer[] = []
   #unsent: Buffer[] = []
   total = 0
 
-  constructor(client: ClientResponse, headers: Record<string, string>, scrub: KeyScrub) {
+  constructor(client: ClientResponse, headers: Record<string, string>, scrub: SecretScrub, shape: UsageShape) {
+    this.#shape = shape
     this.#client = client
     this.#headers = headers
     this.#scrub = scrub
@@ -58,11 +61,16 @@ export class JsonRelay {
   }
 
   facts(): ReplyFacts | null {
-    return readJsonReply(this.body())
+    return readJsonReply(this.body(), this.#shape)
   }
 
   body(): Buffer {
     return this.#pieces.length === 1 && this.#pieces[0] ? this.#pieces[0] : Buffer.concat(this.#pieces)
+  }
+
+  /** The reply so far, for an estimate. */
+  tail(): string {
+    return this.body().toString('utf8')
   }
 
   /** Sends what is still held. Called when the call is in the ledger. */

@@ -53,3 +53,29 @@ export class KeyScrub {
     return 0
   }
 }
+
+/** Takes every secret of a credential out of passing bytes, one after the other. */
+export class SecretScrub {
+  readonly #scrubs: KeyScrub[]
+
+  constructor(secrets: readonly string[]) {
+    this.#scrubs = secrets.map((secret) => new KeyScrub(secret))
+  }
+
+  pass(piece: Buffer): Buffer {
+    let clean = piece
+    for (const scrub of this.#scrubs) clean = scrub.pass(clean)
+    return clean
+  }
+
+  /** What was kept back, at the end of the reply. */
+  rest(): Buffer | null {
+    let rest: Buffer | null = null
+    for (const scrub of this.#scrubs) {
+      const passed: Buffer | null = rest ? scrub.pass(rest) : null
+      const kept = scrub.rest()
+      rest = passed && kept ? Buffer.concat([passed, kept]) : (passed ?? kept)
+    }
+    return rest
+  }
+}

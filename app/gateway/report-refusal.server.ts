@@ -1,61 +1,42 @@
 import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
-import { providerOf } from '#app/domain/providers/providers.ts'
-import { inSystem, systemPool } from '#app/platform/db.server.ts'
+import { noteKeyHealth } from '#app/domain/vault/note-key-health.server.ts'
+import { inSystem } from '#app/platform/db.server.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import type { Call, ReplyOutcome } from './call.ts'
 
-/** A refusal is reported at most this often per key, in ms: a dead key refuses every call. */
+/** The operators are told at most this often of each provider, in ms: a dead platform key refuses every call. */
 const reportEveryMs = 60_000
-/** Keys whose refusals are remembered; beyond it the memory starts afresh, and some are reported once more. */
-const mostRemembered = 10_000
 
-/** Last report of each key, on the monotonic clock: `key id` → ms. `platform` is the platform's own. */
+/** Last report of each provider's platform key, on the monotonic clock. */
 const reported = () => singleton('gateway:reported', () => new Map<string, number>())
 
-/** What the provider's status says of the key itself: it is dead, or out of money. Others say nothing of it. */
-const codeOf: Record<number, string> = { 401: 'refused', 402: 'payment_required' }
-
-/** Marks the workspace's key with what the provider says of it: the card shows it. The key stays, and fails visibly. */
-async function markKey(call: Call, code: string | null): Promise<void> {
-  const { workspaceId, keyId, keyVersion } = call.dispatch
-  await systemPool().query(
-    `UPDATE provider_keys SET last_error_code = $4, last_error_at = CASE WHEN $4::text IS NULL THEN NULL ELSE now() END
-      WHERE workspace_id = $1 AND id = $2 AND version = $3`,
-    [workspaceId, keyId, keyVersion, code],
-  )
-}
+/** What a provider's status says of the key itself. Others say nothing of it. */
+const codeOf: Record<number, string> = { 401: 'refused', 402: 'payment_required', 403: 'permission_denied' }
 
 /** Tells the operators that the platform's own key is refused: every workspace without a key of its own is down. */
-async function alertOperators(call: Call, status: number | null): Promise<void> {
-  const { name } = providerOf(call.provider)
-  const message = `${name} refuses the platform key with status ${status}. Calls on it fail; check the key and its credit.`
-  await inSystem((tx) =>
-    raiseAlert(tx, { kind: 'platform_key_refused', reference: call.provider, message, at: new Date() }),
-  )
-}
-
-function reportRefusal(call: Call, status: number | null, code: string): void {
-  const { keySource, keyId } = call.dispatch
-  const subject = keyId ?? 'platform'
+function alertOperators(call: Call, status: number | null): void {
+  const { id, name } = call.provider
   const now = performance.now()
-  if (now - (reported().get(subject) ?? Number.NEGATIVE_INFINITY) < reportEveryMs) return
-  if (reported().size >= mostRemembered) reported().clear()
-  reported().set(subject, now)
-  const report = keySource === 'workspace' ? markKey(call, code) : alertOperators(call, status)
-  report.catch(() => reported().delete(subject))
+  if (now - (reported().get(id) ?? Number.NEGATIVE_INFINITY) < reportEveryMs) return
+  reported().set(id, now)
+  const message = `${name} refuses the platform key with status ${status}. Calls on it fail; check the key and its credit.`
+  inSystem((tx) => raiseAlert(tx, { kind: 'platform_key_refused', reference: id, message, at: new Date() })).catch(() =>
+    reported().delete(id),
+  )
 }
 
 /**
- * Reports that a provider refused the key of a call, or takes the report back when it serves the key again. Nothing waits
- * for it.
+ * Reports what the reply says of the key it went out under: the workspace's own on its card, the platform's to the
+ * operators. Nothing waits for it.
  */
 export function reportOnKey(call: Call, outcome: ReplyOutcome): void {
+  const { workspaceId, keyId, keyVersion } = call.dispatch
   const code = outcome.ending === 'refused' ? codeOf[outcome.httpStatus ?? 0] : undefined
-  if (code !== undefined) {
-    reportRefusal(call, outcome.httpStatus, code)
+  if (keyId === null || keyVersion === null) {
+    if (code === 'refused' || code === 'payment_required') alertOperators(call, outcome.httpStatus)
     return
   }
-  const { keyId } = call.dispatch
-  if (outcome.ending !== 'complete' || keyId === null || !reported().delete(keyId)) return
-  markKey(call, null).catch(() => null)
+  const key = { workspaceId, keyId, keyVersion }
+  if (code !== undefined) noteKeyHealth(key, { ok: false, code, text: outcome.refusalText ?? '' })
+  else if (outcome.ending === 'complete') noteKeyHealth(key, { ok: true })
 }

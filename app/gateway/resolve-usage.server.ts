@@ -1,14 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import {
-  estimatedUsage,
   nothingKnown,
   nothingUsed,
+  type ReportedUsage,
   type UsageOutcome,
   usageOutcome,
 } from '#app/domain/ledger/usage-outcome.ts'
+import { findPrice, noteUnpriced } from '#app/domain/pricing/find-price.server.ts'
+import { type PriceRow, rawCostOf } from '#app/domain/pricing/raw-prices.ts'
 import { fetchGeneration } from '#app/domain/providers/fetch-generation.server.ts'
-import type { UsageReport } from '#app/domain/providers/usage.ts'
+import type { Tokens, UsageReport } from '#app/domain/providers/usage.ts'
 import type { Call, ReplyOutcome } from './call.ts'
+import { estimateTokens } from './estimate-tokens.ts'
 
 /** When the provider's record is asked for, in ms after the reply: records appear with a delay. */
 const whileClientWaits = [0, 150, 350, 500]
@@ -17,41 +20,75 @@ const lookupTimeoutMs = 2_000
 
 /** Asks for the provider's own record of a reply that did not say, or not all, what it used. */
 async function lookUp(call: Call, outcome: ReplyOutcome): Promise<UsageReport | null> {
-  if (outcome.generationId === null) return null
+  if (outcome.generationId === null || !call.provider.generation) return null
   for (const wait of outcome.clientGone ? whenNobodyWaits : whileClientWaits) {
     if (wait > 0) await delay(wait)
-    const found = await fetchGeneration(call.provider, call.key, outcome.generationId, lookupTimeoutMs)
+    const found = await fetchGeneration(call.provider.id, call.credential, outcome.generationId, lookupTimeoutMs)
     if (found.kind === 'found' && found.report.tokens !== null) return found.report
     if (found.kind === 'refused') return null
   }
   return null
 }
 
+/** What the provider lists for the model at this size and time; null, and on the operator's list, where nobody knows. */
+async function priceOf(call: Call, inputTokens: number): Promise<PriceRow | null> {
+  const { provider, upstreamModel: model, dispatch } = call
+  const question = {
+    provider: provider.id,
+    priceTable: provider.priceTable,
+    model,
+    inputTokens,
+    at: dispatch.dispatchedAt,
+  }
+  const row = await findPrice(question).catch(() => null)
+  if (!row) noteUnpriced(provider.id, model, dispatch.dispatchedAt).catch(() => null)
+  return row
+}
+
+type Known = Pick<ReportedUsage, 'tokens' | 'usageSource'>
+
+/** Usage of a provider that sends no bill: what its own list, or the price tables, make of the tokens. */
+async function byListPrice(call: Call, known: Known): Promise<UsageOutcome> {
+  const row = await priceOf(call, known.tokens.input)
+  return usageOutcome({
+    ...known,
+    costPico: row && rawCostOf(row.usd, known.tokens),
+    costSource: 'list_price',
+    list: call.list,
+    priceRow: row ?? undefined,
+  })
+}
+
+/** The cost of a call whose provider bills is what it billed, or unknown until it says so. */
+const billed = (call: Call, known: Known, costPico: bigint | null, costSource: 'provider' | 'generation') =>
+  usageOutcome({ ...known, costPico, costSource, list: call.list })
+
 /**
  * What a call used and cost, from the best source there is: the reply, then the provider's record, then an estimate of the
- * tokens with the cost unknown. A refusal, and a request that never went out, used nothing.
+ * tokens. The cost is the provider's own bill where its host may be believed, else its list price, else unknown. A refusal,
+ * and a request that never went out, used nothing.
  */
 export async function resolveUsage(call: Call, outcome: ReplyOutcome): Promise<UsageOutcome> {
   if (outcome.ending === 'refused' || outcome.ending === 'unsent') return nothingUsed
-  const { list } = call.model
   const { tokens, costPico } = outcome.facts
-  if (tokens !== null && costPico !== null)
-    return usageOutcome({ tokens, usageSource: 'provider', costPico, costSource: 'provider', list })
+  const { reportsCost } = call.provider
+  if (tokens !== null && reportsCost && costPico !== null)
+    return billed(call, { tokens, usageSource: 'provider' }, costPico, 'provider')
   const record = await lookUp(call, outcome)
   if (record?.tokens)
-    return usageOutcome({
-      tokens: record.tokens,
-      usageSource: 'generation',
-      costPico: record.costPico,
-      costSource: 'generation',
-      list,
-    })
-  if (tokens !== null)
-    return usageOutcome({ tokens, usageSource: 'provider', costPico: null, costSource: 'unknown', list })
+    return billed(call, { tokens: record.tokens, usageSource: 'generation' }, record.costPico, 'generation')
+  if (tokens !== null) {
+    const known: Known = { tokens, usageSource: 'provider' }
+    return reportsCost ? billed(call, known, null, 'provider') : byListPrice(call, known)
+  }
   if (outcome.bytes === 0 || outcome.ending === 'invalid') return nothingKnown
-  return estimatedUsage({
-    promptTokensEstimate: call.promptTokensEstimate,
-    relayedBytes: outcome.bytes,
-    streamed: call.dispatch.streamed,
-  })
+  return estimated(call, outcome)
+}
+
+/** Nobody said what it used. The cost of an estimate stays unknown where the provider has a bill that we have not seen. */
+async function estimated(call: Call, outcome: ReplyOutcome): Promise<UsageOutcome> {
+  const counted = await estimateTokens(call.request, { tail: outcome.tail(), bytes: outcome.bytes })
+  const tokens: Tokens = { ...counted, cacheRead: 0, cacheWrite: 0, reasoning: 0 }
+  const known: Known = { tokens, usageSource: 'estimated' }
+  return call.provider.reportsCost ? billed(call, known, null, 'provider') : byListPrice(call, known)
 }

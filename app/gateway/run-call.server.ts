@@ -12,10 +12,16 @@ import { reportOnKey } from './report-refusal.server.ts'
 import { settle } from './settle.server.ts'
 import { UpstreamReply } from './upstream-reply.ts'
 
-async function writeAttempt(call: Call): Promise<void> {
-  const { dispatch, promptTokensEstimate } = call
+/**
+ * Writes the attempt, the promise that the call will be accounted for.
+ * @returns `stale` where the call was decided on facts that no longer hold: nothing was written, decide again
+ * @throws GatewayError 503 where it cannot be written: nothing may be sent
+ */
+export async function writeAttempt(call: Call): Promise<'opened' | 'stale'> {
+  const { dispatch, request, keyEpoch } = call
+  const { promptTokensEstimate } = request
   try {
-    await openAttempt({ ...dispatch, processId: env().processId, promptTokensEstimate })
+    return await openAttempt({ ...dispatch, processId: env().processId, promptTokensEstimate, keyEpoch })
   } catch {
     throw new GatewayError(
       503,
@@ -34,11 +40,26 @@ const neverSent: ReplyOutcome = {
   firstByteMs: null,
   clientGone: true,
   errorCode: 'client_closed',
+  refusalText: null,
+  tail: () => '',
 }
 
+/** What a call came to: answered, or refused in a way that another key may stand in for, with the answer still to be given. */
+export type CallEnd = { kind: 'answered' } | { kind: 'refused'; status: number; answer: () => void }
+
+const answered: CallEnd = { kind: 'answered' }
+
+/** A refusal that says nothing against the request: the provider is busy or broken. */
+const mayStandIn = (call: Call, { ending, httpStatus, clientGone }: ReplyOutcome): boolean =>
+  call.standIn !== null &&
+  !clientGone &&
+  ending === 'refused' &&
+  httpStatus !== null &&
+  (httpStatus === 429 || httpStatus >= 500)
+
 /** The attempt is written; now the request goes out, and this resolves when the client has its answer. */
-function send(call: Call, body: Buffer, client: ClientResponse): Promise<void> {
-  const { id, streamed } = call.dispatch
+function send(call: Call, client: ClientResponse): Promise<CallEnd> {
+  const { id, streamed, endpoint } = call.dispatch
   return new Promise((resolve) => {
     let drain = { done: () => {} }
     let ended = false
@@ -48,11 +69,13 @@ function send(call: Call, body: Buffer, client: ClientResponse): Promise<void> {
     }
     const onEnded = async (outcome: ReplyOutcome, answer: () => void) => {
       ended = true
+      let end = answered
       try {
         const recorded = leftToSweeper(outcome.ending) ? false : await settle(call, outcome)
         reportOnKey(call, outcome)
-        if (recorded) answer()
-        else client.sever()
+        if (!recorded) client.sever()
+        else if (mayStandIn(call, outcome)) end = { kind: 'refused', status: outcome.httpStatus ?? 0, answer }
+        else answer()
       } catch (error) {
         // Unexpected, and nobody waits for this promise: thrown on, it would end the process and every call in it.
         log.error({ callId: id, reason: (error as Error).message }, 'a call could not be settled')
@@ -62,7 +85,7 @@ function send(call: Call, body: Buffer, client: ClientResponse): Promise<void> {
       client.onGone = () => {}
       drain.done()
       flight.land()
-      resolve()
+      resolve(end)
     }
     const reply = new UpstreamReply(call, client, {
       onFirstByte,
@@ -72,17 +95,18 @@ function send(call: Call, body: Buffer, client: ClientResponse): Promise<void> {
     client.onGone = () => {
       drain = drainReply(reply)
     }
-    dispatchCall(call.provider, { id, body, key: call.key, streamed, patience }, reply)
+    const { upstreamModel: model, body, credential } = call
+    dispatchCall(call.provider.id, { id, endpoint, model, body, credential, streamed, patience }, reply)
   })
 }
 
 /**
- * Runs an admitted call to its end. The attempt's row is committed before a byte goes out, and the ledger's before the
- * client sees the end.
- * @throws GatewayError 503 where the attempt cannot be written: nothing was sent
+ * Runs a call whose attempt is written to its end. The ledger's row is committed before the client sees the end of the
+ * answer.
  */
-export async function runCall(call: Call, body: Buffer, client: ClientResponse): Promise<void> {
-  await writeAttempt(call)
-  if (client.gone) await settle(call, neverSent)
-  else await send(call, body, client)
+export async function runCall(call: Call, client: ClientResponse): Promise<CallEnd> {
+  client.answers(call.dispatch.id)
+  if (!client.gone) return send(call, client)
+  await settle(call, neverSent)
+  return answered
 }

@@ -9,8 +9,9 @@ const openBrace = 0x7b
 /** How far back something that ends in this piece may have begun: a line end, `data:`, a few spaces, the mark. In bytes. */
 const reach = 24
 
+/** `end`: nothing that follows matters. `error`, `last`: what follows is held back, and the stream is to end soon. */
 export interface StreamSign {
-  kind: 'end' | 'error'
+  kind: 'end' | 'error' | 'last'
   /** Where in the piece the line or event of the sign begins: what lies before may go on. */
   at: number
 }

@@ -1,52 +1,77 @@
-import { type ReplyFacts, readStreamTail } from '#app/domain/providers/usage.ts'
+import { type ReplyFacts, readLastEvents, readStreamTail } from '#app/domain/providers/usage.ts'
 import type { ClientResponse } from './client-response.ts'
 import { errorJson, type GatewayError } from './gateway-error.ts'
-import type { KeyScrub } from './key-scrub.ts'
+import type { SecretScrub } from './key-scrub.ts'
 import { ReplyTail } from './reply-tail.ts'
+import { ResponsesEnd } from './responses-end.ts'
 import { StreamEnd } from './stream-end.ts'
+import { WholeEvents, withoutUsageEvents } from './whole-events.ts'
 
-/** A stream longer than this is broken off, in bytes. */
+/** A stream longer than this is broken off, in bytes; so is one whose last event, held until it is whole, is longer than that. */
 const longestStream = 256 * 1024 * 1024
+const longestHeld = 32 * 1024 * 1024
+
+export interface StreamKind {
+  /** Responses end with an event of their own, chats with `[DONE]`. */
+  responses: boolean
+  /** Events that only tell the usage are taken out. */
+  hidesUsage: boolean
+}
 
 /**
- * Relays an event stream as it arrives, byte for byte. Only from the end mark or an error on are pieces held back, until
- * the call is in the ledger; holding every newest piece instead would delay each token by one.
+ * Relays an event stream as it arrives, byte for byte. Only from the end mark, the last event or an error on are pieces
+ * held back, until the call is in the ledger; holding every newest piece instead would delay each token by one.
  */
 export class StreamRelay {
   readonly #client: ClientResponse
   readonly #headers: Record<string, string>
-  readonly #scrub: KeyScrub
+  readonly #scrub: SecretScrub
+  readonly #kind: StreamKind
   readonly #tail = new ReplyTail()
-  readonly #end = new StreamEnd()
+  readonly #end: StreamEnd | ResponsesEnd
+  readonly #events: WholeEvents | null
   #held: Buffer[] = []
+  #heldBytes = 0
   #lastSent: Buffer | null = null
   #holding = false
   /** The end mark has passed: nothing that follows changes the call. */
   ended = false
 
-  constructor(client: ClientResponse, headers: Record<string, string>, scrub: KeyScrub) {
+  constructor(client: ClientResponse, headers: Record<string, string>, scrub: SecretScrub, kind: StreamKind) {
     this.#client = client
     this.#headers = headers
     this.#scrub = scrub
+    this.#kind = kind
+    this.#end = kind.responses ? new ResponsesEnd() : new StreamEnd()
+    this.#events = kind.responses || kind.hidesUsage ? new WholeEvents() : null
   }
 
   get total(): number {
     return this.#tail.total
   }
 
-  /** An error has passed: what follows is held back, and is not much. */
-  get failed(): boolean {
+  /** An error or the last event has passed: what follows is held back, and is not much. */
+  get closing(): boolean {
     return this.#holding && !this.ended
   }
 
   get tooLong(): boolean {
-    return this.#tail.total > longestStream
+    return this.#tail.total > longestStream || this.#heldBytes > longestHeld
   }
 
   /** False: the client is slow, wait. */
   push(piece: Buffer): boolean {
     if (this.ended) return this.#hold(piece)
     this.#tail.push(piece)
+    return this.#events ? this.#pass(this.#visible(this.#events.take(piece))) : this.#pass(piece)
+  }
+
+  #visible(events: Buffer): Buffer {
+    return this.#kind.hidesUsage ? withoutUsageEvents(events) : events
+  }
+
+  #pass(piece: Buffer): boolean {
+    if (piece.length === 0) return true
     const sign = this.#end.sign(piece)
     this.ended = sign?.kind === 'end'
     if (this.#holding) return this.#hold(piece)
@@ -58,6 +83,7 @@ export class StreamRelay {
 
   #hold(piece: Buffer): boolean {
     this.#held.push(this.#scrub.pass(piece))
+    this.#heldBytes += piece.length
     return true
   }
 
@@ -69,8 +95,20 @@ export class StreamRelay {
     return this.#client.write(clean)
   }
 
+  /** The upstream is over: an event whose blank line never came is an event all the same. */
+  close(): void {
+    const rest = this.#events?.rest()
+    if (rest) this.#pass(this.#visible(rest))
+  }
+
+  /** The end of the stream as it came in, before anything was taken out. */
+  tail(): string {
+    return this.#tail.text()
+  }
+
   facts(): ReplyFacts {
-    return readStreamTail(this.#tail.text())
+    if (!this.#kind.responses || this.#held.length === 0) return readStreamTail(this.#tail.text())
+    return readLastEvents(Buffer.concat(this.#held).toString('utf8'))
   }
 
   /** Sends what is held and ends. Called when the call is in the ledger. */
@@ -92,7 +130,8 @@ export class StreamRelay {
       sent !== null &&
       this.#scrub.rest() === null &&
       /(?:\n\n|\r\n\r\n|\r\r)$/.test(sent.subarray(-4).toString('latin1'))
-    if (whole) this.#client.end(Buffer.from(`data: ${errorJson(error, callId)}\n\n`))
+    const name = this.#kind.responses ? 'event: error\n' : ''
+    if (whole) this.#client.end(Buffer.from(`${name}data: ${errorJson(error, callId)}\n\n`))
     else this.#client.sever()
   }
 }

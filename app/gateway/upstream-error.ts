@@ -1,7 +1,6 @@
-import type { KeySource } from '#app/domain/plans/plans.ts'
-import { type ProviderId, providerOf } from '#app/domain/providers/providers.ts'
 import { parseLossless } from '#app/domain/providers/usage.ts'
 import { scrubSecrets } from '#app/platform/secret-patterns.ts'
+import type { Call } from './call.ts'
 import { GatewayError } from './gateway-error.ts'
 
 const longestMessage = 300
@@ -17,18 +16,27 @@ function formsOf(key: string): string[] {
 const controls = /[\u0000-\u001f\u007f-\u009f]+/g
 
 /** A provider's text as a customer may see it: the key taken out first, then cut, so that no half of it is left. */
-function cleanUpstreamText(text: string, key: string): string {
+function cleanUpstreamText(text: string, secrets: readonly string[]): string {
   let clean = text
-  for (const form of formsOf(key)) clean = clean.replaceAll(form, '[secret]')
+  for (const form of secrets.flatMap(formsOf)) clean = clean.replaceAll(form, '[secret]')
   clean = scrubSecrets(clean).replace(controls, ' ').trim()
   return clean.length > longestMessage ? `${clean.slice(0, longestMessage)}…` : clean
 }
 
+const textOf = (value: unknown): string | null => (typeof value === 'string' && value.trim() !== '' ? value : null)
+
+/**
+ * The words of an error body, in any of the shapes that providers use: OpenAI's `{error: {message}}`, a bare
+ * `{error: "…"}` or `{message: "…"}`, FastAPI's `{detail: "…"}` or `{detail: [{msg}]}`, and a list of any of these.
+ */
 function messageIn(body: string): string | null {
-  const reply = parseLossless(body) as { error?: { message?: unknown } | string } | undefined
-  const error = reply?.error
-  if (typeof error === 'string') return error
-  return typeof error === 'object' && error !== null && typeof error.message === 'string' ? error.message : null
+  const parsed = parseLossless(body)
+  const reply = (Array.isArray(parsed) ? parsed[0] : parsed) as Record<string, unknown> | null | undefined
+  if (typeof reply !== 'object' || reply === null) return null
+  const { error, detail } = reply
+  const first = Array.isArray(detail) ? (detail[0] as { msg?: unknown } | undefined)?.msg : detail
+  const nested = typeof error === 'object' && error !== null ? (error as { message?: unknown }).message : error
+  return textOf(nested) ?? textOf(reply.message) ?? textOf(first)
 }
 
 /** `Retry-After` in seconds: whole seconds or a date, within a day; anything else is dropped. */
@@ -53,9 +61,6 @@ const codes: Record<number, string> = {
 }
 
 export interface Refusal {
-  provider: ProviderId
-  keySource: KeySource
-  key: string
   status: number
   body: string
   retryAfter: string | string[] | undefined
@@ -66,10 +71,10 @@ export interface Refusal {
  * What the caller sees of a provider's refusal. On the workspace's own key the provider's status and words pass through,
  * cleaned. On the platform's key its 401, 402 and 403 are the vendor's trouble: 502, and no words.
  */
-export function refusalError(refusal: Refusal): GatewayError {
-  const { name } = providerOf(refusal.provider)
+export function refusalError(call: Call, refusal: Refusal): GatewayError {
+  const { name } = call.provider
   const { status } = refusal
-  if (refusal.keySource === 'platform' && (status === 401 || status === 402 || status === 403))
+  if (call.dispatch.keySource === 'platform' && (status === 401 || status === 402 || status === 403))
     return new GatewayError(
       502,
       'platform_key_rejected',
@@ -78,7 +83,8 @@ export function refusalError(refusal: Refusal): GatewayError {
     )
   const shown = passedOn.has(status) ? status : status >= 400 && status < 500 ? 400 : 502
   const message = messageIn(refusal.body)
-  const words = message === null ? `answered with status ${status}.` : cleanUpstreamText(message, refusal.key)
+  const words =
+    message === null ? `answered with status ${status}.` : cleanUpstreamText(message, call.credential.secrets)
   return new GatewayError(
     shown,
     codes[status] ?? (status < 500 ? 'provider_refused' : 'upstream_error'),
@@ -92,12 +98,12 @@ export function refusalError(refusal: Refusal): GatewayError {
 }
 
 /** A reply that is no reply: 502. */
-export const invalidReply = (provider: ProviderId, what: string): GatewayError =>
-  new GatewayError(502, 'upstream_invalid', `${providerOf(provider).name} ${what}.`, { type: 'upstream_error' })
+export const invalidReply = ({ provider }: Call, what: string): GatewayError =>
+  new GatewayError(502, 'upstream_invalid', `${provider.name} ${what}.`, { type: 'upstream_error' })
 
 /** Nothing, or not all, came back. */
-export function noReply(provider: ProviderId, reason: 'timeout' | 'unreachable' | 'interrupted'): GatewayError {
-  const { name } = providerOf(provider)
+export function noReply({ provider }: Call, reason: 'timeout' | 'unreachable' | 'interrupted'): GatewayError {
+  const { name } = provider
   if (reason === 'timeout')
     return new GatewayError(504, 'upstream_timeout', `${name} did not answer in time.`, { type: 'upstream_error' })
   if (reason === 'unreachable')
@@ -111,10 +117,10 @@ export function noReply(provider: ProviderId, reason: 'timeout' | 'unreachable' 
 }
 
 /** An error object inside a reply with status 200, as the caller sees it. */
-export function errorInReply(refusal: Refusal): GatewayError {
+export function errorInReply({ provider, credential }: Call, refusal: Refusal): GatewayError {
   const words = messageIn(refusal.body)
-  const said = words === null ? 'answered with an error.' : cleanUpstreamText(words, refusal.key)
-  return new GatewayError(502, 'upstream_error', `${providerOf(refusal.provider).name}: ${said}`, {
+  const said = words === null ? 'answered with an error.' : cleanUpstreamText(words, credential.secrets)
+  return new GatewayError(502, 'upstream_error', `${provider.name}: ${said}`, {
     type: 'upstream_error',
   })
 }

@@ -1,17 +1,19 @@
+import type { ReplyTranslator } from '#app/domain/providers/dialects/dialect.ts'
 import type { ReplyController, ReplyHandler, ReplyHeaders } from '#app/domain/providers/dispatch-call.server.ts'
 import { isGenerationId } from '#app/domain/providers/fetch-generation.server.ts'
-import { providerOf } from '#app/domain/providers/providers.ts'
-import { noFacts } from '#app/domain/providers/usage.ts'
+import { noFacts, type ReplyFacts } from '#app/domain/providers/usage.ts'
 import type { Call, Ending, ReplyOutcome } from './call.ts'
 import type { ClientResponse } from './client-response.ts'
 import type { GatewayError } from './gateway-error.ts'
-import { JsonRelay } from './json-relay.ts'
-import { KeyScrub } from './key-scrub.ts'
-import { StreamRelay } from './stream-relay.ts'
+import type { JsonRelay } from './json-relay.ts'
+import { callHeaders, generationIn, modeOf, type ReplyMode } from './reply-mode.ts'
+import type { StreamRelay } from './stream-relay.ts'
 import { errorInReply, invalidReply, noReply, refusalError } from './upstream-error.ts'
 
 /** Text of a refusal beyond this is not read, in bytes. */
 const longestRefusal = 64 * 1024
+/** A plain reply that must be translated is read whole, and no further than this. */
+const longestWhole = 32 * 1024 * 1024
 /** How long a reply may stay open after it has said that it is over, in ms. */
 const endGraceMs = 1_000
 
@@ -22,26 +24,24 @@ export interface ReplyEvents {
   onEnded: (outcome: ReplyOutcome, answer: () => void) => void
 }
 
-type Mode = 'waiting' | 'stream' | 'json' | 'refusal' | 'invalid'
-
 /** Hears one upstream reply and passes it on as it arrives. Decides how it ended, exactly once. */
 export class UpstreamReply implements ReplyHandler {
   readonly #call: Call
   readonly #client: ClientResponse
   readonly #events: ReplyEvents
+  readonly #translator: ReplyTranslator | null
   #controller: ReplyController | null = null
-  #mode: Mode = 'waiting'
-  #stream: StreamRelay | null = null
-  #json: JsonRelay | null = null
+  #mode: ReplyMode | null = null
   #gathered: Buffer[] = []
+  #whole: Buffer[] = []
+  #wholeBytes = 0
   #aborting = false
-  #refusal: Buffer[] = []
-  #refusalBytes = 0
   #httpStatus: number | null = null
   #headers: ReplyHeaders = {}
   #generationId: string | null = null
   #firstByteMs: number | null = null
-  #invalid = ''
+  /** The reply broke its own format, which is worse than breaking off. */
+  #malformed = false
   #over = false
   #upstreamDone = false
   #answer: (() => void) | null = null
@@ -51,14 +51,29 @@ export class UpstreamReply implements ReplyHandler {
     this.#call = call
     this.#client = client
     this.#events = events
+    const { id, dispatchedAt } = call.dispatch
+    this.#translator =
+      call.dialect?.replies({
+        model: call.request.model,
+        callId: id,
+        created: Math.floor(dispatchedAt.getTime() / 1000),
+      }) ?? null
   }
 
   get bytes(): number {
-    return this.#stream?.total ?? this.#json?.total ?? 0
+    return this.#relay?.total ?? 0
   }
 
   get generationId(): string | null {
     return this.#generationId
+  }
+
+  get #relay(): StreamRelay | JsonRelay | null {
+    return this.#mode?.kind === 'stream' || this.#mode?.kind === 'json' ? this.#mode.relay : null
+  }
+
+  get #stream(): StreamRelay | null {
+    return this.#mode?.kind === 'stream' ? this.#mode.relay : null
   }
 
   onRequestStart(controller: ReplyController): void {
@@ -69,54 +84,18 @@ export class UpstreamReply implements ReplyHandler {
     if (status < 200) return
     this.#httpStatus = status
     this.#headers = headers
-    const named = headers[providerOf(this.#call.provider).generationHeader]
-    if (typeof named === 'string' && isGenerationId(named)) this.#generationId = named
-    this.#mode = this.#modeFor(status, headers)
-  }
-
-  #modeFor(status: number, headers: ReplyHeaders): Mode {
-    if (status >= 400) return 'refusal'
-    if (status !== 200) return this.#refuseAs(`answered with status ${status}`)
-    const encoding = headers['content-encoding']
-    if (encoding !== undefined && encoding !== 'identity')
-      return this.#refuseAs('answered in an encoding that was not asked for')
-    const type = String(headers['content-type'] ?? '').toLowerCase()
-    const scrub = new KeyScrub(this.#call.key)
-    if (this.#call.dispatch.streamed && type.startsWith('text/event-stream')) {
-      this.#stream = new StreamRelay(this.#client, this.#replyHeaders('text/event-stream; charset=utf-8'), scrub)
-      return 'stream'
-    }
-    if (type.startsWith('application/json')) {
-      this.#json = new JsonRelay(this.#client, this.#replyHeaders('application/json'), scrub)
-      return 'json'
-    }
-    return this.#refuseAs('answered with something else than a completion')
-  }
-
-  #refuseAs(what: string): Mode {
-    this.#invalid = what
-    return 'invalid'
-  }
-
-  /** The allow-list of what a caller sees of the reply's headers: its type and the generation's id; the rest is ours. */
-  #replyHeaders(contentType: string): Record<string, string> {
-    return {
-      'content-type': contentType,
-      'cache-control': 'no-store',
-      'x-accel-buffering': 'no',
-      'x-keymargin-key-source': this.#call.dispatch.keySource,
-      ...(this.#generationId === null ? {} : { 'x-generation-id': this.#generationId }),
-    }
+    this.#generationId = generationIn(this.#call, headers)
+    this.#mode = modeOf(this.#call, this.#client, { status, headers, generationId: this.#generationId })
   }
 
   onResponseData(_controller: ReplyController, piece: Buffer): void {
     if (this.#firstByteMs === null) {
       this.#firstByteMs = Math.round(performance.now() - this.#call.arrivedAt)
-      if (this.#mode === 'stream' || this.#mode === 'json') this.#events.onFirstByte(this.#generationId)
+      if (this.#relay) this.#events.onFirstByte(this.#generationId)
     }
     if (this.#stream) this.#gather(piece)
-    else if (this.#json) this.#relay(this.#json, piece)
-    else this.#collectRefusal(piece)
+    else if (this.#mode?.kind === 'json' && !this.#translator) this.#pass(piece)
+    else this.#collect(piece)
   }
 
   // Providers write many small events, and one read of the socket brings several. What one read brought is looked at and
@@ -130,48 +109,73 @@ export class UpstreamReply implements ReplyHandler {
     const pieces = this.#gathered
     if (!this.#stream || pieces.length === 0) return
     this.#gathered = []
-    this.#relay(this.#stream, pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces))
+    const piece = pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces)
+    const translated = this.#translated(piece)
+    if (translated && translated.length > 0) this.#pass(translated)
   }
 
-  #relay(relay: StreamRelay | JsonRelay, piece: Buffer): void {
-    if (this.#over && this.#answer === null && !this.#stream?.ended) return
+  /** The piece in OpenAI's format; null where it is not in the provider's. */
+  #translated(piece: Buffer): Buffer | null {
+    if (!this.#translator) return piece
+    if (this.#malformed) return null
+    try {
+      return this.#translator.push(piece)
+    } catch {
+      this.#malformed = true
+      if (!this.#upstreamDone) this.abandon()
+      return null
+    }
+  }
+
+  #pass(piece: Buffer): void {
+    const relay = this.#relay
+    if (!relay || (this.#over && this.#answer === null && !this.#stream?.ended)) return
     const goOn = relay.push(piece)
     if (relay.tooLong) this.abandon()
-    else if (this.#stream?.ended) this.#settleStream()
-    else if (this.#stream?.failed) this.#expectEnd()
+    else if (this.#stream?.ended) this.#settleStream(this.#stream)
+    else if (this.#stream?.closing) this.#expectEnd()
     else if (!goOn && !this.#client.gone) {
       this.#controller?.pause()
       this.#client.onceDrained(() => this.#controller?.resume())
     }
   }
 
-  /** After an error nothing is to come but the end; a provider that does not end is not waited for. */
+  /** After an error or the last event nothing is to come but the end; a provider that does not end is not waited for. */
   #expectEnd(): void {
     this.#endExpected ??= setTimeout(() => this.abandon(), endGraceMs).unref()
   }
 
-  #collectRefusal(piece: Buffer): void {
-    this.#refusalBytes += piece.length
-    if (this.#refusalBytes <= longestRefusal) this.#refusal.push(piece)
-    else if (this.#refusalBytes > 16 * longestRefusal)
-      this.#controller?.abort(new Error('gateway: the refusal is too long'))
+  /** Gathers what is read whole: refusals, and plain replies that must be translated. */
+  #collect(piece: Buffer): void {
+    this.#wholeBytes += piece.length
+    const most = this.#mode?.kind === 'json' ? longestWhole : longestRefusal
+    if (this.#wholeBytes <= most) this.#whole.push(piece)
+    else if (this.#mode?.kind === 'json' || this.#wholeBytes > 16 * longestRefusal) this.abandon()
   }
 
   onResponseEnd(): void {
     this.#passOn()
     this.#upstreamDone = true
-    if (this.#mode === 'stream') this.#settleStream()
-    else if (this.#mode === 'json') this.#settleJson()
-    else if (this.#mode === 'refusal') this.#settleRefusal()
-    else this.#settleInvalid()
+    this.#endMode()
     this.#answerIfDue()
+  }
+
+  #endMode(): void {
+    if (this.#malformed) this.#settleInvalid('answered with something that is not its own format')
+    else if (this.#mode?.kind === 'stream') {
+      this.#mode.relay.close()
+      this.#settleStream(this.#mode.relay)
+    } else if (this.#mode?.kind === 'json') this.#settleJson(this.#mode.relay)
+    else if (this.#mode?.kind === 'refusal') this.#settleRefusal()
+    else this.#settleInvalid(this.#mode?.what ?? 'answered with nothing')
   }
 
   onResponseError(_controller: ReplyController, error: Error): void {
     if (!this.#aborting) this.#passOn()
     this.#upstreamDone = true
-    if (this.#mode === 'refusal') this.#settleRefusal()
-    else if (this.#mode === 'invalid') this.#settleInvalid()
+    if (this.#mode?.kind === 'refusal' || this.#mode?.kind === 'invalid') this.#endMode()
+    else if (this.#endExpected && this.#stream)
+      this.#endMode() // it had said its last word, and stayed on the line
     else this.#settleBroken(error)
     this.#answerIfDue()
   }
@@ -187,87 +191,101 @@ export class UpstreamReply implements ReplyHandler {
     this.#controller?.resume()
   }
 
-  #settleStream(): void {
-    const relay = this.#stream
-    if (!relay || this.#over) return
+  #settleStream(relay: StreamRelay): void {
+    if (this.#over) return
     if (relay.total === 0) {
-      this.#fail('invalid', 'upstream_invalid', invalidReply(this.#call.provider, 'answered with an empty stream'))
+      this.#settleInvalid('answered with an empty stream')
       return
     }
     const facts = relay.facts()
-    this.#generationId ??= facts.generationId
+    this.#nameGeneration(facts)
     this.#settle('complete', facts.errorCode, facts, () => relay.finish())
   }
 
-  #settleJson(): void {
-    const relay = this.#json
-    if (!relay || this.#over) return
-    const facts = relay.facts()
+  #settleJson(relay: JsonRelay): void {
+    if (this.#over) return
+    if (this.#translator) {
+      const translated = this.#translator.whole(Buffer.concat(this.#whole))
+      if (translated) relay.push(translated)
+    }
+    const facts = relay.total > 0 ? relay.facts() : null
     if (facts === null) {
-      this.#invalid = 'answered with something else than a completion'
-      this.#settleInvalid()
+      this.#settleInvalid('answered with something else than what was asked for')
       return
     }
-    if (facts.generationId !== null && isGenerationId(facts.generationId)) this.#generationId ??= facts.generationId
+    this.#nameGeneration(facts)
     this.#settle('complete', facts.errorCode, facts, () => {
       if (facts.failed)
-        this.#client.fail(errorInReply(this.#asRefusal(200, relay.body().toString('utf8'))), this.#errorHeaders())
+        this.#client.fail(
+          errorInReply(this.#call, this.#refusal(200, relay.body().toString('utf8'))),
+          this.#errorHeaders(),
+        )
       else relay.finish()
     })
   }
 
+  #nameGeneration({ generationId }: ReplyFacts): void {
+    if (generationId !== null && isGenerationId(generationId)) this.#generationId ??= generationId
+  }
+
   #settleRefusal(): void {
-    const body = Buffer.concat(this.#refusal).toString('utf8')
-    const error = refusalError(this.#asRefusal(this.#httpStatus ?? 502, body))
-    this.#fail('refused', error.code, error)
+    const bytes = Buffer.concat(this.#whole)
+    const body = this.#translator?.error(bytes) ?? bytes.toString('utf8')
+    const error = refusalError(this.#call, this.#refusal(this.#httpStatus ?? 502, body))
+    this.#fail('refused', error)
   }
 
-  #asRefusal(status: number, body: string) {
-    const { provider, key, dispatch } = this.#call
-    return {
-      provider,
-      key,
-      keySource: dispatch.keySource,
-      status,
-      body,
-      retryAfter: this.#headers['retry-after'],
-      now: new Date(),
-    }
+  #refusal(status: number, body: string) {
+    return { status, body, retryAfter: this.#headers['retry-after'], now: new Date() }
   }
 
-  #settleInvalid(): void {
-    this.#fail(
-      'invalid',
-      'upstream_invalid',
-      invalidReply(this.#call.provider, this.#invalid || 'answered with nothing'),
-    )
+  #settleInvalid(what: string): void {
+    const error = invalidReply(this.#call, what)
+    if (this.#client.begun) this.#settle('invalid', error.code, this.#factsSoFar(), () => this.#breakOff(error))
+    else this.#fail('invalid', error)
+  }
+
+  #factsSoFar(): ReplyFacts {
+    return this.#stream && this.#stream.total > 0 ? this.#stream.facts() : noFacts
   }
 
   #settleBroken(error: Error): void {
+    if (this.#malformed) {
+      this.#settleInvalid('answered with something that is not its own format')
+      return
+    }
     const timeout = /timeout/i.test(error.name)
-    const begun = this.#mode !== 'waiting'
-    const ending: Ending = begun ? 'cut' : this.#controller ? 'silent' : 'unsent'
-    const told = noReply(this.#call.provider, timeout ? 'timeout' : ending === 'unsent' ? 'unreachable' : 'interrupted')
-    const facts = this.#stream && this.#stream.total > 0 ? this.#stream.facts() : noFacts
-    const { id } = this.#call.dispatch
-    this.#generationId ??= facts.generationId
-    this.#settle(ending, told.code, facts, () => {
-      if (this.#stream && this.#client.begun) this.#stream.breakOff(told, id)
-      else this.#client.fail(told, this.#errorHeaders())
-    })
+    const ending: Ending = this.#mode ? 'cut' : this.#controller ? 'silent' : 'unsent'
+    const told = noReply(this.#call, timeout ? 'timeout' : ending === 'unsent' ? 'unreachable' : 'interrupted')
+    const facts = this.#factsSoFar()
+    this.#nameGeneration(facts)
+    this.#settle(ending, told.code, facts, () => this.#breakOff(told))
+  }
+
+  #breakOff(told: GatewayError): void {
+    if (this.#stream && this.#client.begun) this.#stream.breakOff(told, this.#call.dispatch.id)
+    else this.#client.fail(told, this.#errorHeaders())
   }
 
   #errorHeaders(): Record<string, string> {
-    return { 'x-keymargin-key-source': this.#call.dispatch.keySource }
+    return callHeaders(this.#call)
   }
 
-  #fail(ending: Ending, code: string, error: GatewayError): void {
-    this.#settle(ending, code, noFacts, () => this.#client.fail(error, this.#errorHeaders()))
+  #fail(ending: Ending, error: GatewayError): void {
+    const text = ending === 'refused' ? error.message : null
+    this.#settle(ending, error.code, noFacts, () => this.#client.fail(error, this.#errorHeaders()), text)
   }
 
-  #settle(ending: Ending, errorCode: string | null, facts: ReplyOutcome['facts'], answer: () => void): void {
+  #settle(
+    ending: Ending,
+    errorCode: string | null,
+    facts: ReplyFacts,
+    answer: () => void,
+    refusalText: string | null = null,
+  ): void {
     if (this.#over) return
     this.#over = true
+    const relay = this.#relay
     const outcome: ReplyOutcome = {
       ending,
       httpStatus: this.#httpStatus,
@@ -277,6 +295,8 @@ export class UpstreamReply implements ReplyHandler {
       firstByteMs: this.#firstByteMs,
       clientGone: this.#client.gone,
       errorCode,
+      refusalText,
+      tail: () => relay?.tail() ?? '',
     }
     this.#events.onEnded(outcome, () => this.#release(answer))
   }

@@ -1,5 +1,5 @@
 import { type CallRecord, type Outcome, settleCall } from '#app/domain/ledger/ledger.ts'
-import { chargeModeFor, chooseKeySource, type PlanRules } from '#app/domain/plans/plans.ts'
+import { chargeModeFor, looksForOwnKey, type PlanRules, planAllowsProvider } from '#app/domain/plans/plans.ts'
 import { priceBookAt, priceTokens } from '#app/domain/pricing/pricing.ts'
 import type { Catalogue } from '#app/domain/pricing/queries.server.ts'
 import { newId } from '#app/platform/ids.ts'
@@ -89,6 +89,7 @@ const NO_USAGE = {
   rawCostPico: 0n,
   costSource: 'none',
   costClamped: false,
+  priceRow: null,
   firstByteMs: null,
   upstreamId: null,
 } as const
@@ -133,6 +134,7 @@ function outcomeOf(
     rawCostPico: unknown ? null : (cost(input, output) * perMille) / 1000n,
     costSource: unknown ? 'unknown' : 'provider',
     costClamped: false,
+    priceRow: null,
     latencyMs: firstByteMs + Number(output) * 9,
     firstByteMs,
     upstreamId: `gen-${Math.floor(random() * 1e12).toString(36)}`,
@@ -147,12 +149,9 @@ function callAt(at: Date, past: Past, catalogue: Catalogue, random: () => number
   if (!model || !book) throw new Error(`the demo needs ${modelId} and a price book in the catalogue`)
   const key = past.key && at >= past.key.since ? past.key : null
   const background = catalogue.surfaces.get(habit.surface)?.background ?? false
-  const keySource = chooseKeySource({
-    plan: past.plan,
-    surfaceIsBackground: background,
-    provider: 'openrouter',
-    key: key ? { enabled: true } : null,
-  })
+  const ownKeys = looksForOwnKey({ plan: past.plan, surfaceIsBackground: background, neverPlatformKey: false })
+  const keySource =
+    key && ownKeys && planAllowsProvider(past.plan, 'openrouter') ? ('workspace' as const) : ('platform' as const)
   const dispatch = {
     workspaceId: past.workspaceId,
     id: newId(at),
@@ -161,6 +160,9 @@ function callAt(at: Date, past: Past, catalogue: Catalogue, random: () => number
     surface: habit.surface,
     provider: 'openrouter',
     model: modelId,
+    upstreamModel: null,
+    endpoint: 'chat' as const,
+    fallbackOf: null,
     tier: model.tier,
     keySource,
     keyId: keySource === 'workspace' ? (key?.id ?? null) : null,

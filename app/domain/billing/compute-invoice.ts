@@ -118,9 +118,11 @@ function addTo(line: Draft, more: UsageBucket | Draft): void {
 function describe(month: CalendarMonth, bucket: UsageBucket, severalVersions: boolean): string {
   const tier = isTier(bucket.tier) ? tierNames[bucket.tier] : bucket.tier
   const what =
-    bucket.chargeMode === 'tier_margin'
-      ? `${tier} models on your own key: tier price less provider cost, never below zero per call`
-      : `${tier} models on the platform key: tier price per token`
+    bucket.chargeMode === 'pass_through'
+      ? 'Models on your own key: paid to the provider directly, nothing owed here'
+      : bucket.chargeMode === 'tier_margin'
+        ? `${tier} models on your own key: tier price less provider cost, never below zero per call`
+        : `${tier} models on the platform key: tier price per token`
   const late = bucket.usageMonth === month ? '' : ', late usage'
   const version = severalVersions ? ` (prices v${bucket.priceBookVersion})` : ''
   return `${what}, ${monthName(bucket.usageMonth)}${late}${version}`

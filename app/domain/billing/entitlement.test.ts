@@ -10,6 +10,7 @@ const plan = (id: string, rank: number, allowedProviders: string[]): PlanRules =
   allowedProviders,
   platformChargeMode: 'tier',
   workspaceChargeMode: 'tier_margin',
+  providerPrecedence: [],
 })
 const plans: Record<string, PlanRules> = {
   prod_pro: plan('pro', 2, []),

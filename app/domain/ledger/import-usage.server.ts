@@ -106,7 +106,7 @@ async function check(
 }
 
 const isTooLarge = ({ tierPricePico, rawCostPico }: CallRecord): boolean =>
-  tierPricePico > MOST_PICO || (rawCostPico ?? 0n) > MOST_PICO
+  (tierPricePico ?? 0n) > MOST_PICO || (rawCostPico ?? 0n) > MOST_PICO
 
 function toCall(input: UsageImport, row: UsageRow, ordinal: number, catalogue: Catalogue): CallRecord {
   const { workspaceId, keySource, source, plan } = input
@@ -123,6 +123,9 @@ function toCall(input: UsageImport, row: UsageRow, ordinal: number, catalogue: C
     surface: row.surface,
     provider: 'openrouter',
     model: row.model,
+    upstreamModel: null,
+    endpoint: 'chat' as const,
+    fallbackOf: null,
     tier: row.tier,
     keySource,
     keyId: null,
@@ -149,6 +152,7 @@ function toCall(input: UsageImport, row: UsageRow, ordinal: number, catalogue: C
       rawCostPico: row.rawCostPico ?? listCost,
       costSource,
       costClamped: false,
+      priceRow: null,
       latencyMs: null,
       firstByteMs: null,
       upstreamId: null,

@@ -17,8 +17,15 @@ export interface Dispatch {
   tokenId: string | null
   surface: string
   provider: string
+  /** The catalogue's id where it knows the model, else the id the caller named. */
   model: string
-  tier: Tier
+  /** The model's id at the provider, where that is another. */
+  upstreamModel: string | null
+  endpoint: 'chat' | 'responses' | 'embeddings' | 'rerank'
+  /** The call that a provider refused and that this one stands in for. */
+  fallbackOf: string | null
+  /** `none`: no tier holds the model; only modes that need no tier charge such calls. */
+  tier: Tier | 'none'
   keySource: KeySource
   keyId: string | null
   keyVersion: number | null
@@ -44,6 +51,8 @@ export interface Outcome {
   rawCostPico: Pico | null
   costSource: CostSource
   costClamped: boolean
+  /** The prices that made the raw cost, where the provider reports none: as they stood, and where they came from. */
+  priceRow: Record<string, unknown> | null
   latencyMs: number | null
   firstByteMs: number | null
   upstreamId: string | null
@@ -51,7 +60,8 @@ export interface Outcome {
 
 /** A settled call as the ledger stores it: priced once, here, and summed ever after. */
 export interface CallRecord extends Dispatch, Outcome {
-  tierPricePico: Pico
+  /** null: no tier holds the model. */
+  tierPricePico: Pico | null
   /** null: held until the raw cost is known. */
   chargePico: Pico | null
 }
@@ -65,7 +75,7 @@ export function settleCall(dispatch: Dispatch, outcome: Outcome, book: PriceBook
   if (book.version !== dispatch.priceBookVersion)
     throw new Error(`call ${dispatch.id} was dispatched under price book ${dispatch.priceBookVersion}`)
   const tokens = { inputTokens: outcome.inputTokens ?? 0n, outputTokens: outcome.outputTokens ?? 0n }
-  const tierPrice = tierPricePico(book, dispatch.tier, tokens)
+  const tierPrice = dispatch.tier === 'none' ? null : tierPricePico(book, dispatch.tier, tokens)
   return {
     ...dispatch,
     ...outcome,

@@ -1,4 +1,5 @@
 import { priceTokens, type TierPrice } from '#app/domain/pricing/pricing.ts'
+import type { PriceRow } from '#app/domain/pricing/raw-prices.ts'
 import { clampRawCost, type Tokens } from '#app/domain/providers/usage.ts'
 import type { Pico } from '#app/platform/pico.ts'
 import type { CostSource, Outcome, UsageSource } from './ledger.ts'
@@ -15,6 +16,7 @@ export type UsageOutcome = Pick<
   | 'rawCostPico'
   | 'costSource'
   | 'costClamped'
+  | 'priceRow'
 >
 
 const noTokens = {
@@ -32,6 +34,7 @@ export const nothingUsed: UsageOutcome = {
   rawCostPico: 0n,
   costSource: 'none',
   costClamped: false,
+  priceRow: null,
 }
 
 /** The request went out and nothing came back: nothing to charge for, but the provider may have been paid. */
@@ -41,6 +44,7 @@ export const nothingKnown: UsageOutcome = {
   rawCostPico: null,
   costSource: 'unknown',
   costClamped: false,
+  priceRow: null,
 }
 
 const tokenColumns = (tokens: Tokens) => ({
@@ -57,17 +61,22 @@ export interface ReportedUsage {
   /** As reported; null is unknown. */
   costPico: Pico | null
   costSource: CostSource
-  /** What the provider lists for the model: the measure of what can be believed. */
-  list: TierPrice
+  /** What the provider lists for the model: the measure of what can be believed of its bill. Null: nobody knows. */
+  list: TierPrice | null
+  /** The prices that made the cost, where it was not reported but computed. */
+  priceRow?: PriceRow
 }
 
 /** Usage as the ledger stores it, the cost held within what the provider's own list allows. */
-export function usageOutcome({ tokens, usageSource, costPico, costSource, list }: ReportedUsage): UsageOutcome {
+export function usageOutcome(usage: ReportedUsage): UsageOutcome {
+  const { tokens, usageSource, costPico, costSource, list, priceRow } = usage
   const columns = tokenColumns(tokens)
   if (costPico === null)
-    return { ...columns, usageSource, rawCostPico: null, costSource: 'unknown', costClamped: false }
-  const held = clampRawCost(costPico, priceTokens(list, columns))
-  return { ...columns, usageSource, rawCostPico: held.costPico, costSource, costClamped: held.clamped }
+    return { ...columns, usageSource, rawCostPico: null, costSource: 'unknown', costClamped: false, priceRow: null }
+  const row = priceRow ? { ...priceRow } : null
+  const believed = list === null || row !== null ? null : clampRawCost(costPico, priceTokens(list, columns))
+  const rawCostPico = believed?.costPico ?? costPico
+  return { ...columns, usageSource, rawCostPico, costSource, costClamped: believed?.clamped ?? false, priceRow: row }
 }
 
 /** Bytes of an event stream, and of a plain answer, per token of output: high on purpose. */
@@ -99,5 +108,6 @@ export function estimatedUsage({ promptTokensEstimate, relayedBytes, streamed }:
     rawCostPico: null,
     costSource: 'unknown',
     costClamped: false,
+    priceRow: null,
   }
 }

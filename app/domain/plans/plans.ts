@@ -1,8 +1,17 @@
 /** Whose key paid for a call; fixed at dispatch and stored with it. */
 export type KeySource = 'platform' | 'workspace'
 
-/** How a call is priced to the customer. `tier`: the tier price. `tier_margin`: what the tier price exceeds the raw cost by. */
-export type ChargeMode = 'tier' | 'tier_margin'
+/**
+ * How a call is priced to the customer. `tier`: the tier price. `tier_margin`: what the tier price exceeds the raw cost by.
+ * `pass_through`: nothing; the workspace's own key paid the provider.
+ */
+export type ChargeMode = 'tier' | 'tier_margin' | 'pass_through'
+
+/** Modes that need the model's tier; a call on a model without one cannot be priced by them. */
+export const needsTier = (mode: ChargeMode): boolean => mode !== 'pass_through'
+
+/** In `allowedProviders`: keys of every kind. */
+const everyProvider = '*'
 
 /** A row of the plan catalogue. Presets differ in these columns only. */
 export interface PlanRules {
@@ -10,32 +19,42 @@ export interface PlanRules {
   name: string
   /** Position among the preset's plans, lowest first. */
   rank: number
-  /** Providers whose keys a workspace on this plan may hold. Empty: the plan never sees the key card. */
+  /** Providers whose keys a workspace on this plan may hold, or `*`. Empty: the plan never sees the key card. */
   allowedProviders: string[]
-  platformChargeMode: ChargeMode
+  /** `none`: the plan has no platform key; a key of the workspace's own is required. */
+  platformChargeMode: ChargeMode | 'none'
   workspaceChargeMode: ChargeMode
-}
-
-export interface KeyChoice {
-  plan: PlanRules
-  /** Background surfaces stay on the platform key by design. */
-  surfaceIsBackground: boolean
-  provider: string
-  /** The workspace's saved key for this provider, if any. */
-  key: { enabled: boolean } | null
+  /** Whose key wins where several could serve a model; providers not named follow in the registry's order. */
+  providerPrecedence: string[]
 }
 
 export const planAllowsProvider = (plan: Pick<PlanRules, 'allowedProviders'>, provider: string): boolean =>
-  plan.allowedProviders.includes(provider)
+  plan.allowedProviders.includes(provider) || plan.allowedProviders.includes(everyProvider)
 
-/**
- * The key source of a call. Only the absence of a usable key leads to the platform key; a key that fails later does not
- * (there is no silent fall-back).
- */
-export function chooseKeySource({ plan, surfaceIsBackground, provider, key }: KeyChoice): KeySource {
-  if (surfaceIsBackground || !planAllowsProvider(plan, provider)) return 'platform'
-  return key?.enabled ? 'workspace' : 'platform'
+interface PlatformChoice {
+  plan: Pick<PlanRules, 'platformChargeMode'>
+  /** The workspace's switch: no call ever goes out under the platform's key. */
+  neverPlatformKey: boolean
 }
 
-export const chargeModeFor = (plan: PlanRules, keySource: KeySource): ChargeMode =>
-  keySource === 'workspace' ? plan.workspaceChargeMode : plan.platformChargeMode
+/** Whether the platform's key may serve calls of this workspace at all. */
+export const platformServes = ({ plan, neverPlatformKey }: PlatformChoice): boolean =>
+  plan.platformChargeMode !== 'none' && !neverPlatformKey
+
+/**
+ * Whether a call looks for a key of the workspace's own. Background surfaces stay on the platform key by design, and take
+ * the workspace's only where the platform's may not be used. Only the absence of a usable key leads to the platform key; a
+ * key that fails later does not (there is no silent fall-back).
+ */
+export const looksForOwnKey = (choice: PlatformChoice & { surfaceIsBackground: boolean }): boolean =>
+  !choice.surfaceIsBackground || !platformServes(choice)
+
+/** How a call is priced. @throws Error for the platform key on a plan without one: such a call must not have been admitted */
+export function chargeModeFor(
+  plan: Pick<PlanRules, 'id' | 'platformChargeMode' | 'workspaceChargeMode'>,
+  keySource: KeySource,
+): ChargeMode {
+  if (keySource === 'workspace') return plan.workspaceChargeMode
+  if (plan.platformChargeMode === 'none') throw new Error(`plan ${plan.id} has no platform key`)
+  return plan.platformChargeMode
+}

@@ -8,6 +8,7 @@ type PlanRow = {
   allowedProviders: string[]
   platformChargeMode: string
   workspaceChargeMode: string
+  providerPrecedence: string[]
 }
 
 /** The catalogue row as the rules read it. The modes are checked by the catalogue loader and again by the ledger's CHECK. */

@@ -51,8 +51,9 @@ export function tierPricePico(book: PriceBook, tier: Tier, tokens: TokenCounts):
 }
 
 export interface ChargeInput {
-  chargeMode: 'tier' | 'tier_margin'
-  tierPricePico: Pico
+  chargeMode: 'tier' | 'tier_margin' | 'pass_through'
+  /** null: no tier holds the model. */
+  tierPricePico: Pico | null
   /** null: unknown, which is not zero. */
   rawCostPico: Pico | null
 }
@@ -62,7 +63,8 @@ export interface ChargeInput {
  * @returns null where the cost that a margin needs is unknown: the call is held, not guessed (design §4)
  */
 export function chargePico({ chargeMode, tierPricePico, rawCostPico }: ChargeInput): Pico | null {
+  if (chargeMode === 'pass_through') return 0n
   if (chargeMode === 'tier') return tierPricePico
-  if (rawCostPico === null) return null
+  if (rawCostPico === null || tierPricePico === null) return null
   return tierPricePico > rawCostPico ? tierPricePico - rawCostPico : 0n
 }

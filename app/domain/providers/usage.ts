@@ -39,23 +39,46 @@ function tokensAt(block: unknown, name: string): number | null {
   return count <= mostTokens ? count : null
 }
 
-const saysTokens = (usage: Json): boolean =>
-  isLosslessNumber(usage.prompt_tokens) && isLosslessNumber(usage.completion_tokens)
+/** `text`: replies with input and output. `input_only`: embeddings and rankings, which generate nothing. */
+export type UsageShape = 'text' | 'input_only'
+
+interface SaidTokens {
+  input: number | null
+  completion: number | null
+  total: number | null
+  cacheRead: number | null
+  cacheWrite: number | null
+  reasoning: number | null
+}
+
+/** Chat names its counts `prompt_tokens` and `completion_tokens`, Responses `input_tokens` and `output_tokens`. */
+function saidTokens(usage: Json, shape: UsageShape): SaidTokens | null {
+  const responses = isLosslessNumber(usage.input_tokens)
+  const [input, output] = responses ? ['input_tokens', 'output_tokens'] : ['prompt_tokens', 'completion_tokens']
+  const inputName = shape === 'input_only' && !isLosslessNumber(usage[input]) ? 'total_tokens' : input
+  if (!isLosslessNumber(usage[inputName])) return null
+  if (shape === 'text' && !isLosslessNumber(usage[output])) return null
+  const details = usage[`${input}_details`]
+  const cacheNamed = isObject(details) && isLosslessNumber(details.cached_tokens)
+  return {
+    input: tokensAt(usage, inputName),
+    completion: tokensAt(usage, output),
+    total: tokensAt(usage, 'total_tokens'),
+    // DeepSeek's own name for the same count; its newer replies carry both (providers §3.3).
+    cacheRead: cacheNamed ? tokensAt(details, 'cached_tokens') : tokensAt(usage, 'prompt_cache_hit_tokens'),
+    cacheWrite: tokensAt(details, 'cache_write_tokens'),
+    reasoning: tokensAt(usage[`${output}_details`], 'reasoning_tokens'),
+  }
+}
 
 /**
- * Billable output is the larger of `completion_tokens` and `total_tokens - prompt_tokens`: some providers leave reasoning
- * out of the former (providers §0.5). Any part that is negative, broken or no number makes the whole unknown.
+ * Billable output is the larger of the completion and `total - input`: some providers leave reasoning out of the former
+ * (providers §0.5). Any part that is negative, broken or no number makes the whole unknown.
  */
-function readTokens(usage: unknown): Tokens | null {
-  if (!isObject(usage) || !saysTokens(usage)) return null
-  const input = tokensAt(usage, 'prompt_tokens')
-  const completion = tokensAt(usage, 'completion_tokens')
-  const total = tokensAt(usage, 'total_tokens')
-  const cacheRead = tokensAt(usage.prompt_tokens_details, 'cached_tokens')
-  const cacheWrite = tokensAt(usage.prompt_tokens_details, 'cache_write_tokens')
-  const reasoning = tokensAt(usage.completion_tokens_details, 'reasoning_tokens')
-  if (input === null || completion === null || total === null) return null
-  if (cacheRead === null || cacheWrite === null || reasoning === null) return null
+function readTokens(usage: unknown, shape: UsageShape): Tokens | null {
+  const said = isObject(usage) ? saidTokens(usage, shape) : null
+  if (said === null || Object.values(said).some((count) => count === null)) return null
+  const { input, completion, total, cacheRead, cacheWrite, reasoning } = said as Record<keyof SaidTokens, number>
   const output = Math.max(completion, total - input)
   if (cacheRead + cacheWrite > input || reasoning > output)
     return { input, output, cacheRead: 0, cacheWrite: 0, reasoning: 0 }
@@ -93,9 +116,9 @@ export function clampRawCost(costPico: Pico, listPico: Pico): { costPico: Pico; 
   return costPico > most ? { costPico: most, clamped: true } : { costPico, clamped: false }
 }
 
-function readUsage(usage: unknown): UsageReport {
+function readUsage(usage: unknown, shape: UsageShape): UsageReport {
   if (!isObject(usage)) return nothingReported
-  const tokens = readTokens(usage)
+  const tokens = readTokens(usage, shape)
   if (tokens === null) return nothingReported
   const upstream = isObject(usage.cost_details) ? usage.cost_details.upstream_inference_cost : undefined
   return { tokens, costPico: rawCost(usage.cost, usage.is_byok, upstream) }
@@ -121,10 +144,14 @@ export interface ReplyFacts extends UsageReport {
 
 const textAt = (value: unknown): string | null => (typeof value === 'string' && value.length <= 200 ? value : null)
 
-function factsOf(reply: Json): ReplyFacts {
+/** Responses wrap the reply of their last event. */
+const replyIn = (event: Json): Json => (isObject(event.response) ? event.response : event)
+
+function factsOf(event: Json, shape: UsageShape): ReplyFacts {
+  const reply = replyIn(event)
   const failed = isObject(reply.error)
   return {
-    ...readUsage(reply.usage),
+    ...readUsage(reply.usage, shape),
     failed,
     errorCode: failed ? errorCodeOf(reply.error as Json) : null,
     model: textAt(reply.model),
@@ -156,15 +183,15 @@ export interface ReplyParts {
 }
 
 /** Reads a reply from its members: the rest of a long answer need not be parsed. */
-export function readReplyParts({ id, model, usage, error }: ReplyParts): ReplyFacts {
+export function readReplyParts({ id, model, usage, error }: ReplyParts, shape: UsageShape = 'text'): ReplyFacts {
   const value = (text: string | undefined) => (text === undefined ? undefined : parseLossless(text))
-  return factsOf({ id, model, usage: value(usage), error: value(error) })
+  return factsOf({ id, model, usage: value(usage), error: value(error) }, shape)
 }
 
 /** Reads a whole JSON reply; null when it is not a JSON object. */
-export function readReply(text: string): ReplyFacts | null {
+export function readReply(text: string, shape: UsageShape = 'text'): ReplyFacts | null {
   const reply = parseLossless(text)
-  return isObject(reply) ? factsOf(reply) : null
+  return isObject(reply) ? factsOf(reply, shape) : null
 }
 
 /** The data of one event: its `data:` lines joined. */
@@ -202,13 +229,26 @@ export function readStreamTail(text: string): ReplyFacts {
   for (const data of eventsThatMatter(plain)) {
     const event = parseLossless(eventData(data))
     if (!isObject(event)) continue
-    const said = factsOf(event)
-    if (isObject(event.usage)) Object.assign(facts, { tokens: said.tokens, costPico: said.costPico })
+    const said = factsOf(event, 'text')
+    if (isObject(replyIn(event).usage)) Object.assign(facts, { tokens: said.tokens, costPico: said.costPico })
     if (said.failed) Object.assign(facts, { failed: true, errorCode: said.errorCode })
     facts.model = said.model ?? facts.model
     facts.generationId = said.generationId ?? facts.generationId
   }
   return facts.model === null || facts.generationId === null ? withNames(facts, plain) : facts
+}
+
+/** Reads the last events of a stream of Responses, which are whole however long: the newest with a usage counts. */
+export function readLastEvents(text: string): ReplyFacts {
+  let facts: ReplyFacts = noFacts
+  const plain = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text
+  for (const event of plain.split('\n\n')) {
+    const parsed = parseLossless(eventData(event.trim()))
+    if (isObject(parsed) && isObject(parsed.response)) facts = factsOf(parsed, 'text')
+    else if (isObject(parsed) && isObject(parsed.error))
+      facts = { ...facts, failed: true, errorCode: errorCodeOf(parsed.error) }
+  }
+  return facts
 }
 
 /** Fills in the model and the generation from any event that names them: not every provider repeats them with the usage. */
@@ -234,12 +274,15 @@ export function readGeneration(text: string): GenerationReport | null {
   const reply = parseLossless(text)
   const data = isObject(reply) ? reply.data : undefined
   if (!isObject(data)) return null
-  const tokens = readTokens({
-    prompt_tokens: data.native_tokens_prompt,
-    completion_tokens: data.native_tokens_completion,
-    prompt_tokens_details: { cached_tokens: data.native_tokens_cached },
-    completion_tokens_details: { reasoning_tokens: data.native_tokens_reasoning },
-  })
+  const tokens = readTokens(
+    {
+      prompt_tokens: data.native_tokens_prompt,
+      completion_tokens: data.native_tokens_completion,
+      prompt_tokens_details: { cached_tokens: data.native_tokens_cached },
+      completion_tokens_details: { reasoning_tokens: data.native_tokens_reasoning },
+    },
+    'text',
+  )
   const costPico = rawCost(data.total_cost, data.is_byok, data.upstream_inference_cost)
   return { tokens, costPico, model: textAt(data.model), cancelled: data.cancelled === true }
 }

@@ -8,7 +8,12 @@ import { exactMoney } from '#app/ui/money.ts'
 import { utcMinute } from '#app/ui/time.ts'
 import type { CatalogueView } from './catalogue-page.tsx'
 
-const modes = { tier: 'tier price', tier_margin: 'margin: tier price less cost, at least $0' } as const
+const modes = {
+  tier: 'tier price',
+  tier_margin: 'margin: tier price less cost, at least $0',
+  pass_through: 'nothing: paid to the provider directly',
+  none: 'no platform key: an own key is required',
+} as const
 
 /** Atto-dollars per token are pico-dollars per million tokens. */
 const perMillion = (atto: Atto): string => exactMoney(atto)
@@ -18,7 +23,9 @@ export function toCatalogueView({ plans, books, currentVersion, models, surfaces
     plans: plans.map((plan) => ({
       id: plan.id,
       name: plan.name,
-      keys: plan.allowedProviders.map((id) => (isProviderId(id) ? providerOf(id).name : id)).join(', ') || 'none',
+      keys:
+        plan.allowedProviders.map((id) => (isProviderId(id) ? providerOf(id).name : 'every provider')).join(', ') ||
+        'none',
       platform: modes[plan.platformChargeMode],
       own: plan.allowedProviders.length ? modes[plan.workspaceChargeMode] : 'no own keys',
       products: plan.products,

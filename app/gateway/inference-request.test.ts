@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { readChatRequest } from './chat-request.ts'
+import type { Endpoint } from '#app/domain/providers/provider.ts'
 import { GatewayError } from './gateway-error.ts'
+import { readInferenceRequest } from './inference-request.ts'
 
 const good = '"model":"openai/gpt-5-mini","messages":[{"role":"user","content":"hi"}]'
-const read = (body: string | Buffer) => readChatRequest(Buffer.from(body))
+const read = (body: string | Buffer, endpoint: Endpoint = 'chat') => readInferenceRequest(endpoint, Buffer.from(body))
 
-function refusal(body: string | Buffer): GatewayError {
+function refusal(body: string | Buffer, endpoint: Endpoint = 'chat'): GatewayError {
   try {
-    read(body)
+    read(body, endpoint)
   } catch (error) {
     if (error instanceof GatewayError) return error
     throw error
@@ -16,7 +17,7 @@ function refusal(body: string | Buffer): GatewayError {
 }
 
 test('what every client sends is accepted', () => {
-  expect(read(`{${good}}`)).toEqual({ model: 'openai/gpt-5-mini', streamed: false, promptTokensEstimate: 8 })
+  expect(read(`{${good}}`)).toMatchObject({ model: 'openai/gpt-5-mini', streamed: false, promptTokensEstimate: 8 })
   expect(read(`{${good},"stream":true,"stream_options":{"include_usage":false}}`).streamed).toBe(true)
   expect(
     read(
@@ -77,4 +78,45 @@ describe('refused with 400, the parameter named and nothing quoted', () => {
     expect(error.message).not.toContain(secret)
     expect(error.message.length).toBeLessThan(200)
   })
+})
+
+describe('the other endpoints', () => {
+  test('take what their clients send', () => {
+    expect(read('{"model":"a/b","input":"hi","stream":true}', 'responses')).toMatchObject({ streamed: true })
+    expect(read('{"model":"a/b","input":[{"role":"user","content":"hi"}],"background":false}', 'responses').model).toBe(
+      'a/b',
+    )
+    expect(read('{"model":"a/b","input":["x","y"],"dimensions":256}', 'embeddings').promptTokensEstimate).toBe(2)
+    expect(read('{"model":"a/b","query":"q","documents":["x","y"],"top_n":1}', 'rerank').streamed).toBe(false)
+  })
+
+  test.each<[string, Endpoint, string, string, string]>([
+    ['responses without input', 'responses', '{"model":"a/b"}', 'missing_parameter', 'input'],
+    ['an empty input', 'responses', '{"model":"a/b","input":""}', 'invalid_parameter', 'input'],
+    ['an input of another kind', 'embeddings', '{"model":"a/b","input":{}}', 'invalid_parameter', 'input'],
+    [
+      'a reply in the background',
+      'responses',
+      '{"model":"a/b","input":"x","background":true}',
+      'unsupported_parameter',
+      'background',
+    ],
+    [
+      'a stream of embeddings',
+      'embeddings',
+      '{"model":"a/b","input":"x","stream":true}',
+      'unsupported_parameter',
+      'stream',
+    ],
+    ['a ranking without a query', 'rerank', '{"model":"a/b","documents":["x"]}', 'missing_parameter', 'query'],
+    ['a ranking of nothing', 'rerank', '{"model":"a/b","query":"q","documents":[]}', 'invalid_parameter', 'documents'],
+  ])('refuse %s', (_name, endpoint, body, code, param) => {
+    expect(refusal(body, endpoint)).toMatchObject({ status: 400, code, param })
+  })
+})
+
+test('whether the client asked for the usage event is read from its options', () => {
+  const asks = (options: string) => read(`{${good},"stream":true,"stream_options":${options}}`).asksForUsage
+  expect([asks('{"include_usage":true}'), asks('{"include_usage": true , "x":1}')]).toEqual([true, true])
+  expect([asks('{"include_usage":false}'), asks('{}'), asks('null')]).toEqual([false, false, false])
 })

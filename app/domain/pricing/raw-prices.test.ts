@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest'
+import { pricesFor, rawCostOf } from './raw-prices.ts'
+
+const tokens = { input: 1000, output: 100, cacheRead: 0, cacheWrite: 0 }
+
+describe('a raw cost from a price list', () => {
+  test('is exact to the pico-dollar', () => {
+    expect(rawCostOf({ input: '0.00000025', output: '0.000002' }, tokens)).toBe(450_000_000n)
+    expect(rawCostOf({ input: '0.000000000000000001', output: '0' }, tokens)).toBe(0n)
+  })
+  test('prices cache reads and writes apart, and as plain input where the list does not', () => {
+    const cached = { ...tokens, cacheRead: 600, cacheWrite: 200 }
+    expect(
+      rawCostOf({ input: '0.000001', output: '0', cacheRead: '0.0000001', cacheWrite: '0.00000125' }, cached),
+    ).toBe(200_000_000n + 60_000_000n + 250_000_000n)
+    expect(rawCostOf({ input: '0.000001', output: '0' }, cached)).toBe(1_000_000_000n)
+  })
+  test('adds what is charged per request', () => {
+    expect(rawCostOf({ input: '0', output: '0', request: '0.005' }, tokens)).toBe(5_000_000_000n)
+  })
+})
+
+describe('conditional prices', () => {
+  const base = { input: '1', output: '2' }
+  const at = (time: string) => new Date(`2026-11-21T${time}Z`)
+  test('a size band holds strictly above its bound, for the whole call', () => {
+    const listed = { prices: base, conditions: [{ aboveInputTokens: 200_000, prices: { input: '3' } }] }
+    expect(pricesFor(listed, 200_000, at('12:00')).input).toBe('1')
+    expect(pricesFor(listed, 200_001, at('12:00'))).toEqual({ input: '3', output: '2' })
+  })
+  test('a window of the day is half open and may wrap midnight', () => {
+    const listed = { prices: base, conditions: [{ utcFrom: '1630', utcTo: '0030', prices: { output: '1' } }] }
+    expect(['16:29', '16:30', '23:59', '00:29', '00:30'].map((time) => pricesFor(listed, 1, at(time)).output)).toEqual([
+      '2',
+      '1',
+      '1',
+      '1',
+      '2',
+    ])
+  })
+  test('a later condition wins', () => {
+    const conditions = [
+      { aboveInputTokens: 10, prices: { input: '3' } },
+      { aboveInputTokens: 100, prices: { input: '4' } },
+    ]
+    expect(pricesFor({ prices: base, conditions }, 1000, at('12:00')).input).toBe('4')
+  })
+})

@@ -1,0 +1,77 @@
+import { type Atto, attoToPico, type Pico, parseAtto } from '#app/platform/pico.ts'
+
+/** USD per token as exact decimal text, as a price list gives it. What a list does not price apart costs what plain input does. */
+export interface TokenPrices {
+  input: string
+  output: string
+  cacheRead?: string
+  cacheWrite?: string
+  /** Per request, on top. */
+  request?: string
+}
+
+/** Prices that hold for some calls only: those above a size, or in a window of the UTC day (`HHMM`, half open, may wrap midnight). */
+export interface ConditionalPrices {
+  aboveInputTokens?: number
+  utcFrom?: string
+  utcTo?: string
+  prices: Partial<TokenPrices>
+}
+
+/** One model of a price list. Later conditions win. */
+export interface ListedPrices {
+  prices: TokenPrices
+  conditions?: ConditionalPrices[]
+}
+
+export type PriceSource = 'override' | 'provider_catalogue' | 'genai_prices'
+
+/** The prices that made a raw cost, as they are stored with the call: enough to recompute it by hand. */
+export interface PriceRow {
+  source: PriceSource
+  /** When, or in which version, the list said so. */
+  asOf: string
+  model: string
+  usd: TokenPrices
+}
+
+export interface PricedTokens {
+  input: number
+  output: number
+  cacheRead: number
+  cacheWrite: number
+}
+
+const minuteOf = (hhmm: string): number => Number(hhmm.slice(0, 2)) * 60 + Number(hhmm.slice(2, 4))
+
+function inWindow(at: Date, from: string, to: string): boolean {
+  const minute = at.getUTCHours() * 60 + at.getUTCMinutes()
+  const [begin, end] = [minuteOf(from), minuteOf(to)]
+  return begin <= end ? minute >= begin && minute < end : minute >= begin || minute < end
+}
+
+/** The prices that hold for a call of this size at this moment. A size condition holds for the whole call, not for what exceeds it. */
+export function pricesFor(listed: ListedPrices, inputTokens: number, at: Date): TokenPrices {
+  let prices = listed.prices
+  for (const condition of listed.conditions ?? []) {
+    if (condition.aboveInputTokens !== undefined && inputTokens <= condition.aboveInputTokens) continue
+    const { utcFrom, utcTo } = condition
+    if (utcFrom !== undefined && utcTo !== undefined && !inWindow(at, utcFrom, utcTo)) continue
+    prices = { ...prices, ...condition.prices }
+  }
+  return prices
+}
+
+/** What the tokens cost the holder of the key, exact, rounded once (half even). Counts are inclusive: cache is part of input. */
+export function rawCostOf(usd: TokenPrices, tokens: PricedTokens): Pico {
+  const input = parseAtto(usd.input)
+  const price = (text: string | undefined): Atto => (text === undefined ? input : parseAtto(text))
+  const plain = BigInt(tokens.input - tokens.cacheRead - tokens.cacheWrite)
+  const atto =
+    plain * input +
+    BigInt(tokens.cacheRead) * price(usd.cacheRead) +
+    BigInt(tokens.cacheWrite) * price(usd.cacheWrite) +
+    BigInt(tokens.output) * parseAtto(usd.output) +
+    (usd.request === undefined ? 0n : parseAtto(usd.request))
+  return attoToPico(atto)
+}

@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest'
+import { indexModels, matchModel, normaliseModelId, variantOf } from './model-ids.ts'
+
+const match = (id: string, ...listed: string[]) => matchModel(id, indexModels(listed))
+
+describe('one model under its many ids', () => {
+  test.each([
+    ['moonshotai/kimi-k2.6', 'kimi-k2.6'],
+    ['moonshotai/kimi-k2.6', 'moonshotai/Kimi-K2.6'],
+    ['moonshotai/kimi-k2.6', 'moonshotai/Kimi-K2.6-TEE'],
+    ['moonshotai/kimi-k2.6', 'accounts/fireworks/models/kimi-k2p6'],
+    ['anthropic/claude-opus-4.6', 'claude-opus-4-6'],
+    ['anthropic/claude-sonnet-4.5', 'claude-sonnet-4-5-20250929'],
+    ['anthropic/claude-sonnet-4.5', 'us.anthropic.claude-sonnet-4-5-20250929-v1:0'],
+    ['openai/gpt-5-mini', 'gpt-5-mini'],
+    ['google/gemini-3-pro', 'gemini-3-pro'],
+    ['deepseek/deepseek-v3.1-terminus', 'DeepSeek-V3.1-Terminus'],
+    ['nvidia/nemotron-3-nano-30b', 'nvidia.nemotron-nano-3-30b'],
+    ['meta-llama/llama-4-maverick', 'meta-llama/Llama-4-Maverick-17B-128E-Instruct-FP8'],
+  ])('%s is %s', (asked, listed) => {
+    expect(match(asked, listed, 'something/else')).toEqual({ kind: 'found', model: listed })
+  })
+
+  test('the exact id wins over one that only means the same', () => {
+    expect(match('kimi-k2.6', 'moonshotai/Kimi-K2.6', 'kimi-k2.6')).toEqual({ kind: 'found', model: 'kimi-k2.6' })
+  })
+
+  test('two candidates are refused, not guessed', () => {
+    expect(match('openai/gpt-oss-120b', 'groq/gpt-oss-120b', 'fast/gpt-oss-120b')).toEqual({
+      kind: 'ambiguous',
+      models: ['fast/gpt-oss-120b', 'groq/gpt-oss-120b'],
+    })
+  })
+})
+
+describe('price and quality never change on the way', () => {
+  test('a free model never becomes a paid one, nor the other way round', () => {
+    expect(match('qwen/qwen3-coder:free', 'qwen/qwen3-coder', 'qwen3-coder')).toEqual({ kind: 'absent' })
+    expect(match('qwen/qwen3-coder', 'qwen/qwen3-coder:free')).toEqual({ kind: 'absent' })
+    expect(match('qwen/qwen3-coder:free', 'qwen/qwen3-coder:free')).toMatchObject({ kind: 'found' })
+  })
+  test.each(['lightning', 'turbo', 'precision'])('a base id never becomes its -%s tier', (tier) => {
+    expect(match('deepseek/deepseek-v4-pro', `deepseek-v4-pro-${tier}`)).toEqual({ kind: 'absent' })
+  })
+  test('a variant is read, a Bedrock version is none', () => {
+    expect(variantOf('openai/gpt-5:nitro')).toBe('nitro')
+    expect(variantOf('anthropic.claude-sonnet-4-5-20250929-v1:0')).toBe(null)
+    expect(normaliseModelId('eu.amazon.nova-pro-v1:0')).toBe('nova-pro')
+  })
+})
