@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { ZodError } from 'zod'
-import { loadCatalogueFile } from '#app/domain/pricing/load-catalogue-file.server.ts'
+import { loadCatalogueFile } from '#app/domain/operations/load-catalogue-file.server.ts'
 import { closeDatabase } from '#app/platform/db.server.ts'
 import { openSettings } from './settings.ts'
 

@@ -3,10 +3,10 @@ import path from 'node:path'
 import type Stripe from 'stripe'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { writeInvoiceRun } from '#app/domain/billing/write-invoice-run.server.ts'
-import { ensurePartitions, recordCalls } from '#app/domain/ledger/record-calls.server.ts'
+import { ensurePartitions, importCalls } from '#app/domain/ledger/record-calls.server.ts'
 import { abilityFor, type Ctx, type Role, roleNames, roles } from '#app/domain/permissions/permissions.ts'
 import { listPlans } from '#app/domain/plans/queries.server.ts'
-import { loadCatalogueFile } from '#app/domain/pricing/load-catalogue-file.server.ts'
+import { loadCatalogueFile } from '#app/domain/operations/load-catalogue-file.server.ts'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { createGatewayToken } from '#app/domain/tokens/create-gateway-token.server.ts'
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
@@ -141,7 +141,7 @@ async function seedHistory(seeding: Seeding, tokenId: string): Promise<number> {
     seed: demo.seed,
   }
   let calls = 0
-  for (const day of daysOfCalls(past, catalogue)) calls += (await recordCalls(day)).size
+  for (const day of daysOfCalls(past, catalogue)) calls += (await importCalls(day)).size
   return calls
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { loadCatalogueFile } from '#app/domain/pricing/load-catalogue-file.server.ts'
+import { loadCatalogueFile } from '#app/domain/operations/load-catalogue-file.server.ts'
 import { useDatabase } from '#test/database.ts'
 
 useDatabase()

@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { tiers } from '#app/domain/pricing/pricing.ts'
+import { CATALOGUE_AGE_MAX_MS, forgetCatalogue } from '#app/domain/pricing/queries.server.ts'
+import { providerIds } from '#app/domain/providers/provider.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { parseAtto } from '#app/platform/pico.ts'
-import { tiers } from './pricing.ts'
-import { CATALOGUE_AGE_MAX_MS, forgetCatalogue } from './queries.server.ts'
 
 const price = z.string().refine((text) => {
   try {
@@ -19,13 +20,15 @@ const catalogueFile = z.strictObject({
     .array(
       z.strictObject({
         id,
-        preset: z.literal('tier-margin'),
+        preset: z.enum(['tier-margin', 'pass-through']),
         name: z.string().min(1),
         rank: z.number().int(),
-        allowedProviders: z.array(z.literal('openrouter')),
-        // The two that the ledger's charge rule knows for each key source: calls on a plan with others could not be stored.
-        platformChargeMode: z.literal('tier'),
-        workspaceChargeMode: z.literal('tier_margin'),
+        /** `*`: keys of every kind. */
+        allowedProviders: z.array(z.enum([...providerIds, '*'])),
+        providerPrecedence: z.array(z.enum(providerIds)).default([]),
+        // Those that the ledger's charge rule knows for each key source: calls on a plan with others could not be stored.
+        platformChargeMode: z.enum(['tier', 'none']),
+        workspaceChargeMode: z.enum(['tier_margin', 'pass_through']),
       }),
     )
     .default([]),
