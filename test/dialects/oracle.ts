@@ -1,3 +1,4 @@
+import { createAmazonBedrock } from '@ai-sdk/amazon-bedrock'
 import { createAnthropic } from '@ai-sdk/anthropic'
 import type { LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4StreamPart } from '@ai-sdk/provider'
 
@@ -12,6 +13,11 @@ export const anthropicModel =
   (model: string): MakeModel =>
   (fetch) =>
     createAnthropic({ ...nowhere, fetch })(model)
+
+export const bedrockModel =
+  (model: string): MakeModel =>
+  (fetch) =>
+    createAmazonBedrock({ ...nowhere, region: 'us-east-1', fetch })(model)
 
 const stopped = new Error('only the request was wanted')
 

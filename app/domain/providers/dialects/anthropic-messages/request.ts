@@ -1,11 +1,12 @@
 import { readCache } from '../chat-content.ts'
 import { type Chat, checkAtMost, type ReplyFormat, readChat } from '../chat-request.ts'
 import { claudeThinking, defaultMaxTokens } from '../claude-models.ts'
+import { conversation } from '../conversation.ts'
 import type { ChatRequestInput } from '../dialect.ts'
 import { compact, type Json } from '../json-object.ts'
 import { refuse } from '../refuse.ts'
 import { provider } from './content.ts'
-import { conversation } from './messages.ts'
+import { contentOf } from './messages.ts'
 import { tools } from './tools.ts'
 
 const taken = ['stop', 'top_k', 'service_tier', 'cache_control']
@@ -52,7 +53,7 @@ export function messagesRequest({ body, model, streamed }: ChatRequestInput): Bu
   checkAtMost(chat.members, 'temperature', 1, provider)
   const maxTokens = chat.maxTokens ?? defaultMaxTokens(model)
   const { thinking, effort } = claudeThinking(model, chat.reasoning, maxTokens)
-  const { system, messages } = conversation(chat.turns)
+  const { system, messages } = conversation(chat.turns, contentOf)
   const request = compact({
     model,
     max_tokens: maxTokens,
