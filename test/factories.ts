@@ -1,7 +1,8 @@
 import type { Ctx, Role } from '#app/domain/permissions/permissions.ts'
 import { abilityFor } from '#app/domain/permissions/permissions.ts'
+import type { ProviderId } from '#app/domain/providers/provider.ts'
 import { createGatewayToken } from '#app/domain/tokens/create-gateway-token.server.ts'
-import { storeSealedKey } from '#app/domain/vault/save-provider-key.server.ts'
+import { storeSealedKey } from '#app/domain/vault/store-sealed-key.server.ts'
 import { identityPrisma, inSystem, inTenant } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
 
@@ -43,9 +44,13 @@ export async function makeGatewayToken(owner: Ctx, name = 'test token'): Promise
   return (await createGatewayToken(owner, { name })).token
 }
 
-/** Seals a key into the workspace without asking a provider. */
-export function saveKeyDirectly(owner: Ctx, key: string): Promise<string> {
-  return inTenant({ workspaceId: owner.workspaceId }, (tx) =>
-    storeSealedKey(tx, { ctx: owner, provider: 'openrouter', key, verification: 'valid' }),
-  )
+/** Seals a key (or the JSON of a credential with fields) into the workspace without asking a provider. @returns its id */
+export async function saveKeyDirectly(
+  owner: Ctx,
+  sealedText: string,
+  provider: ProviderId = 'openrouter',
+  keyId?: string,
+): Promise<string> {
+  const sealing = { ctx: owner, provider, sealedText, verification: 'valid' as const, keyId }
+  return (await inTenant({ workspaceId: owner.workspaceId }, (tx) => storeSealedKey(tx, sealing))).keyId
 }

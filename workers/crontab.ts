@@ -13,6 +13,12 @@ const DAY = 24 * 60 * MINUTE
  */
 export const crontab: KnownCronItem[] = [
   { task: 'close-month', identifier: 'close-month', match: '10 0 3 * *', options: { backfillPeriod: 20 * DAY } },
+  {
+    task: 'refresh-catalogues',
+    identifier: 'refresh-catalogues',
+    match: '37 * * * *',
+    options: { backfillPeriod: 60 * MINUTE },
+  },
   { task: 'ensure-partitions', identifier: 'ensure-partitions', match: '5 0 * * *', options: { backfillPeriod: DAY } },
   { task: 'sweep-stripe', identifier: 'sweep-stripe', match: '17 * * * *', options: { backfillPeriod: 60 * MINUTE } },
   {
@@ -27,6 +33,9 @@ export const crontab: KnownCronItem[] = [
     match: '*/5 * * * *',
     options: { backfillPeriod: 0, maxAttempts: 1 },
   },
+  { task: 'reprobe-keys', identifier: 'reprobe-keys', match: '20 4 * * *', options: { backfillPeriod: 0 } },
+  { task: 'refresh-models', identifier: 'refresh-models', match: '40 4 * * *', options: { backfillPeriod: 0 } },
+  { task: 'poll-balances', identifier: 'poll-balances', match: '23 * * * *', options: { backfillPeriod: 0 } },
   {
     task: 'unlock-dead-workers',
     identifier: 'unlock-dead-workers',

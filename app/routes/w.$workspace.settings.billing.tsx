@@ -13,6 +13,7 @@ import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
 import { intent, workspaceAction, workspaceLoader } from '#app/http/route.server.ts'
 import type { Doorstep } from '#app/http/session.server.ts'
 import { monthOf } from '#app/platform/calendar-month.ts'
+import { notFound } from '#app/platform/errors.ts'
 import { BillingPage } from '#app/ui/billing/billing-page.tsx'
 import { type BillingView, toCertificateRow, toInvoiceRow, toUsageView } from '#app/ui/billing/billing-view.ts'
 import type { KeyAnswer } from '#app/ui/billing/key-card.tsx'
@@ -22,8 +23,12 @@ export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
 
 export const meta: MetaFunction = () => [{ title: 'Billing · Keymargin' }]
 
+/** The provider of the page's one card; a plan that allows all of them shows OpenRouter's. */
+const cardProvider = ({ allowedProviders }: Doorstep['workspace']): ProviderId | undefined =>
+  allowedProviders.includes('*') ? 'openrouter' : allowedProviders.find(isProviderId)
+
 async function loadKeyCard({ ctx, workspace }: Doorstep): Promise<KeyCardView | null> {
-  const provider = workspace.allowedProviders.find(isProviderId)
+  const provider = cardProvider(workspace)
   if (!provider) return null
   const status = await getProviderKeyStatus(ctx, provider)
   const canManage = allows(ctx.ability, 'manage:Billing', { workspaceId: ctx.workspaceId })
@@ -35,7 +40,7 @@ async function loadKeyCard({ ctx, workspace }: Doorstep): Promise<KeyCardView | 
 async function loadMoney({ ctx, workspace }: Doorstep): Promise<BillingView['money']> {
   if (!allows(ctx.ability, 'read:Invoice', { workspaceId: ctx.workspaceId })) return null
   const [usage, invoices] = await Promise.all([getUsageOfMonth(ctx, monthOf(ctx.now())), listInvoices(ctx)])
-  const provider = providerOf(workspace.allowedProviders.find(isProviderId) ?? (providerIds[0] as ProviderId))
+  const provider = providerOf(cardProvider(workspace) ?? 'openrouter')
   const root = `/w/${workspace.slug}`
   return { usage: toUsageView(usage, provider.name), invoices: invoices.map((invoice) => toInvoiceRow(root, invoice)) }
 }
@@ -58,13 +63,18 @@ export const action = workspaceAction({
     demand: 'manage:Billing',
     // as long as the form may be: how long a key may be is checked, and explained, by its own format
     schema: z.strictObject({ provider, key: z.string() }),
-    run: async (ctx, input) => savedKeyMessage(await saveProviderKey(ctx, input), input.provider),
+    run: async (ctx, { provider, key }) => {
+      const saved = await getProviderKeyStatus(ctx, provider)
+      return savedKeyMessage(await saveProviderKey(ctx, { provider, credential: key, keyId: saved?.id }), provider)
+    },
   }),
   'remove-key': intent({
     demand: 'manage:Billing',
     schema: z.strictObject({ provider }),
     run: async (ctx, input) => {
-      await removeProviderKey(ctx, input)
+      const saved = await getProviderKeyStatus(ctx, input.provider)
+      if (!saved) throw notFound('Provider key')
+      await removeProviderKey(ctx, { keyId: saved.id })
       const message =
         'Key removed. From the next call on, calls run on the platform key at the tier price. What your key carried so far stays billed as margin.'
       return { message, warning: null }

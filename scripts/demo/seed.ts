@@ -4,9 +4,9 @@ import type Stripe from 'stripe'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { writeInvoiceRun } from '#app/domain/billing/write-invoice-run.server.ts'
 import { ensurePartitions, importCalls } from '#app/domain/ledger/record-calls.server.ts'
+import { loadCatalogueFile } from '#app/domain/operations/load-catalogue-file.server.ts'
 import { abilityFor, type Ctx, type Role, roleNames, roles } from '#app/domain/permissions/permissions.ts'
 import { listPlans } from '#app/domain/plans/queries.server.ts'
-import { loadCatalogueFile } from '#app/domain/operations/load-catalogue-file.server.ts'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { createGatewayToken } from '#app/domain/tokens/create-gateway-token.server.ts'
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
@@ -118,7 +118,7 @@ async function seedKey({ demo, contexts, now }: Seeding): Promise<{ id: string; 
   const thisMonth = monthStart(monthOf(now))
   const since = new Date(Math.max(thisMonth.getTime() + DAY_MS / 2, now.getTime() - 12 * DAY_MS))
   const past = since < now ? since : new Date(now.getTime() - 3_600_000)
-  await saveProviderKey({ ...contexts.billing_admin, now: () => past }, { provider: 'openrouter', key: acmeKey })
+  await saveProviderKey({ ...contexts.billing_admin, now: () => past }, { provider: 'openrouter', credential: acmeKey })
   const { workspaceId } = contexts.owner
   const row = await inTenant({ workspaceId }, (tx) => tx.providerKey.findFirstOrThrow({ where: { workspaceId } }))
   return { id: row.id, version: row.version, since: past }

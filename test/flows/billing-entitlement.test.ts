@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sweepStripe } from '#app/domain/billing/sweep-stripe.server.ts'
-import { listPurgeCertificates } from '#app/domain/vault/queries.server.ts'
+import { listProviderKeys, listPurgeCertificates } from '#app/domain/vault/queries.server.ts'
 import { removeProviderKey } from '#app/domain/vault/remove-provider-key.server.ts'
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
@@ -53,7 +53,8 @@ describe('leaving Enterprise (stripe §2.7)', () => {
 
   test('the data key is destroyed also where the key itself was removed before', async () => {
     const { customer, admin } = await customerWithKey(world)
-    await removeProviderKey(admin, { provider: 'openrouter' })
+    const [key] = await listProviderKeys(admin)
+    await removeProviderKey(admin, { keyId: key?.id ?? '' })
     expect(await dataKeys(customer)).toBe(1)
     await moveTo(world, customer, 'pro')
     await settle(world)
@@ -133,7 +134,7 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     await settle(world)
     expect(await workspaceOf(customer)).toMatchObject({ planId: 'pro' })
     const admin = await makeMember(customer.workspaceId, 'owner')
-    await expect(saveProviderKey(admin, { provider: 'openrouter', key: KEY })).rejects.toMatchObject({
+    await expect(saveProviderKey(admin, { provider: 'openrouter', credential: KEY })).rejects.toMatchObject({
       kind: 'forbidden',
     })
   })
@@ -189,7 +190,7 @@ describe('leaving Enterprise (stripe §2.7)', () => {
       world.sandbox.webhooks.pause()
       await moveTo(world, customer, 'pro')
       const other = `sk-or-v1-${String(round).repeat(64)}`
-      const save = saveProviderKey(admin, { provider: 'openrouter', key: other }).then(
+      const save = saveProviderKey(admin, { provider: 'openrouter', credential: other }).then(
         () => 'saved',
         (error: { code?: string }) => error.code,
       )
@@ -207,7 +208,7 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     const { customer, admin } = await customerWithKey(world)
     world.sandbox.control.overrideSubscription(customer.subscriptionId, { status: 'paused' })
     await settle(world)
-    const save = saveProviderKey(admin, { provider: 'openrouter', key: `sk-or-v1-${'7'.repeat(64)}` })
+    const save = saveProviderKey(admin, { provider: 'openrouter', credential: `sk-or-v1-${'7'.repeat(64)}` })
     await expect(save).rejects.toMatchObject({ code: 'subscription_paused' })
     expect(await keysOf(customer)).toEqual([{ enabled: false }])
   })

@@ -265,13 +265,18 @@ describe('the key field', () => {
 
   it('case 45, two at once: one version each, both audited', async () => {
     const who = await admin()
+    await save(goodKey('450'), who)
     const saved = await Promise.all([save(goodKey('45a'), who), save(goodKey('45b'), who)])
     expect(saved.map((one) => one.status)).toEqual([200, 200])
-    expect(await stored(who.id)).toMatchObject([{ version: 2 }])
+    expect(await stored(who.id)).toMatchObject([{ version: 3 }])
     const { rows } = await db.owner.query('SELECT action FROM audit_events WHERE workspace_id = $1 ORDER BY seq', [
       who.id,
     ])
-    expect(rows.map((row) => row.action)).toEqual(['provider_key.saved', 'provider_key.replaced'])
+    expect(rows.map((row) => row.action)).toEqual([
+      'provider_key.saved',
+      'provider_key.replaced',
+      'provider_key.replaced',
+    ])
   })
 
   it('case 46, the plan was left meanwhile: 403, nothing stored', async () => {

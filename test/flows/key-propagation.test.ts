@@ -39,28 +39,29 @@ describe('a replaced key', () => {
 
   async function customerOnOldKey() {
     const owner = await makeMember((await makeWorkspace()).id, 'owner')
-    await saveKeyDirectly(owner, oldKey)
+    const keyId = await saveKeyDirectly(owner, oldKey)
     const client = new OpenAI({ baseURL: `${origin}/v1`, apiKey: await makeGatewayToken(owner), maxRetries: 0 })
     const keyOfNextCall = async () => {
       await client.chat.completions.create({ model: 'openai/gpt-5-mini', messages: [{ role: 'user', content: 'hi' }] })
       return upstream.chats().at(-1)?.key
     }
     expect(await keyOfNextCall()).toBe(fingerprintOf(oldKey))
-    return { owner, keyOfNextCall }
+    const replaceKey = () => saveProviderKey(owner, { provider: 'openrouter', credential: newKey, keyId })
+    return { replaceKey, keyOfNextCall }
   }
 
   it('is used by another web process in under a second', async () => {
-    const { owner, keyOfNextCall } = await customerOnOldKey()
-    await saveProviderKey(owner, { provider: 'openrouter', key: newKey })
+    const { replaceKey, keyOfNextCall } = await customerOnOldKey()
+    await replaceKey()
     const replacedAt = performance.now()
     while ((await keyOfNextCall()) !== fingerprintOf(newKey)) expect(performance.now() - replacedAt).toBeLessThan(1_000)
     expect(performance.now() - replacedAt).toBeLessThan(1_000)
   })
 
   it('is used by another web process also while its listener is cut', async () => {
-    const { owner, keyOfNextCall } = await customerOnOldKey()
+    const { replaceKey, keyOfNextCall } = await customerOnOldKey()
     await db.owner.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${LISTENERS}`)
-    await saveProviderKey(owner, { provider: 'openrouter', key: newKey })
+    await replaceKey()
     // Every dispatch reads the current version: the listener frees memory early, correctness does not wait for it.
     expect(await keyOfNextCall()).toBe(fingerprintOf(newKey))
     await vi.waitFor(
@@ -82,7 +83,7 @@ describe('a decrypted key in memory', () => {
       owner.workspaceId,
     ])
     const reference = { workspaceId: owner.workspaceId, keyId: rows[0].id, keyVersion: rows[0].version }
-    expect(await openProviderKey(reference)).toBe(oldKey)
+    expect(await openProviderKey(reference)).toMatchObject({ apiKey: oldKey, secrets: [oldKey] })
     return reference
   }
   const destroyRow = (workspaceId: string) =>
@@ -94,7 +95,7 @@ describe('a decrypted key in memory', () => {
     await destroyRow(reference.workspaceId)
     const clock = vi.spyOn(performance, 'now')
     clock.mockReturnValue(readStarted + OPEN_KEY_MAX_MS - 1)
-    expect(await openProviderKey(reference)).toBe(oldKey)
+    expect(await openProviderKey(reference)).toMatchObject({ apiKey: oldKey, secrets: [oldKey] })
     clock.mockReturnValue(readStarted + OPEN_KEY_MAX_MS + 1_000)
     await expect(openProviderKey(reference)).rejects.toMatchObject({ code: 'key_unavailable' })
     clock.mockRestore()

@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { Credential } from '#app/domain/providers/credential.ts'
 import { hangUp } from '#app/domain/providers/dispatch-call.server.ts'
 import { fetchGeneration } from '#app/domain/providers/fetch-generation.server.ts'
 import { probeKey } from '#app/domain/providers/probe-key.server.ts'
@@ -32,43 +33,44 @@ async function pointAt(baseUrl: string): Promise<void> {
   db.configure({ PROVIDER_BASE_URL_OPENROUTER: baseUrl })
 }
 
+const credential = (apiKey: string): Credential => ({ provider: 'openrouter', apiKey, secrets: [apiKey] })
 const key = (name: string) => `sk-or-v1-${name}-0123456789abcdef0123456789abcdef`
 
 describe('what the provider says of a key', () => {
   beforeAll(() => pointAt(sandbox.baseUrl))
 
   test('valid, with what is left of its limit to the digit', async () => {
-    expect(await probeKey('openrouter', key('plain'))).toEqual({
+    expect(await probeKey(credential(key('plain')))).toEqual({
       outcome: 'valid',
       reason: 'accepted',
-      limitRemainingUsd: null,
+      balance: { kind: 'no_limit', usd: null },
     })
     sandbox.setKey(key('limited'), { usage: '0.000000000001' })
-    expect(await probeKey('openrouter', key('limited'))).toEqual({
+    expect(await probeKey(credential(key('limited')))).toEqual({
       outcome: 'valid',
       reason: 'accepted',
-      limitRemainingUsd: '9.999999999999',
+      balance: { kind: 'key_limit', usd: '9.999999999999' },
     })
   })
 
   test('refused, and a management key', async () => {
-    expect(await probeKey('openrouter', key('revoked'))).toEqual({ outcome: 'invalid', reason: 'refused' })
-    expect(await probeKey('openrouter', key('mgmt'))).toEqual({ outcome: 'management', reason: 'management_key' })
+    expect(await probeKey(credential(key('revoked')))).toEqual({ outcome: 'invalid', reason: 'refused' })
+    expect(await probeKey(credential(key('mgmt')))).toEqual({ outcome: 'management', reason: 'management_key' })
   })
 
   test('a provider that cannot be asked does not make a key invalid', async () => {
-    expect(await probeKey('openrouter', key('broken'))).toEqual({ outcome: 'unverified', reason: 'provider_error' })
-    expect(await probeKey('openrouter', key('busy'))).toEqual({ outcome: 'unverified', reason: 'rate_limited' })
-    expect(await probeKey('openrouter', key('slow'), 200)).toEqual({ outcome: 'unverified', reason: 'timeout' })
+    expect(await probeKey(credential(key('broken')))).toEqual({ outcome: 'unverified', reason: 'provider_error' })
+    expect(await probeKey(credential(key('busy')))).toEqual({ outcome: 'unverified', reason: 'rate_limited' })
+    expect(await probeKey(credential(key('slow')), 200)).toEqual({ outcome: 'unverified', reason: 'timeout' })
     for (const status of [400, 403, 404, 418]) {
       sandbox.setKey(key('odd'), { probeStatus: status })
-      expect((await probeKey('openrouter', key('odd'))).outcome).toBe('unverified')
+      expect((await probeKey(credential(key('odd')))).outcome).toBe('unverified')
     }
   })
 
   test('a key that cannot be a header value is unverified, and is nowhere in the answer', async () => {
     const evil = 'sk-or-v1-evil\r\nX-Evil: 1'
-    expect(JSON.stringify(await probeKey('openrouter', evil))).not.toContain('evil')
+    expect(JSON.stringify(await probeKey(credential(evil)))).not.toContain('evil')
   })
 })
 
@@ -81,7 +83,7 @@ describe('the way out', () => {
     })
     const redirecting = await serve((_request, response) => response.writeHead(307, { location: other.origin }).end())
     await pointAt(`${redirecting.origin}/api/v1`)
-    expect(await probeKey('openrouter', key('plain'))).toEqual({ outcome: 'unverified', reason: 'unexpected_reply' })
+    expect(await probeKey(credential(key('plain')))).toEqual({ outcome: 'unverified', reason: 'unexpected_reply' })
     expect(reached).toBe(0)
     await hangUp()
     for (const { server } of [other, redirecting]) server.close()
@@ -91,16 +93,16 @@ describe('the way out', () => {
     vi.stubEnv('HTTP_PROXY', 'http://127.0.0.1:9')
     vi.stubEnv('HTTPS_PROXY', 'http://127.0.0.1:9')
     await pointAt(sandbox.baseUrl)
-    expect((await probeKey('openrouter', key('plain'))).outcome).toBe('valid')
+    expect((await probeKey(credential(key('plain')))).outcome).toBe('valid')
   })
 
   test('nobody there, an endless answer, and an answer that is no answer', async () => {
     await pointAt('http://127.0.0.1:9/api/v1')
-    expect(await probeKey('openrouter', key('plain'))).toEqual({ outcome: 'unverified', reason: 'unreachable' })
+    expect(await probeKey(credential(key('plain')))).toEqual({ outcome: 'unverified', reason: 'unreachable' })
     for (const body of ['<html>', '{}', '{"data":null}', '{"data":[]}', 'x'.repeat(2_000_000)]) {
       const odd = await serve((_request, response) => response.end(body))
       await pointAt(odd.origin)
-      expect((await probeKey('openrouter', key('plain'))).outcome).toBe('unverified')
+      expect((await probeKey(credential(key('plain')))).outcome).toBe('unverified')
       await hangUp()
       odd.server.close()
     }
@@ -120,21 +122,21 @@ describe('the provider’s record of a generation', () => {
       }),
     })
     const id = response.headers.get('x-generation-id') ?? ''
-    expect(await fetchGeneration('openrouter', key('plain'), id)).toMatchObject({
+    expect(await fetchGeneration('openrouter', credential(key('plain')), id)).toMatchObject({
       kind: 'found',
       report: { costPico: 270_000_000n, tokens: { input: 1000, output: 10 } },
     })
-    expect(await fetchGeneration('openrouter', key('other'), id)).toEqual({ kind: 'missing' })
-    expect(await fetchGeneration('openrouter', key('revoked'), id)).toEqual({ kind: 'refused' })
+    expect(await fetchGeneration('openrouter', credential(key('other')), id)).toEqual({ kind: 'missing' })
+    expect(await fetchGeneration('openrouter', credential(key('revoked')), id)).toEqual({ kind: 'refused' })
     sandbox.settings({ generationStatus: 500 })
-    expect(await fetchGeneration('openrouter', key('plain'), id)).toEqual({ kind: 'unreachable' })
+    expect(await fetchGeneration('openrouter', credential(key('plain')), id)).toEqual({ kind: 'unreachable' })
     sandbox.settings({ generationStatus: null })
   })
 
   test('an id that could change the path is never sent', async () => {
     const before = sandbox.journal().length
     for (const id of ['../key', 'a&b=c', 'a b', '', 'x'.repeat(200)])
-      expect(await fetchGeneration('openrouter', key('plain'), id)).toEqual({ kind: 'missing' })
+      expect(await fetchGeneration('openrouter', credential(key('plain')), id)).toEqual({ kind: 'missing' })
     expect(sandbox.journal().length).toBe(before)
   })
 })

@@ -5,6 +5,7 @@ import { getProviderKeyStatus } from '#app/domain/vault/queries.server.ts'
 import { removeProviderKey } from '#app/domain/vault/remove-provider-key.server.ts'
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
 import { inTenant } from '#app/platform/db.server.ts'
+import { newId } from '#app/platform/ids.ts'
 import { useDatabase } from '#test/database.ts'
 import { makeMember, makeWorkspace, saveKeyDirectly } from '#test/factories.ts'
 import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
@@ -32,7 +33,7 @@ describe('the vault', () => {
   it('saves a valid key sealed: nothing of it but the hint is in the database or in the answer', async () => {
     const owner = await makeMember((await makeWorkspace()).id, 'billing_admin')
     const secret = key('aaaa')
-    const saved = await saveProviderKey(owner, { provider: 'openrouter', key: `  ${secret}  ` })
+    const saved = await saveProviderKey(owner, { provider: 'openrouter', credential: `  ${secret}  ` })
     expect(saved).toMatchObject({ outcome: 'saved', verification: 'valid', hint: `sk-or-v1-…${secret.slice(-4)}` })
     const dump =
       JSON.stringify(await rows(owner.workspaceId)) +
@@ -41,20 +42,20 @@ describe('the vault', () => {
     expect(Buffer.from((await rows(owner.workspaceId))[0].ciphertext).includes(Buffer.from(secret.slice(9, 40)))).toBe(
       false,
     )
-    expect(await openProviderKey(await reference(owner.workspaceId))).toBe(secret)
+    expect(await openProviderKey(await reference(owner.workspaceId))).toMatchObject({ apiKey: secret })
     const verdict = await inTenant({ workspaceId: owner.workspaceId }, (tx) => verifyAuditChain(tx, owner.workspaceId))
     expect(verdict).toEqual({ entries: 1, brokenAt: null })
   })
 
   it('saving the same key again changes nothing; another one is a new version', async () => {
     const owner = await makeMember((await makeWorkspace()).id, 'owner')
-    await saveProviderKey(owner, { provider: 'openrouter', key: key('b1') })
-    expect(await saveProviderKey(owner, { provider: 'openrouter', key: key('b1') })).toMatchObject({
+    await saveProviderKey(owner, { provider: 'openrouter', credential: key('b1') })
+    expect(await saveProviderKey(owner, { provider: 'openrouter', credential: key('b1') })).toMatchObject({
       outcome: 'unchanged',
     })
-    expect(await saveProviderKey(owner, { provider: 'openrouter', key: key('b2') })).toMatchObject({
-      outcome: 'replaced',
-    })
+    const { keyId } = await reference(owner.workspaceId)
+    const another = { provider: 'openrouter' as const, credential: key('b2') }
+    expect(await saveProviderKey(owner, { ...another, keyId })).toMatchObject({ outcome: 'replaced' })
     expect(await getProviderKeyStatus(owner, 'openrouter')).toMatchObject({ version: 2, enabled: true })
   })
 
@@ -64,9 +65,9 @@ describe('the vault', () => {
     ['wrong prefix', 'sk-ant-api03-abcdefghijklmnopqrstuvwxyz', 'invalid_key_format'],
   ])('does not save a key that is %s, and keeps the old one', async (_name, bad, code) => {
     const owner = await makeMember((await makeWorkspace()).id, 'owner')
-    await saveProviderKey(owner, { provider: 'openrouter', key: key('e1') })
+    await saveProviderKey(owner, { provider: 'openrouter', credential: key('e1') })
     const before = await rows(owner.workspaceId)
-    const refused = await saveProviderKey(owner, { provider: 'openrouter', key: bad }).catch((error) => error)
+    const refused = await saveProviderKey(owner, { provider: 'openrouter', credential: bad }).catch((error) => error)
     expect(refused).toMatchObject({ code, field: 'key' })
     expect(`${refused.message} ${refused.internal ?? ''}`).not.toContain(bad.slice(9, 30))
     expect(await rows(owner.workspaceId)).toEqual(before)
@@ -74,7 +75,7 @@ describe('the vault', () => {
 
   it('saves unverified with a job to ask again where the provider cannot be asked', async () => {
     const owner = await makeMember((await makeWorkspace()).id, 'owner')
-    const saved = await saveProviderKey(owner, { provider: 'openrouter', key: `sk-or-v1-broken${hex('f1')}` })
+    const saved = await saveProviderKey(owner, { provider: 'openrouter', credential: `sk-or-v1-broken${hex('f1')}` })
     expect(saved).toMatchObject({ outcome: 'saved', verification: 'unverified', reason: 'provider_error' })
     const jobs = await db.owner.query(
       `SELECT j.payload FROM graphile_worker._private_jobs j WHERE j.key LIKE 'reprobe:%'`,
@@ -89,25 +90,31 @@ describe('the vault', () => {
     const workspace = await makeWorkspace()
     for (const role of ['member', 'developer'] as const) {
       const ctx = await makeMember(workspace.id, role)
-      await expect(saveProviderKey(ctx, { provider: 'openrouter', key: key('9') })).rejects.toMatchObject({
+      await expect(saveProviderKey(ctx, { provider: 'openrouter', credential: key('9') })).rejects.toMatchObject({
         code: 'forbidden',
       })
-      await expect(removeProviderKey(ctx, { provider: 'openrouter' })).rejects.toMatchObject({ code: 'forbidden' })
+      await expect(removeProviderKey(ctx, { keyId: newId() })).rejects.toMatchObject({ code: 'forbidden' })
     }
     const pro = await makeMember((await makeWorkspace({ planId: 'pro' })).id, 'owner')
-    await expect(saveProviderKey(pro, { provider: 'openrouter', key: key('9') })).rejects.toMatchObject({
+    await expect(saveProviderKey(pro, { provider: 'openrouter', credential: key('9') })).rejects.toMatchObject({
       code: 'plan_required',
     })
   })
 
   it('two saves at once end as two versions, one after the other, both audited', async () => {
     const owner = await makeMember((await makeWorkspace()).id, 'owner')
-    await Promise.all(['1a', '2b'].map((seed) => saveProviderKey(owner, { provider: 'openrouter', key: key(seed) })))
-    expect((await rows(owner.workspaceId))[0].version).toBe(2)
+    const keyId = await saveKeyDirectly(owner, key('0f'))
+    const replace = (seed: string) => saveProviderKey(owner, { provider: 'openrouter', credential: key(seed), keyId })
+    await Promise.all(['1a', '2b'].map(replace))
+    expect((await rows(owner.workspaceId))[0].version).toBe(3)
     const audit = await db.owner.query('SELECT action FROM audit_events WHERE workspace_id = $1 ORDER BY seq', [
       owner.workspaceId,
     ])
-    expect(audit.rows.map((row) => row.action)).toEqual(['provider_key.saved', 'provider_key.replaced'])
+    expect(audit.rows.map((row) => row.action)).toEqual([
+      'provider_key.saved',
+      'provider_key.replaced',
+      'provider_key.replaced',
+    ])
   })
 
   describe('a ciphertext moved anywhere else does not open', () => {

@@ -37,7 +37,7 @@ describe('jobs', () => {
 
   async function savedUnverified() {
     const owner = await makeMember((await makeWorkspace()).id, 'owner')
-    await saveProviderKey(owner, { provider: 'openrouter', key: brokenKey })
+    await saveProviderKey(owner, { provider: 'openrouter', credential: brokenKey })
     await db.owner.query("UPDATE graphile_worker._private_jobs SET run_at = now() WHERE key LIKE 'reprobe:%'")
     return owner
   }

@@ -3,7 +3,13 @@ import type { Task } from '../task.ts'
 import { closeMonthOfAll } from './close-month.ts'
 import { closeWorkspaceMonth } from './close-workspace-month.ts'
 import { ensureMonthPartitions } from './ensure-partitions.ts'
+import { pollAllBalances } from './poll-balances.ts'
+import { pollBalance } from './poll-key-balance.ts'
 import { reconcileHeld } from './reconcile-held-calls.ts'
+import { refreshPriceLists } from './refresh-catalogues.ts'
+import { refreshModels } from './refresh-key-models.ts'
+import { refreshAllModels } from './refresh-models.ts'
+import { reprobeAllKeys } from './reprobe-keys.ts'
 import { reprobeKey } from './reprobe-provider-key.ts'
 import { sweepOpenAttempts } from './sweep-attempts.ts'
 import { sweepSubscriptions } from './sweep-stripe.ts'
@@ -21,6 +27,12 @@ export const tasks: { [N in JobName]: Task<N> } = {
   'sweep-attempts': sweepOpenAttempts,
   'reconcile-held-calls': reconcileHeld,
   'reprobe-provider-key': reprobeKey,
+  'reprobe-keys': reprobeAllKeys,
+  'refresh-models': refreshAllModels,
+  'refresh-key-models': refreshModels,
+  'refresh-catalogues': refreshPriceLists,
+  'poll-balances': pollAllBalances,
+  'poll-key-balance': pollBalance,
   'unlock-dead-workers': unlockJobsOfDeadWorkers,
   'ensure-partitions': ensureMonthPartitions,
 }

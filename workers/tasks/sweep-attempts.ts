@@ -1,4 +1,4 @@
-import { dropOldAttempts, sweepAttempts } from '#app/domain/ledger/sweep-attempts.server.ts'
+import { sweepAttempts } from '#app/domain/ledger/sweep-attempts.server.ts'
 import { databaseNow } from '#app/platform/db.server.ts'
 import { log } from '#app/platform/log.server.ts'
 import { readGeneration } from '../read-generation.ts'
@@ -9,5 +9,4 @@ export const sweepOpenAttempts: Task<'sweep-attempts'> = async () => {
   const now = await databaseNow()
   const swept = await sweepAttempts(readGeneration, now)
   if (swept.settled || swept.waiting) log.warn({ ...swept }, 'calls that a dead process left open')
-  await dropOldAttempts(now)
 }

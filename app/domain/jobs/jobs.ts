@@ -22,6 +22,13 @@ export const jobSchemas = {
   'sweep-attempts': nothing,
   'reconcile-held-calls': nothing,
   'reprobe-provider-key': z.object({ workspaceId: id, keyId: id }),
+  /** Cron: one job per enabled key. */
+  'reprobe-keys': nothing,
+  'refresh-models': nothing,
+  'refresh-key-models': z.object({ workspaceId: id, keyId: id }),
+  'poll-balances': nothing,
+  'poll-key-balance': z.object({ workspaceId: id, keyId: id }),
+  'refresh-catalogues': nothing,
   'unlock-dead-workers': nothing,
   'ensure-partitions': nothing,
 } as const

@@ -1,56 +1,85 @@
-import { LosslessNumber } from 'lossless-json'
 import type { Credential } from './credential.ts'
-import { askProvider, type TextReply } from './internal/ask-provider.server.ts'
+import { askProvider } from './internal/ask-provider.server.ts'
+import { listIsOpen, probeByChat, probeDeployment } from './internal/chat-probe.server.ts'
+import { invalid, okReaders, readCredits, unverified, type Verdict, valid } from './internal/key-replies.ts'
+import { judgeRefusal, notAsked } from './internal/refusals.ts'
+import { modelListPlace } from './list-models.server.ts'
+import type { Proof, Provider } from './provider.ts'
 import { providerOf } from './registry.ts'
-import { parseLossless } from './usage.ts'
 
 /**
- * What the provider says of a key. Only `invalid` and `management` block a save; `unverified` means that the provider
- * could not be asked, which is not the key's fault (providers §0.1).
+ * What the provider says of a key. Only `invalid` and `management` block a save. `restricted`: alive, but may not do
+ * everything. `unverified`: the provider could not be asked, which is not the key's fault (providers §0.1). `field` names
+ * the member of the credential that is wrong, `balance` what the reply said is left to spend.
  */
-export interface KeyProbe {
-  outcome: 'valid' | 'invalid' | 'restricted' | 'unverified' | 'management'
-  /** Stable code for logs and tests. */
-  reason:
-    | 'accepted'
-    | 'refused'
-    | 'management_key'
-    | 'rate_limited'
-    | 'provider_error'
-    | 'timeout'
-    | 'unreachable'
-    | 'unexpected_reply'
-  /** What is left of the key's own limit, exact decimal text in USD; null: no limit. Absent unless valid. */
-  limitRemainingUsd?: string | null
-}
+export type KeyProbe = Verdict
 
 const probeTimeoutMs = 10_000
 
-const unverified = (reason: KeyProbe['reason']): KeyProbe => ({ outcome: 'unverified', reason })
+type RequestProof = Extract<Proof, { by: 'request' }>
 
-function readKeyData(text: string): KeyProbe {
-  const reply = parseLossless(text) as { data?: Record<string, unknown> } | undefined
-  const data = reply?.data
-  if (typeof data !== 'object' || data === null || !('limit' in data)) return unverified('unexpected_reply')
-  if (data.is_management_key === true || data.is_provisioning_key === true)
-    return { outcome: 'management', reason: 'management_key' }
-  const left = data.limit_remaining
-  return { outcome: 'valid', reason: 'accepted', limitRemainingUsd: left instanceof LosslessNumber ? left.value : null }
+async function probeByRequest(row: Provider, credential: Credential, proof: RequestProof, timeoutMs: number) {
+  const at = proof.read === 'azure' ? modelListPlace(row, credential) : proof.at
+  const reply = await askProvider(row, credential, { at, timeoutMs })
+  const away = notAsked(reply)
+  if (away || reply.kind !== 'answered') return away ?? unverified('unexpected_reply')
+  if (reply.status === 200) {
+    const verdict = okReaders[proof.read](reply.text)
+    return proof.read === 'azure' && proof.fallBack && verdict.outcome === 'valid'
+      ? probeDeployment(row, credential, timeoutMs)
+      : verdict
+  }
+  // A refusal of the question about the key is not always one of the key (providers §2.1): then one token decides.
+  if (proof.fallBack && proof.read !== 'azure' && reply.status !== 401) return probeByChat(row, credential, timeoutMs)
+  return judgeRefusal(row, reply.status, reply.text)
 }
 
-function judge(reply: TextReply): KeyProbe {
-  if (reply.kind !== 'answered') return unverified(reply.kind)
-  if (reply.status === 200) return readKeyData(reply.text)
-  if (reply.status === 401) return { outcome: 'invalid', reason: 'refused' }
-  if (reply.status === 429) return unverified('rate_limited')
-  return unverified(reply.status >= 500 ? 'provider_error' : 'unexpected_reply')
+async function probeByModels(row: Provider, credential: Credential, timeoutMs: number): Promise<Verdict> {
+  const reply = await askProvider(row, credential, { at: row.models.at, timeoutMs, largest: 8 * 1024 * 1024 })
+  const away = notAsked(reply)
+  if (away || reply.kind !== 'answered') return away ?? unverified('unexpected_reply')
+  if (reply.status !== 200) return judgeRefusal(row, reply.status, reply.text)
+  return /^\s*[[{]/.test(reply.text) ? valid : unverified('unexpected_reply')
+}
+
+/** The list proves a key exactly where it refuses one that nobody issued. */
+async function probeByDifference(row: Provider, credential: Credential, timeoutMs: number): Promise<Verdict> {
+  const open = await listIsOpen(row, timeoutMs)
+  if (open === true) return probeByChat(row, credential, timeoutMs)
+  const listed = await probeByModels(row, credential, timeoutMs)
+  return open === null && listed.outcome === 'valid' ? probeByChat(row, credential, timeoutMs) : listed
+}
+
+function prove(row: Provider, credential: Credential, timeoutMs: number): Promise<Verdict> {
+  const { proof } = row
+  if (proof.by === 'request') return probeByRequest(row, credential, proof, timeoutMs)
+  if (proof.by === 'models') return probeByModels(row, credential, timeoutMs)
+  if (proof.by === 'chat') return probeByChat(row, credential, timeoutMs)
+  return probeByDifference(row, credential, timeoutMs)
+}
+
+/** OpenRouter's second key must be able to read the balance; one that cannot is no reason to doubt the first. */
+async function proveManagementKey(row: Provider, credential: Credential, timeoutMs: number): Promise<Verdict | null> {
+  const { managementKey } = credential
+  if (!managementKey) return null
+  const alone: Credential = { provider: row.id, apiKey: managementKey, secrets: [managementKey] }
+  const reply = await askProvider(row, alone, { at: { base: null, path: '/credits' }, timeoutMs })
+  if (reply.kind !== 'answered') return null
+  if (reply.status === 401) return invalid('refused', 'credential.managementKey')
+  if (reply.status === 403) return invalid('not_a_management_key', 'credential.managementKey')
+  const balance = reply.status === 200 ? readCredits(reply.text) : null
+  return balance && { ...valid, balance }
 }
 
 /**
- * Asks the provider whether a key is alive, with the cheapest request that proves it: `GET /key` at OpenRouter, whose
- * `/models` is public and proves nothing. Never throws; nothing in the answer holds any part of the key.
+ * Asks the provider whether a key is alive, with the cheapest request that proves it there. Never throws; nothing in the
+ * answer holds any part of the key. `timeoutMs` is for each of at most five requests.
  */
 export async function probeKey(credential: Credential, timeoutMs = probeTimeoutMs): Promise<KeyProbe> {
   const row = providerOf(credential.provider)
-  return judge(await askProvider(row, credential, { at: { base: null, path: '/key' }, timeoutMs }))
+  const verdict = await prove(row, credential, timeoutMs)
+  if (verdict.outcome !== 'valid') return verdict
+  const management = await proveManagementKey(row, credential, timeoutMs)
+  if (!management) return verdict
+  return management.outcome === 'invalid' ? management : { ...verdict, balance: management.balance }
 }

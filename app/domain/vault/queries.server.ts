@@ -1,33 +1,74 @@
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
+import { providerIds } from '#app/domain/providers/provider.ts'
 import { inTenant, type Tx } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
 import { isId } from '#app/platform/ids.ts'
 import type { ProviderKeyStatus, PurgeCertificate } from './vault.ts'
 
-/** Whether a key is configured and how it stands: every member may see this. */
-export async function getProviderKeyStatus(ctx: Ctx, provider: string): Promise<ProviderKeyStatus | null> {
+/** Everything of a key's row that a page may be told: the secret columns are never read. */
+const shown = { ciphertext: true, nonce: true, fingerprint: true, dataKeyId: true, algorithm: true } as const
+
+const findKeys = (tx: Tx, workspaceId: string, provider?: string) =>
+  tx.providerKey.findMany({
+    where: { workspaceId, ...(provider ? { provider } : {}) },
+    orderBy: [{ position: 'asc' }, { createdAt: 'asc' }],
+    omit: shown,
+    include: { models: { select: { models: true } } },
+  })
+
+type KeyRow = Awaited<ReturnType<typeof findKeys>>[number]
+
+const timeText = (at: Date | null): string | null => at?.toISOString() ?? null
+
+const balanceOf = (key: KeyRow): ProviderKeyStatus['balance'] =>
+  key.balanceKind === null || key.balanceAt === null
+    ? null
+    : {
+        kind: key.balanceKind as NonNullable<ProviderKeyStatus['balance']>['kind'],
+        usd: key.balanceUsd?.toFixed() ?? null,
+        at: key.balanceAt.toISOString(),
+        low: key.balanceLow,
+      }
+
+const toStatus = (key: KeyRow, savers: Map<string, string>): ProviderKeyStatus => ({
+  id: key.id,
+  provider: key.provider,
+  hint: key.hint,
+  version: key.version,
+  enabled: key.enabled,
+  name: key.name,
+  position: key.position,
+  allowedModels: key.allowedModels,
+  allowedSurfaces: key.allowedSurfaces,
+  verification: key.verification as ProviderKeyStatus['verification'],
+  verifiedAt: timeText(key.verifiedAt),
+  savedAt: key.updatedAt.toISOString(),
+  savedBy: savers.get(key.savedBy) ?? null,
+  lastUsedAt: timeText(key.lastUsedAt),
+  lastSuccessAt: timeText(key.lastSuccessAt),
+  lastErrorCode: key.lastErrorCode,
+  lastErrorText: key.lastErrorText,
+  lastErrorAt: timeText(key.lastErrorAt),
+  balance: balanceOf(key),
+  modelCount: key.models?.models.length ?? null,
+})
+
+/** The workspace's keys, in the registry's order of providers and each provider's own order: every member may see this. */
+export async function listProviderKeys(ctx: Ctx, provider?: string): Promise<ProviderKeyStatus[]> {
   authorize(ctx, 'read:ProviderKey', { workspaceId: ctx.workspaceId })
   return inTenant({ workspaceId: ctx.workspaceId }, async (tx) => {
-    const key = await tx.providerKey.findFirst({
-      where: { workspaceId: ctx.workspaceId, provider },
-      orderBy: { position: 'asc' },
-      omit: { ciphertext: true, nonce: true, fingerprint: true, dataKeyId: true },
-    })
-    if (!key) return null
-    const saver = await tx.user.findUnique({ where: { id: key.savedBy }, select: { name: true } })
-    return {
-      id: key.id,
-      provider: key.provider,
-      hint: key.hint,
-      version: key.version,
-      enabled: key.enabled,
-      verification: key.verification as ProviderKeyStatus['verification'],
-      savedAt: key.updatedAt.toISOString(),
-      savedBy: saver?.name ?? null,
-      lastErrorCode: key.lastErrorCode,
-      lastErrorAt: key.lastErrorAt?.toISOString() ?? null,
-    }
+    const keys = await findKeys(tx, ctx.workspaceId, provider)
+    const ids = [...new Set(keys.map((key) => key.savedBy))]
+    const people = await tx.user.findMany({ where: { id: { in: ids } }, select: { id: true, name: true } })
+    const savers = new Map(people.map((person) => [person.id, person.name]))
+    const rank = (key: KeyRow) => (providerIds as readonly string[]).indexOf(key.provider)
+    return keys.toSorted((a, b) => rank(a) - rank(b)).map((key) => toStatus(key, savers))
   })
+}
+
+/** The first of the provider's keys, and how it stands; null where none is saved. */
+export async function getProviderKeyStatus(ctx: Ctx, provider: string): Promise<ProviderKeyStatus | null> {
+  return (await listProviderKeys(ctx, provider))[0] ?? null
 }
 
 type PurgeRow = Awaited<ReturnType<typeof findPurges>>[number]

@@ -1,55 +1,77 @@
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
-import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
-import { probeKey } from '#app/domain/providers/probe-key.server.ts'
-import { inSystem } from '#app/platform/db.server.ts'
+import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
+import { type KeyProbe, probeKey } from '#app/domain/providers/probe-key.server.ts'
+import { reasonText } from '#app/domain/providers/probe-reasons.ts'
+import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
+import type { ProviderKeyModel } from './internal/key-row.ts'
 import { openProviderKey } from './open-provider-key.server.ts'
 
+const findKey = (workspaceId: string, keyId: string): Promise<ProviderKeyModel | null> =>
+  inSystem((tx) => tx.providerKey.findUnique({ where: { workspaceId_id: { workspaceId, id: keyId } } }))
+
+/** What changes in the row: a refusal is written with its words, a success takes a refusal back (not a lack of credit). */
+function changesBy(row: ProviderKeyModel, probe: KeyProbe, refused: boolean, at: Date) {
+  if (refused) {
+    const lastErrorText = reasonText(row.provider as never, probe.reason)
+    return { lastErrorCode: probe.reason, lastErrorText, lastErrorAt: at }
+  }
+  const balance = probe.balance ? { balanceKind: probe.balance.kind, balanceUsd: probe.balance.usd, balanceAt: at } : {}
+  const clear = probe.reason === 'no_credit' || row.lastErrorCode === 'payment_required'
+  const error = clear ? {} : { lastErrorCode: null, lastErrorText: null, lastErrorAt: null }
+  return { verification: probe.outcome, verifiedAt: at, ...balance, ...error }
+}
+
+async function writeNews(tx: Tx, row: ProviderKeyModel, probe: KeyProbe, refused: boolean, at: Date): Promise<void> {
+  const { workspaceId, id: keyId, provider, version } = row
+  const isNews = refused
+    ? row.lastErrorCode !== probe.reason
+    : row.verification !== probe.outcome || row.lastErrorCode !== null
+  if (isNews)
+    await recordAudit(tx, {
+      workspaceId,
+      actor: { kind: 'system' },
+      action: refused ? 'provider_key.refused_by_provider' : 'provider_key.verified',
+      subjectType: 'provider_key',
+      subjectId: keyId,
+      detail: { provider, version, reason: probe.reason },
+      at,
+    })
+  if (!refused) return resolveAlert(tx, 'provider_key_refused', keyId, at)
+  await raiseAlert(tx, {
+    kind: 'provider_key_refused',
+    reference: keyId,
+    workspaceId,
+    message: `A saved ${provider} key is refused by the provider (${probe.reason}).`,
+    at,
+  })
+}
+
 /**
- * Asks the provider again about a key that was saved unverified. Valid: marked so. Invalid: the error is shown on the card,
- * the key stays (its calls fail visibly), since disabling it would move the spend to the platform key unasked.
- * @throws AppError upstream where the provider still cannot be asked: the job's own back-off tries again
+ * Asks the provider again about a saved key: a minute after it was saved unverified, and every day. Refused: the error is
+ * shown on the card, the key stays (its calls fail visibly), since disabling it would move the spend to the platform key
+ * unasked.
+ * @throws AppError upstream where a key that was never verified still cannot be: the job's own back-off tries again
  */
 export async function reprobeProviderKey(
   input: { workspaceId: string; keyId: string },
   at: Date,
-): Promise<'gone' | 'valid' | 'invalid'> {
+): Promise<'gone' | 'valid' | 'restricted' | 'invalid' | 'unasked'> {
   const { workspaceId, keyId } = input
-  const row = await inSystem((tx) =>
-    tx.providerKey.findUnique({ where: { workspaceId_id: { workspaceId, id: keyId } } }),
-  )
-  if (!row || row.verification === 'valid') return 'gone'
-  const key = await openProviderKey({ workspaceId, keyId, keyVersion: row.version })
-  const probe = await probeKey(key)
-  if (probe.outcome === 'unverified')
-    throw new AppError('upstream', 'provider_unreachable', 'The provider could not be asked yet.', {
-      internal: probe.reason,
-    })
-  const valid = probe.outcome === 'valid'
+  const row = await findKey(workspaceId, keyId)
+  if (!row?.enabled) return 'gone'
+  const probe = await probeKey(await openProviderKey({ workspaceId, keyId, keyVersion: row.version }))
+  if (probe.outcome === 'unverified') {
+    if (row.verification !== 'unverified') return 'unasked'
+    const internal = probe.reason
+    throw new AppError('upstream', 'provider_unreachable', 'The provider could not be asked yet.', { internal })
+  }
+  const refused = probe.outcome === 'invalid' || probe.outcome === 'management'
   await inSystem(async (tx) => {
-    const data = valid
-      ? { verification: 'valid', verifiedAt: at, lastErrorCode: null, lastErrorAt: null }
-      : { lastErrorCode: probe.reason, lastErrorAt: at }
+    const data = changesBy(row, probe, refused, at)
     const updated = await tx.providerKey.updateMany({ where: { workspaceId, id: keyId, version: row.version }, data })
-    if (!updated.count) return
-    const action = valid ? 'provider_key.verified' : 'provider_key.refused_by_provider'
-    await recordAudit(tx, {
-      workspaceId,
-      actor: { kind: 'system' },
-      action,
-      subjectType: 'provider_key',
-      subjectId: keyId,
-      detail: { provider: row.provider, version: row.version, reason: probe.reason },
-      at,
-    })
-    if (!valid)
-      await raiseAlert(tx, {
-        kind: 'provider_key_refused',
-        reference: keyId,
-        workspaceId,
-        message: `A saved ${row.provider} key is refused by the provider (${probe.reason}).`,
-        at,
-      })
+    if (updated.count) await writeNews(tx, row, probe, refused, at)
   })
-  return valid ? 'valid' : 'invalid'
+  if (refused) return 'invalid'
+  return probe.outcome === 'restricted' ? 'restricted' : 'valid'
 }

@@ -5,11 +5,27 @@ export interface ProviderKeyStatus {
   hint: string
   version: number
   enabled: boolean
-  verification: 'valid' | 'unverified'
+  /** What the holder calls it; may be empty. */
+  name: string
+  /** Place among the provider's keys: the first usable one is taken. */
+  position: number
+  /** Empty: all. */
+  allowedModels: string[]
+  allowedSurfaces: string[]
+  verification: 'valid' | 'restricted' | 'unverified'
+  verifiedAt: string | null
   savedAt: string
   savedBy: string | null
+  lastUsedAt: string | null
+  lastSuccessAt: string | null
   lastErrorCode: string | null
+  /** What the provider said, in words for people. */
+  lastErrorText: string | null
   lastErrorAt: string | null
+  /** Null: the provider tells none, or was not asked yet. `usd` is exact decimal text, null for `no_limit`. */
+  balance: { kind: 'key_limit' | 'account' | 'no_limit'; usd: string | null; at: string; low: boolean } | null
+  /** Models that the provider lists for the key; null: not asked yet. */
+  modelCount: number | null
 }
 
 /** Destroyed keys, as the certificate shows them. */

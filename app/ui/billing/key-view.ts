@@ -58,7 +58,7 @@ export function toKeyCard({ provider, status, canManage, carried, endsAt }: KeyC
       unverified: status.verification === 'unverified',
       error:
         status.lastErrorCode &&
-        `${name} ${errorWords[status.lastErrorCode] ?? 'refused the last call on this key.'}${status.lastErrorAt ? ` Last seen ${utcMinute(status.lastErrorAt)}.` : ''}`,
+        `${status.lastErrorText ?? `${name} ${errorWords[status.lastErrorCode] ?? 'refused the last call on this key.'}`}${status.lastErrorAt ? ` Last seen ${utcMinute(status.lastErrorAt)}.` : ''}`,
     },
     counterfactual: counterfactualOf(carried),
     endsOn: endsAt && utcDay(endsAt),
@@ -75,8 +75,9 @@ const unverifiedReasons: Record<string, string> = {
 
 interface SavedKeyFacts {
   outcome: 'saved' | 'replaced' | 'unchanged'
-  verification: 'valid' | 'unverified'
+  verification: 'valid' | 'restricted' | 'unverified'
   reason: string
+  reasonText: string
   hint: string
   limitRemainingUsd: string | null
 }
@@ -94,8 +95,10 @@ export function savedKeyMessage(
   }
   const limit = saved.limitRemainingUsd === null ? '' : ` Its own limit leaves $${saved.limitRemainingUsd} to spend.`
   const warning =
-    saved.verification === 'valid'
-      ? null
+    saved.verification !== 'unverified'
+      ? saved.reason === 'accepted'
+        ? null
+        : saved.reasonText
       : `${name} could not be asked whether the key works: ${unverifiedReasons[saved.reason] ?? 'it could not be asked'}. The key is saved and in use; we ask again within minutes.`
   return {
     message: `${what[saved.outcome]}: ${saved.hint}. From the next call on, ${name} bills you for the model and we bill only the margin.${limit}`,
