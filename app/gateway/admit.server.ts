@@ -51,8 +51,8 @@ function toDispatch(
   if (needsTier(chargeMode) && !hosted)
     throw new GatewayError(
       404,
-      'model_without_tier',
-      'The plan charges by model tier, and this model is in none. Ask the operator to add it to the catalogue.',
+      'model_not_found',
+      'The model does not exist or is in no tier of this plan. GET /v1/models lists those that this token can call.',
       { param: 'model' },
     )
   if (hosted && !book.tiers[hosted.tier] && needsTier(chargeMode)) throw notPriced()

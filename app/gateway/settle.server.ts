@@ -12,13 +12,10 @@ import { resolveUsage } from './resolve-usage.server.ts'
 /** How long a call waits for a database that is away before it is left to the sweeper, in ms. */
 const patienceMs = 30_000
 
-async function record(calls: CallRecord[]): Promise<null[]> {
-  await recordCalls(calls)
-  return calls.map(() => null)
-}
+const record = (calls: CallRecord[]): Promise<boolean[]> => recordCalls(calls)
 
 const records = () =>
-  singleton('gateway:records', () => new GroupCommit<CallRecord, null>(record, { blames: isRefusal }))
+  singleton('gateway:records', () => new GroupCommit<CallRecord, boolean>(record, { blames: isRefusal }))
 
 function statusOf(outcome: ReplyOutcome): CallStatus {
   if (outcome.ending === 'refused') return 'rejected_upstream'
@@ -50,7 +47,9 @@ export async function settle(call: Call, reply: ReplyOutcome): Promise<boolean> 
   const deadline = performance.now() + patienceMs
   for (let wait = 50; ; wait = Math.min(wait * 2, 2_000)) {
     try {
-      await records().add(settled)
+      const taken = await records().add(settled)
+      // Tried again after a lost answer, or the sweeper came first: the call is in the ledger once, by whoever it was.
+      if (!taken) log.warn({ callId: call.dispatch.id }, 'a call was in the ledger already')
       return true
     } catch (error) {
       const code = (error as { code?: string }).code ?? 'error'

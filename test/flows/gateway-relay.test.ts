@@ -123,6 +123,7 @@ describe('bytes', () => {
       'x-generation-id',
       'x-keymargin-call-id',
       'x-keymargin-key-source',
+      'x-keymargin-provider',
       'x-request-id',
     ])
     const [row] = await ledgerOf(db, customer.workspaceId)

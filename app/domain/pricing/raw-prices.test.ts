@@ -24,12 +24,12 @@ describe('conditional prices', () => {
   const base = { input: '1', output: '2' }
   const at = (time: string) => new Date(`2026-11-21T${time}Z`)
   test('a size band holds strictly above its bound, for the whole call', () => {
-    const listed = { prices: base, conditions: [{ aboveInputTokens: 200_000, prices: { input: '3' } }] }
+    const listed = { ...base, overrides: [{ minPromptTokens: 200_000, prices: { input: '3' } }] }
     expect(pricesFor(listed, 200_000, at('12:00')).input).toBe('1')
     expect(pricesFor(listed, 200_001, at('12:00'))).toEqual({ input: '3', output: '2' })
   })
   test('a window of the day is half open and may wrap midnight', () => {
-    const listed = { prices: base, conditions: [{ utcFrom: '1630', utcTo: '0030', prices: { output: '1' } }] }
+    const listed = { ...base, overrides: [{ utcStart: '1630', utcEnd: '0030', prices: { output: '1' } }] }
     expect(['16:29', '16:30', '23:59', '00:29', '00:30'].map((time) => pricesFor(listed, 1, at(time)).output)).toEqual([
       '2',
       '1',
@@ -39,10 +39,10 @@ describe('conditional prices', () => {
     ])
   })
   test('a later condition wins', () => {
-    const conditions = [
-      { aboveInputTokens: 10, prices: { input: '3' } },
-      { aboveInputTokens: 100, prices: { input: '4' } },
+    const overrides = [
+      { minPromptTokens: 10, prices: { input: '3' } },
+      { minPromptTokens: 100, prices: { input: '4' } },
     ]
-    expect(pricesFor({ prices: base, conditions }, 1000, at('12:00')).input).toBe('4')
+    expect(pricesFor({ ...base, overrides }, 1000, at('12:00')).input).toBe('4')
   })
 })

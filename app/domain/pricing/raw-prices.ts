@@ -12,16 +12,15 @@ export interface TokenPrices {
 
 /** Prices that hold for some calls only: those above a size, or in a window of the UTC day (`HHMM`, half open, may wrap midnight). */
 export interface ConditionalPrices {
-  aboveInputTokens?: number
-  utcFrom?: string
-  utcTo?: string
+  minPromptTokens?: number
+  utcStart?: string
+  utcEnd?: string
   prices: Partial<TokenPrices>
 }
 
-/** One model of a price list. Later conditions win. */
-export interface ListedPrices {
-  prices: TokenPrices
-  conditions?: ConditionalPrices[]
+/** One model of a price list. Of the overrides that hold, later ones win. */
+export interface ListedPrices extends TokenPrices {
+  overrides?: ConditionalPrices[]
 }
 
 export type PriceSource = 'override' | 'provider_catalogue' | 'genai_prices'
@@ -50,14 +49,13 @@ function inWindow(at: Date, from: string, to: string): boolean {
   return begin <= end ? minute >= begin && minute < end : minute >= begin || minute < end
 }
 
-/** The prices that hold for a call of this size at this moment. A size condition holds for the whole call, not for what exceeds it. */
-export function pricesFor(listed: ListedPrices, inputTokens: number, at: Date): TokenPrices {
-  let prices = listed.prices
-  for (const condition of listed.conditions ?? []) {
-    if (condition.aboveInputTokens !== undefined && inputTokens <= condition.aboveInputTokens) continue
-    const { utcFrom, utcTo } = condition
-    if (utcFrom !== undefined && utcTo !== undefined && !inWindow(at, utcFrom, utcTo)) continue
-    prices = { ...prices, ...condition.prices }
+/** The prices that hold for a call of this size at this moment. A size condition holds strictly above it, for the whole call. */
+export function pricesFor({ overrides = [], ...listed }: ListedPrices, inputTokens: number, at: Date): TokenPrices {
+  let prices: TokenPrices = listed
+  for (const { minPromptTokens, utcStart, utcEnd, prices: theirs } of overrides) {
+    if (minPromptTokens !== undefined && inputTokens <= minPromptTokens) continue
+    if (utcStart !== undefined && utcEnd !== undefined && !inWindow(at, utcStart, utcEnd)) continue
+    prices = { ...prices, ...theirs }
   }
   return prices
 }
