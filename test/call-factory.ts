@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { type CallRecord, type Dispatch, type Outcome, settleCall } from '#app/domain/ledger/ledger.ts'
-import { ensurePartitions, recordCalls } from '#app/domain/ledger/record-calls.server.ts'
+import { ensurePartitions, importCalls } from '#app/domain/ledger/record-calls.server.ts'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { newId } from '#app/platform/ids.ts'
 
@@ -62,7 +62,7 @@ export async function makeCall(
 /** Records calls, with the partitions they need. */
 export async function recordAll(calls: CallRecord[]): Promise<void> {
   await ensurePartitions(calls.map((call) => call.dispatchedAt))
-  await recordCalls(calls)
+  await importCalls(calls)
 }
 
 /**

@@ -3,7 +3,7 @@ import { type CallFilter, parseCallFilter, parsePageRequest } from '#app/domain/
 import { callsQuery, daysQuery } from '#app/domain/analytics/internal/find-calls.server.ts'
 import { usageQuery } from '#app/domain/analytics/internal/usage-sums.server.ts'
 import { listCalls, readUsage } from '#app/domain/analytics/queries.server.ts'
-import { recordCalls } from '#app/domain/ledger/record-calls.server.ts'
+import { importCalls } from '#app/domain/ledger/record-calls.server.ts'
 import type { Prisma } from '#app/generated/prisma/client.ts'
 import { appPool } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
@@ -44,7 +44,7 @@ describe('LLM analytics on a large workspace', () => {
     const needles = await Promise.all(
       ['11-03', '11-12'].map((day) => makeCall(workspace.id, at(`${day}T13:00:00.000`), { model: rare })),
     )
-    await recordCalls(needles)
+    await importCalls(needles)
 
     expect((await readUsage(member, filter())).total.calls).toBe(193_335n)
     const all = filter('from=2026-10-22')

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect } from 'vitest'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { writeInvoiceRun } from '#app/domain/billing/write-invoice-run.server.ts'
 import type { CallRecord } from '#app/domain/ledger/ledger.ts'
-import { ensurePartitions, recordCalls } from '#app/domain/ledger/record-calls.server.ts'
+import { ensurePartitions, importCalls } from '#app/domain/ledger/record-calls.server.ts'
 import { parseMonth } from '#app/platform/calendar-month.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
@@ -164,7 +164,7 @@ function callOf(workspaceId: string, usage: Usage): CallRecord {
 export async function recordUsage(workspaceId: string, usages: Usage[]): Promise<void> {
   const calls = usages.map((usage) => callOf(workspaceId, usage))
   await ensurePartitions(calls.map((call) => call.dispatchedAt))
-  expect((await recordCalls(calls)).size).toBe(calls.length)
+  expect((await importCalls(calls)).size).toBe(calls.length)
 }
 
 /** October of a customer on its own key and on the platform's: $12.345 + $3.40 + $5.00 in three lines. */

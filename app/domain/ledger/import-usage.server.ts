@@ -5,7 +5,7 @@ import { priceBookAt, priceTokens } from '#app/domain/pricing/pricing.ts'
 import { type Catalogue, loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { type CallRecord, settleCall } from './ledger.ts'
-import { ensurePartitions, recordCalls } from './record-calls.server.ts'
+import { ensurePartitions, importCalls } from './record-calls.server.ts'
 import {
   type Header,
   importedCallId,
@@ -174,7 +174,7 @@ export async function importUsage(input: UsageImport): Promise<ImportResult> {
   let batch: CallRecord[] = []
   let [done, added] = [0, 0]
   const flush = async () => {
-    added += (await recordCalls(batch)).size
+    added += (await importCalls(batch)).size
     done += batch.length
     batch = []
     input.onProgress?.({ rows: done, added })

@@ -1,5 +1,6 @@
 import { isRefusal, systemPool } from '#app/platform/db.server.ts'
 import { GroupCommit } from '#app/platform/group-commit.ts'
+import { bareArray, placeholders, textArray } from '#app/platform/pg-array.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import type { Dispatch } from './ledger.ts'
 
@@ -9,32 +10,60 @@ export interface AttemptRecord extends Dispatch {
   promptTokensEstimate: number
 }
 
-const insertAttempts = `
-  INSERT INTO metering.attempts (call_id, workspace_id, process_id, dispatched_at, token_id, surface, provider, model, tier,
-    key_source, key_id, key_version, charge_mode, price_book_version, streamed, prompt_tokens_estimate)
-  SELECT id, "workspaceId", "processId", "dispatchedAt", "tokenId", surface, provider, model, tier,
-    "keySource", "keyId", "keyVersion", "chargeMode", "priceBookVersion", streamed, "promptTokensEstimate"
-  FROM json_to_recordset($1) AS r(id uuid, "workspaceId" uuid, "processId" text, "dispatchedAt" timestamptz, "tokenId" uuid,
-    surface text, provider text, model text, tier text, "keySource" text, "keyId" uuid, "keyVersion" integer,
-    "chargeMode" text, "priceBookVersion" integer, streamed boolean, "promptTokensEstimate" integer)
-  ON CONFLICT (call_id, attempt) DO NOTHING`
+/** An attempt, and the workspace's key epoch as of the facts that it was decided on. */
+export type Opening = AttemptRecord & { keyEpoch: bigint }
 
-async function insert(attempts: AttemptRecord[]): Promise<null[]> {
-  await systemPool().query({ name: 'open-attempts', text: insertAttempts, values: [JSON.stringify(attempts)] })
-  return attempts.map(() => null)
+/** The parameters of metering.open_attempts, in their order. */
+const columns = (attempts: readonly Opening[]): string[] => [
+  bareArray(attempts, (attempt) => attempt.id),
+  bareArray(attempts, (attempt) => attempt.workspaceId),
+  bareArray(attempts, (attempt) => attempt.keyEpoch),
+  bareArray(attempts, (attempt) => attempt.tokenId),
+  textArray(attempts, (attempt) => attempt.processId),
+  bareArray(attempts, (attempt) => attempt.dispatchedAt.toISOString()),
+  textArray(attempts, (attempt) => attempt.surface),
+  textArray(attempts, (attempt) => attempt.provider),
+  textArray(attempts, (attempt) => attempt.model),
+  textArray(attempts, (attempt) => attempt.upstreamModel),
+  textArray(attempts, (attempt) => attempt.endpoint),
+  bareArray(attempts, (attempt) => attempt.fallbackOf),
+  textArray(attempts, (attempt) => attempt.tier),
+  textArray(attempts, (attempt) => attempt.keySource),
+  bareArray(attempts, (attempt) => attempt.keyId),
+  bareArray(attempts, (attempt) => attempt.keyVersion),
+  textArray(attempts, (attempt) => attempt.chargeMode),
+  bareArray(attempts, (attempt) => attempt.priceBookVersion),
+  bareArray(attempts, (attempt) => attempt.streamed),
+  bareArray(attempts, (attempt) => attempt.promptTokensEstimate),
+]
+
+const openAll = `SELECT metering.open_attempts(${placeholders(columns([]).length)}) AS stale`
+
+type Opened = 'opened' | 'stale'
+
+async function open(attempts: Opening[]): Promise<Opened[]> {
+  const { rows } = await systemPool().query<{ stale: number[] | null }>({
+    name: 'open-attempts',
+    text: openAll,
+    values: columns(attempts),
+  })
+  const stale = rows[0]?.stale ?? null
+  return attempts.map((_, index) => (stale?.includes(index + 1) ? 'stale' : 'opened'))
 }
 
-const openings = () =>
-  singleton('ledger:openings', () => new GroupCommit<AttemptRecord, null>(insert, { blames: isRefusal }))
+const openings = () => singleton('ledger:openings', () => new GroupCommit<Opening, Opened>(open, { blames: isRefusal }))
 
 /**
  * Writes the attempt and answers when it is committed. Only then may the request be sent: a request that reached a provider
  * without a row could be lost with the process. Concurrent attempts share a commit.
+ *
+ * The same statement holds what the call was decided on against the tables: the workspace's key epoch, which every change of
+ * its plan, keys and settings raises, and that its token is not revoked. So a call may be admitted from memory, and a change
+ * counts from the next call on all the same, in every process.
+ * @returns `stale` where that no longer holds: nothing was written, and the call is to be admitted afresh
  * @throws Error where the database cannot take it: nothing may be sent
  */
-export async function openAttempt(attempt: AttemptRecord): Promise<void> {
-  await openings().add(attempt)
-}
+export const openAttempt = (attempt: Opening): Promise<Opened> => openings().add(attempt)
 
 /** What an open attempt has come to: the provider's id of the generation, and the bytes relayed so far. */
 export interface AttemptProgress {
@@ -43,19 +72,20 @@ export interface AttemptProgress {
   relayedBytes: number
 }
 
-const updateAttempts = `
-  UPDATE metering.attempts a
-     SET upstream_id = coalesce(r."upstreamId", a.upstream_id), relayed_bytes = greatest(a.relayed_bytes, r."relayedBytes")
-    FROM json_to_recordset($1) AS r("callId" uuid, "upstreamId" text, "relayedBytes" bigint)
-   WHERE a.call_id = r."callId" AND a.attempt = 1 AND a.state = 'open'`
-
-async function update(progress: AttemptProgress[]): Promise<null[]> {
-  await systemPool().query({ name: 'note-progress', text: updateAttempts, values: [JSON.stringify(progress)] })
+async function note(progress: AttemptProgress[]): Promise<null[]> {
+  await systemPool().query({
+    name: 'note-progress',
+    text: 'SELECT metering.note_progress($1, $2, $3)',
+    values: [
+      bareArray(progress, (each) => each.callId),
+      textArray(progress, (each) => each.upstreamId),
+      bareArray(progress, (each) => each.relayedBytes),
+    ],
+  })
   return progress.map(() => null)
 }
 
-const notes = () =>
-  singleton('ledger:notes', () => new GroupCommit<AttemptProgress, null>(update, { blames: isRefusal }))
+const notes = () => singleton('ledger:notes', () => new GroupCommit<AttemptProgress, null>(note, { blames: isRefusal }))
 
 /**
  * Notes how far an open attempt has come, for the sweeper should this process die. Nothing waits for it and its failure

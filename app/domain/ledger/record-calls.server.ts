@@ -1,20 +1,67 @@
 import { systemPool } from '#app/platform/db.server.ts'
+import { bareArray, placeholders, textArray } from '#app/platform/pg-array.ts'
 import type { CallRecord } from './ledger.ts'
+
+/** The parameters of metering.settle_calls, in their order. What was decided before the call went out stands in its attempt. */
+const outcomeColumns = (calls: readonly CallRecord[]): string[] => [
+  bareArray(calls, (call) => call.workspaceId),
+  bareArray(calls, (call) => call.id),
+  textArray(calls, (call) => call.origin),
+  textArray(calls, (call) => call.responseModel),
+  textArray(calls, (call) => call.status),
+  bareArray(calls, (call) => call.httpStatus),
+  textArray(calls, (call) => call.errorCode),
+  bareArray(calls, (call) => call.inputTokens),
+  bareArray(calls, (call) => call.outputTokens),
+  bareArray(calls, (call) => call.cacheReadTokens),
+  bareArray(calls, (call) => call.cacheWriteTokens),
+  bareArray(calls, (call) => call.reasoningTokens),
+  textArray(calls, (call) => call.usageSource),
+  bareArray(calls, (call) => call.rawCostPico),
+  textArray(calls, (call) => call.costSource),
+  bareArray(calls, (call) => call.costClamped),
+  bareArray(calls, (call) => call.tierPricePico),
+  bareArray(calls, (call) => call.chargePico),
+  bareArray(calls, (call) => call.latencyMs),
+  bareArray(calls, (call) => call.firstByteMs),
+  textArray(calls, (call) => call.upstreamId),
+  textArray(calls, (call) => call.priceRow && JSON.stringify(call.priceRow)),
+]
+
+const settle = `SELECT metering.settle_calls(${placeholders(outcomeColumns([]).length)}) AS "notTaken"`
+
+/**
+ * Writes settled calls and their rollups in one statement and one transaction. Each is taken by whoever settles its attempt
+ * first: recording again is harmless.
+ * @returns for each call, in order, whether it was taken now; false: it was in the ledger already, or never had an attempt
+ * @throws where the database refuses one of them (a broken charge rule): then none is written
+ */
+export async function recordCalls(calls: readonly CallRecord[]): Promise<boolean[]> {
+  if (calls.length === 0) return []
+  const { rows } = await systemPool().query<{ notTaken: number[] | null }>({
+    name: 'settle-calls',
+    text: settle,
+    values: outcomeColumns(calls),
+  })
+  const notTaken = rows[0]?.notTaken ?? null
+  return calls.map((_, index) => notTaken === null || !notTaken.includes(index + 1))
+}
 
 const text = (amount: bigint | null): string | null => (amount === null ? null : amount.toString())
 
-/** The columns that metering.record_calls reads. Integers travel as text: JSON numbers would pass through floats. */
+/** The columns that metering.import_calls reads. Integers travel as text: JSON numbers would pass through floats. */
 const toRow = (call: CallRecord) => ({
   workspace_id: call.workspaceId,
   dispatched_at: call.dispatchedAt.toISOString(),
   id: call.id,
-  attempt: 1,
-  origin: call.origin,
   token_id: call.tokenId,
   surface: call.surface,
   provider: call.provider,
   model: call.model,
+  upstream_model: call.upstreamModel,
   response_model: call.responseModel,
+  endpoint: call.endpoint,
+  fallback_of: call.fallbackOf,
   tier: call.tier,
   key_source: call.keySource,
   key_id: call.keyId,
@@ -32,6 +79,7 @@ const toRow = (call: CallRecord) => ({
   raw_cost_pico: text(call.rawCostPico),
   cost_source: call.costSource,
   cost_clamped: call.costClamped,
+  price_row: call.priceRow,
   price_book_version: call.priceBookVersion,
   tier_price_pico: text(call.tierPricePico),
   charge_mode: call.chargeMode,
@@ -42,16 +90,18 @@ const toRow = (call: CallRecord) => ({
 })
 
 /**
- * Writes settled calls and their rollups in one statement and one transaction. A gateway or sweeper call is taken only by
- * whoever settles its attempt first, an imported one only once: recording again is harmless.
+ * Writes calls that were made elsewhere, with their rollups, in one statement and one transaction. Each is known by its id:
+ * importing again is harmless.
  * @returns the ids taken now
- * @throws where the database refuses one of them (a broken charge rule): then none is written
+ * @throws where the database refuses one of them, or one did not come by import: then none is written
  */
-export async function recordCalls(calls: readonly CallRecord[]): Promise<Set<string>> {
-  if (!calls.length) return new Set()
+export async function importCalls(calls: readonly CallRecord[]): Promise<Set<string>> {
+  if (calls.length === 0) return new Set()
+  const other = calls.find((call) => call.origin !== 'import')
+  if (other) throw new Error(`call ${other.id} did not come by import`)
   const { rows } = await systemPool().query<{ id: string }>({
-    name: 'record-calls',
-    text: 'SELECT id::text FROM metering.record_calls($1::json) AS id',
+    name: 'import-calls',
+    text: 'SELECT id::text FROM metering.import_calls($1::json) AS id',
     values: [JSON.stringify(calls.map(toRow))],
   })
   return new Set(rows.map((row) => row.id))

@@ -5,6 +5,7 @@ import { type Catalogue, loadCatalogue } from '#app/domain/pricing/queries.serve
 import type { GenerationLookup } from '#app/domain/providers/fetch-generation.server.ts'
 import { inSystem, systemPool } from '#app/platform/db.server.ts'
 import { log } from '#app/platform/log.server.ts'
+import { singleton } from '#app/platform/singleton.server.ts'
 import { type CallRecord, type Dispatch, settleCall } from './ledger.ts'
 import { recordCalls } from './record-calls.server.ts'
 import { estimatedUsage, type UsageOutcome, usageOutcome } from './usage-outcome.ts'
@@ -33,16 +34,18 @@ const forgottenAfterMs = 20 * 60_000
 const missingPatienceMs = 15 * 60_000
 const unreachablePatienceMs = 60 * 60_000
 const batch = 200
+/** How long one sweep may take, in ms: the next begins a minute after this one. */
+const longestSweepMs = 50_000
 
 const select = `
-  SELECT a.call_id::text, a.workspace_id::text, a.dispatched_at, a.opened_at, a.token_id::text, a.surface, a.provider, a.model, a.tier,
-    a.key_source, a.key_id::text, a.key_version, a.charge_mode, a.price_book_version, a.streamed, a.upstream_id,
+  SELECT a.call_id::text, a.workspace_id::text, a.dispatched_at, a.opened_at, a.token_id::text, a.surface, a.provider, a.model,
+    a.upstream_model, a.endpoint, a.fallback_of::text, a.tier, a.key_source, a.key_id::text, a.key_version, a.charge_mode, a.price_book_version, a.streamed, a.upstream_id,
     a.prompt_tokens_estimate, a.relayed_bytes::text
   FROM metering.attempts a
-  WHERE a.state = 'open' AND (
+  WHERE ($4::uuid IS NULL OR a.call_id > $4) AND (
     a.opened_at < $1::timestamptz
     OR NOT EXISTS (SELECT FROM process_heartbeats h WHERE h.process_id = a.process_id AND h.seen_at > $2::timestamptz))
-  ORDER BY a.opened_at LIMIT $3`
+  ORDER BY a.call_id LIMIT $3`
 
 // biome-ignore lint/suspicious/noExplicitAny: a database row; the query above says what is in it
 function toAttempt(row: Record<string, any>): LeftAttempt {
@@ -55,6 +58,9 @@ function toAttempt(row: Record<string, any>): LeftAttempt {
       surface: row.surface,
       provider: row.provider,
       model: row.model,
+      upstreamModel: row.upstream_model,
+      endpoint: row.endpoint,
+      fallbackOf: row.fallback_of,
       tier: row.tier,
       keySource: row.key_source,
       keyId: row.key_id,
@@ -70,9 +76,10 @@ function toAttempt(row: Record<string, any>): LeftAttempt {
   }
 }
 
-async function leftAttempts(now: Date): Promise<LeftAttempt[]> {
+async function leftAttempts(now: Date, after: string | null): Promise<LeftAttempt[]> {
   const before = (ms: number) => new Date(now.getTime() - ms)
-  const { rows } = await systemPool().query(select, [before(forgottenAfterMs), before(SILENCE_MAX_S * 1000), batch])
+  const values = [before(forgottenAfterMs), before(SILENCE_MAX_S * 1000), batch, after]
+  const { rows } = await systemPool().query(select, values)
   return rows.map(toAttempt)
 }
 
@@ -128,28 +135,58 @@ export interface SweepResult {
   waiting: number
 }
 
+/** Where the last sweep of this process ran out of time: the next goes on behind it. */
+const cutShort = () => singleton('ledger:sweep', () => ({ after: null as string | null }))
+
 /**
  * Settles what dead processes left open: from the provider's own record, else as a marked estimate. Every request that can
  * have reached a provider has an attempt row, and an attempt is settled once, by whoever comes first; so a call killed at
  * any moment appears exactly once. `now` is the database's: it is compared with what the database dated.
+ *
+ * All of them are looked at, page by page: with the oldest only, those that have to wait would keep the others from being
+ * asked about. A sweep that takes longer than `longestMs` ends, and the next takes up where it stopped.
  */
-export async function sweepAttempts(readGeneration: GenerationReader, now: Date): Promise<SweepResult> {
-  const attempts = await leftAttempts(now)
-  if (attempts.length === 0) return { settled: 0, waiting: 0 }
-  const catalogue = await loadCatalogue()
+export async function sweepAttempts(
+  readGeneration: GenerationReader,
+  now: Date,
+  longestMs = longestSweepMs,
+): Promise<SweepResult> {
+  const deadline = performance.now() + longestMs
   const result = { settled: 0, waiting: 0 }
-  for (const attempt of attempts) {
-    try {
-      const usage = await usageOf(attempt, catalogue, readGeneration, now)
-      if (usage === null) result.waiting += 1
-      else result.settled += (await recordCalls([toRecord(attempt, usage, catalogue)])).size
-    } catch (error) {
-      // One attempt that the ledger refuses must not keep all the others open behind it.
-      result.waiting += 1
-      await reportUnsettled(attempt, error as Error, now)
+  let { after } = cutShort()
+  cutShort().after = null
+  for (;;) {
+    const attempts = await leftAttempts(now, after)
+    const catalogue = attempts.length > 0 ? await loadCatalogue() : null
+    for (const attempt of attempts) {
+      if (!catalogue || performance.now() > deadline) {
+        cutShort().after = after
+        return result
+      }
+      const became = await settleLeft(attempt, catalogue, readGeneration, now)
+      if (became !== 'taken') result[became] += 1
+      after = attempt.dispatch.id
     }
+    if (attempts.length < batch) return result
   }
-  return result
+}
+
+/** What became of an attempt; `taken`: somebody else settled it. One that cannot be must not keep the others open behind it. */
+async function settleLeft(
+  attempt: LeftAttempt,
+  catalogue: Catalogue,
+  readGeneration: GenerationReader,
+  now: Date,
+): Promise<'settled' | 'waiting' | 'taken'> {
+  try {
+    const usage = await usageOf(attempt, catalogue, readGeneration, now)
+    if (usage === null) return 'waiting'
+    const [taken] = await recordCalls([toRecord(attempt, usage, catalogue)])
+    return taken ? 'settled' : 'taken'
+  } catch (error) {
+    await reportUnsettled(attempt, error as Error, now)
+    return 'waiting'
+  }
 }
 
 async function reportUnsettled({ dispatch }: LeftAttempt, error: Error, at: Date): Promise<void> {
@@ -163,13 +200,4 @@ async function reportUnsettled({ dispatch }: LeftAttempt, error: Error, at: Date
       at,
     }),
   )
-}
-
-/** Drops attempts that were settled long ago: their calls are in the ledger, and the table stays small. */
-export async function dropOldAttempts(now: Date): Promise<number> {
-  const { rowCount } = await systemPool().query(
-    `DELETE FROM metering.attempts WHERE state = 'settled' AND settled_at < $1::timestamptz`,
-    [new Date(now.getTime() - 7 * 86_400_000)],
-  )
-  return rowCount ?? 0
 }
