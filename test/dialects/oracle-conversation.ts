@@ -1,4 +1,4 @@
-import type { LanguageModelV4CallOptions } from '@ai-sdk/provider'
+import type { OracleOptions } from './oracle.ts'
 
 const schema = {
   type: 'object' as const,
@@ -35,7 +35,7 @@ export const chatConversation = {
 }
 
 /** … and the same in the AI SDK's words. */
-export const oracleConversation: LanguageModelV4CallOptions = {
+export const oracleConversation: OracleOptions = {
   prompt: [
     { role: 'system', content: 'Be brief.' },
     {

@@ -1,11 +1,16 @@
 import { createAmazonBedrock } from '@ai-sdk/amazon-bedrock'
 import { createAnthropic } from '@ai-sdk/anthropic'
-import type { LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4StreamPart } from '@ai-sdk/provider'
 
 type Fetch = typeof globalThis.fetch
 
+/** A model of the AI SDK, whatever the provider. */
+type OracleModel = ReturnType<ReturnType<typeof createAnthropic>>
+export type OracleOptions = Parameters<OracleModel['doGenerate']>[0]
+type StreamOf<Result> = Result extends { stream: ReadableStream<infer Part> } ? Part : never
+type StreamPart = StreamOf<Awaited<ReturnType<OracleModel['doStream']>>>
+
 /** Makes a model of the AI SDK whose requests go to the given function. */
-export type MakeModel = (fetch: Fetch) => LanguageModelV4
+export type MakeModel = (fetch: Fetch) => OracleModel
 
 const nowhere = { apiKey: 'none', baseURL: 'http://127.0.0.1:9/v1' }
 
@@ -19,11 +24,24 @@ export const bedrockModel =
   (fetch) =>
     createAmazonBedrock({ ...nowhere, region: 'us-east-1', fetch })(model)
 
+/** Null where the package is not there: it comes with another of the AI SDK's providers, it is no dependency of ours. */
+export async function responsesModel(model: string): Promise<MakeModel | null> {
+  const name = '@ai-sdk/openai'
+  try {
+    const { createOpenAI } = (await import(name)) as {
+      createOpenAI: (options: object) => { responses: (model: string) => OracleModel }
+    }
+    return (fetch) => createOpenAI({ ...nowhere, fetch }).responses(model)
+  } catch {
+    return null
+  }
+}
+
 const stopped = new Error('only the request was wanted')
 
 /** The request that the AI SDK, which knows nothing of our code, would send. */
 // biome-ignore lint/suspicious/noExplicitAny: a test reads any member of a request
-export async function oracleRequest(make: MakeModel, options: LanguageModelV4CallOptions): Promise<any> {
+export async function oracleRequest(make: MakeModel, options: OracleOptions): Promise<any> {
   let sent: unknown
   const model = make(async (_url, init) => {
     sent = JSON.parse(String(init?.body))
@@ -48,7 +66,7 @@ export interface OracleReply {
   output: number | undefined
 }
 
-const hello: LanguageModelV4CallOptions = {
+const hello: OracleOptions = {
   prompt: [{ role: 'user', content: [{ type: 'text', text: 'hi' }] }],
   includeRawChunks: false,
 }
@@ -63,7 +81,7 @@ const empty = (): OracleReply => ({
   ...{ input: undefined, cacheRead: undefined, cacheWrite: undefined, output: undefined },
 })
 
-type Usage = Extract<LanguageModelV4StreamPart, { type: 'finish' }>['usage']
+type Usage = Extract<StreamPart, { type: 'finish' }>['usage']
 
 function finish(reply: OracleReply, reason: string, usage: Usage): OracleReply {
   reply.finish = reason.replaceAll('-', '_')
@@ -91,7 +109,7 @@ export async function oracleReply(make: MakeModel, body: string): Promise<Oracle
 export async function oracleStream(make: MakeModel, bytes: Buffer, type: string): Promise<OracleReply> {
   const { stream } = await make(answer(bytes, type)).doStream(hello)
   const reply = empty()
-  for await (const part of stream as unknown as AsyncIterable<LanguageModelV4StreamPart>) {
+  for await (const part of stream as unknown as AsyncIterable<StreamPart>) {
     if (part.type === 'text-delta') reply.text += part.delta
     if (part.type === 'reasoning-delta') reply.reasoning += part.delta
     if (part.type === 'tool-call')

@@ -36,8 +36,6 @@ export interface Chat {
   reasoning: Reasoning | null
   maxTokens: number | null
   stop: string[]
-  /** Who the end user is: `safety_identifier`, or `user`, which it replaces. */
-  user: string | null
   metadata: Record<string, string>
   /** The top-level members that are not null, for what is passed on as it stands. */
   members: Json
@@ -134,13 +132,16 @@ function readReasoning(members: Json): Reasoning | null {
   return chosen === null && budget === null && summary === null ? null : { effort: chosen, budget, summary }
 }
 
-function readUser(members: Json): string | null {
-  const named = members.safety_identifier ?? members.user
-  if (members.user !== undefined && members.user !== named)
+/**
+ * Who the end user is, for providers that know one name for it: `safety_identifier`, or `user`, which it replaces.
+ * @throws DialectRefusal where the two differ
+ */
+export function endUser(members: Json): string | null {
+  const { user, safety_identifier: replacement } = members
+  if (user !== undefined && replacement !== undefined && user !== replacement)
     refuse('user', "must not differ from 'safety_identifier' for this provider.")
-  return named === undefined
-    ? null
-    : textAt(named, members.safety_identifier === undefined ? 'user' : 'safety_identifier')
+  if (replacement !== undefined) return textAt(replacement, 'safety_identifier')
+  return user === undefined ? null : textAt(user, 'user')
 }
 
 function readMetadata(value: unknown): Record<string, string> {
@@ -179,7 +180,6 @@ export function readChat(body: Buffer, taken: readonly string[], provider: strin
     reasoning: readReasoning(members),
     maxTokens: readMaxTokens(members),
     stop: readStop(members.stop),
-    user: readUser(members),
     metadata: readMetadata(members.metadata),
     members,
   }

@@ -1,5 +1,5 @@
 import { readCache } from '../chat-content.ts'
-import { type Chat, checkAtMost, type ReplyFormat, readChat } from '../chat-request.ts'
+import { type Chat, checkAtMost, endUser, type ReplyFormat, readChat } from '../chat-request.ts'
 import { claudeThinking, defaultMaxTokens } from '../claude-models.ts'
 import { conversation } from '../conversation.ts'
 import type { ChatRequestInput } from '../dialect.ts'
@@ -23,9 +23,8 @@ function metadata(chat: Chat): Json | null {
   const { user_id: named, ...others } = chat.metadata
   const other = Object.keys(others)[0]
   if (other !== undefined) refuse(`metadata.${other.slice(0, 64)}`, `cannot be expressed in ${provider}.`)
-  if (named !== undefined && chat.user !== null && named !== chat.user)
-    refuse('metadata.user_id', "must not differ from 'user'.")
-  const user = chat.user ?? named
+  const user = endUser(chat.members) ?? named
+  if (named !== undefined && named !== user) refuse('metadata.user_id', "must not differ from 'user'.")
   return user === undefined ? null : { user_id: user }
 }
 

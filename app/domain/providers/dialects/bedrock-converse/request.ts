@@ -1,4 +1,4 @@
-import { type Chat, checkAtMost, readChat } from '../chat-request.ts'
+import { type Chat, checkAtMost, endUser, readChat } from '../chat-request.ts'
 import { defaultMaxTokens } from '../claude-models.ts'
 import { conversation } from '../conversation.ts'
 import type { ChatRequestInput } from '../dialect.ts'
@@ -22,10 +22,10 @@ function serviceTier(value: unknown): Json | null {
 
 /** Bedrock keeps the metadata of a request in its invocation log, which is where an end user belongs too. */
 function requestMetadata(chat: Chat): Json | null {
-  const { user } = chat.metadata
-  if (user !== undefined && chat.user !== null && user !== chat.user)
-    refuse('metadata.user', "must not differ from 'user'.")
-  const metadata = chat.user === null ? chat.metadata : { ...chat.metadata, user: chat.user }
+  const named = chat.metadata.user
+  const user = endUser(chat.members) ?? named
+  if (named !== undefined && named !== user) refuse('metadata.user', "must not differ from 'user'.")
+  const metadata = compact({ ...chat.metadata, user })
   return Object.keys(metadata).length > 0 ? metadata : null
 }
 
