@@ -14,6 +14,13 @@ export interface Tool {
 
 export type ToolChoice = { kind: 'auto' | 'none' | 'required' } | { kind: 'named'; name: string }
 
+/** OpenAI takes a tool without parameters, or with a schema that leaves its type open; the others want an object said. */
+function readParameters(value: unknown, at: string): Json {
+  if (value === undefined) return { type: 'object', properties: {} }
+  const schema = objectAt(value, at)
+  return schema.type === undefined ? { type: 'object', ...schema } : schema
+}
+
 function readTool(value: unknown, at: string): Tool {
   const tool = compact(objectAt(value, at))
   if (tool.type !== 'function') refuse(`${at}.type`, "must be 'function' for this provider.")
@@ -25,10 +32,7 @@ function readTool(value: unknown, at: string): Tool {
   return {
     name: textAt(fn.name, `${at}.function.name`),
     description: fn.description === undefined ? null : textAt(fn.description, `${at}.function.description`),
-    parameters:
-      fn.parameters === undefined
-        ? { type: 'object', properties: {} }
-        : objectAt(fn.parameters, `${at}.function.parameters`),
+    parameters: readParameters(fn.parameters, `${at}.function.parameters`),
     strict: fn.strict === true,
     cache: readCache(tool.cache_control, `${at}.cache_control`),
     at,

@@ -191,6 +191,7 @@ describe('tools', () => {
           function: { name: 'f', description: 'd', strict: true, parameters: { type: 'object', maximum: 'MAX' } },
         },
         { type: 'function', function: { name: 'g' } },
+        { type: 'function', function: { name: 'h', parameters: {} } },
       ],
     }).replace('"MAX"', '9007199254740993')
     const text = anthropicMessages.toUpstream({ body: Buffer.from(body), model: 'm', streamed: false }).toString()
@@ -204,6 +205,7 @@ describe('tools', () => {
         input_schema: { type: 'object' },
       },
       { name: 'g', input_schema: { type: 'object', properties: {} } },
+      { name: 'h', input_schema: { type: 'object' } },
     ])
   })
   test.each([
