@@ -8,23 +8,25 @@ import { closeDatabase } from '#app/platform/db.server.ts'
 import { ensureBuilt } from './build.ts'
 import { startChild } from './demo/children.ts'
 import { lifecycle } from './demo/lifecycle.ts'
-import { demoEmail, demoPassword, operatorEmail, seedDemo } from './demo/seed.ts'
+import { type DemoTokens, demoEmail, demoPassword, operatorEmail, seedDemo } from './demo/seed.ts'
 import { forgetLocalState, type LocalState, localState } from './demo/state.ts'
 import { type LocalSystem, startLocalSystem } from './demo/system.ts'
 import { startEmbeddedPostgres } from './postgres/embedded.ts'
 
 const say = (line = '') => console.log(line)
 
-/** The token is shown once by the product; the demo keeps its own copy for its snippets. */
-async function seedAndKeepToken(state: LocalState, system: LocalSystem): Promise<string> {
+/** A token is shown once by the product; the demo keeps its own copies for its snippets. */
+async function seedAndKeepTokens(state: LocalState, system: LocalSystem): Promise<DemoTokens> {
   Object.assign(process.env, system.settings)
   await openVault()
   const seeded = await seedDemo(system, say)
   await closeDatabase()
-  return state.secret('acme-token', () => seeded?.token ?? 'make-a-token-in-Settings-Tokens')
+  const kept = (slug: string) =>
+    state.secret(`${slug}-token`, () => seeded?.[slug] ?? 'make-a-token-in-Settings-Tokens')
+  return { cedar: kept('cedar'), acme: kept('acme') }
 }
 
-function printWelcome(system: LocalSystem, token: string): void {
+function printWelcome(system: LocalSystem, { acme: token, cedar }: DemoTokens): void {
   const origin = system.settings.APP_ORIGIN
   say(`
 Keymargin is running at ${origin}
@@ -35,6 +37,7 @@ Keymargin is running at ${origin}
     ${demoEmail('acme', 'developer').padEnd(30)} Acme: gateway tokens
     ${demoEmail('acme', 'member').padEnd(30)} Acme: reads only
     ${demoEmail('birch', 'owner').padEnd(30)} Birch, Pro: a plan without own keys
+    ${demoEmail('cedar', 'owner').padEnd(30)} Cedar: keys of six providers, each call paid by its own
     ${operatorEmail.padEnd(30)} the vendor's operator console
 
   Call the gateway with curl
@@ -52,9 +55,15 @@ const stream = await client.chat.completions.create({
 })
 for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta?.content ?? '')
 
+  Cedar's keys reach OpenAI, Anthropic, Bedrock, Azure, Groq and CrofAI (their sandbox), in the same format:
+
+curl -i ${origin}/v1/chat/completions \\
+  -H 'Authorization: Bearer ${cedar}' -H 'Content-Type: application/json' -H 'x-byok-provider: anthropic' \\
+  -d '{"model":"anthropic/claude-sonnet-4.6","messages":[{"role":"user","content":"Say hello"}]}'
+
   Other keys to save in Settings → Billing: any sk-or-v1-… of your making; one that contains "revoked" is refused.
   Take Acme off Enterprise, and watch its key be destroyed:   npm run demo:downgrade -- acme
-  Sandboxes: Stripe ${system.stripe.url}, OpenRouter ${system.openrouter.origin}. Ctrl-C stops everything.
+  Sandboxes: Stripe ${system.stripe.url}, OpenRouter ${system.openrouter.origin}, all other providers ${system.providers.origin}. Ctrl-C stops everything.
 `)
 }
 
@@ -73,13 +82,13 @@ async function main(): Promise<void> {
   say('Starting database and sandboxes …')
   const life = lifecycle(say)
   const system = await startLocalSystem(localState('demo'), life)
-  const token = await seedAndKeepToken(state, system)
+  const tokens = await seedAndKeepTokens(state, system)
   for (const program of ['server.ts', 'workers/index.ts']) {
     const child = await startChild([program], system.settings)
     life.onStop(child.stop)
     child.process.once('exit', (code) => void life.stop(code ?? 1))
   }
-  printWelcome(system, token)
+  printWelcome(system, tokens)
 }
 
 main().catch((error: Error) => {

@@ -28,7 +28,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   const system = await startLocalSystem(
     state,
     { onStop: (undo) => void undos.push(undo) },
-    { web: 0, stripe: 0, openrouter: 0 },
+    { web: 0, stripe: 0, openrouter: 0, providers: 0 },
   )
   Object.assign(process.env, system.settings)
   await openVault()
@@ -40,7 +40,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   }
   const under: SystemUnderTest = {
     origin: system.settings.APP_ORIGIN as string,
-    token: seeded?.token ?? '',
+    token: seeded?.acme ?? '',
     settings: system.settings,
   }
   mkdirSync(path.dirname(systemFile), { recursive: true })

@@ -8,12 +8,15 @@ import { loadCatalogueFile } from '#app/domain/operations/load-catalogue-file.se
 import { abilityFor, type Ctx, type Role, roleNames, roles } from '#app/domain/permissions/permissions.ts'
 import { listPlans } from '#app/domain/plans/queries.server.ts'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
+import type { ProviderId } from '#app/domain/providers/provider.ts'
 import { createGatewayToken } from '#app/domain/tokens/create-gateway-token.server.ts'
+import { refreshKeyModels } from '#app/domain/vault/refresh-key-models.server.ts'
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
 import { createPerson } from '#app/http/create-person.server.ts'
 import { monthOf, monthStart, shiftMonth } from '#app/platform/calendar-month.ts'
 import { inSystem, inTenant } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
+import { sandboxAccessKeyId, sandboxAwsSecret, sandboxKey } from '#test/sandbox/providers/keys.ts'
 import { sdkClient } from '#test/sandbox/stripe/sdk-client.ts'
 import { daysOfCalls } from './history.ts'
 import type { LocalSystem } from './system.ts'
@@ -29,11 +32,13 @@ export const acmeKey = `sk-or-v1-${'5b'.repeat(30)}acme`
 const people: Record<string, Record<Role, string>> = {
   acme: { owner: 'Ada Okafor', billing_admin: 'Bruno Keller', developer: 'Chen Li', member: 'Dora Nagy' },
   birch: { owner: 'Emil Sand', billing_admin: 'Farah Idris', developer: 'Goran Vuk', member: 'Hana Mori' },
+  cedar: { owner: 'Ines Prado', billing_admin: 'Jonas Wirth', developer: 'Kaya Demir', member: 'Lars Holm' },
 }
 
 const demoWorkspaces = [
   { slug: 'acme', name: 'Acme', planId: 'enterprise', callsPerDay: 190, seed: 11 },
   { slug: 'birch', name: 'Birch', planId: 'pro', callsPerDay: 55, seed: 23 },
+  { slug: 'cedar', name: 'Cedar', planId: 'every-provider', callsPerDay: 0, seed: 31 },
 ] as const
 
 async function seedStripeCatalogue(stripe: Stripe): Promise<Record<string, string>> {
@@ -42,6 +47,7 @@ async function seedStripeCatalogue(stripe: Stripe): Promise<Record<string, strin
     ['plus', 'Plus', 2_000],
     ['pro', 'Pro', 9_900],
     ['enterprise', 'Enterprise', 99_000],
+    ['every-provider', 'Every provider', 4_900],
   ] as const) {
     const product = await stripe.products.create({ id: `prod_sbx_${planId}`, name })
     prices[planId] = (
@@ -112,6 +118,34 @@ interface Seeding {
   now: Date
 }
 
+const aws = { accessKeyId: sandboxAccessKeyId(), region: 'us-east-1' }
+
+/** Keys of the sandbox, of no use anywhere else: one of each kind of credential. */
+const cedarKeys: [ProviderId, string | Record<string, string>][] = [
+  ['openai', sandboxKey('openai')],
+  ['anthropic', sandboxKey('anthropic')],
+  ['crof', sandboxKey('crof')],
+  ['groq', sandboxKey('groq')],
+  ['bedrock', { ...aws, secretAccessKey: sandboxAwsSecret(aws.accessKeyId) }],
+  [
+    'azure',
+    {
+      endpoint: 'https://cedar.openai.azure.com',
+      apiKey: sandboxKey('azure'),
+      deploymentName: 'gpt-5-mini',
+      apiVersion: '2024-10-21',
+    },
+  ],
+]
+
+/** Cedar pays its providers itself, several of them. What each key can call is asked at once: the demo's worker is not up yet. */
+async function seedCedar(owner: Ctx): Promise<void> {
+  for (const [provider, credential] of cedarKeys) {
+    const { keyId } = await saveProviderKey(owner, { provider, credential })
+    await refreshKeyModels(owner.workspaceId, keyId, new Date())
+  }
+}
+
 /** The own key of Acme pays from about twelve days ago on; Birch's plan has no keys. */
 async function seedKey({ demo, contexts, now }: Seeding): Promise<{ id: string; version: number; since: Date } | null> {
   if (demo.planId !== 'enterprise') return null
@@ -150,18 +184,18 @@ async function closeLastMonth(workspaceId: string, now: Date): Promise<void> {
   if (run) await writeInvoiceRun({ workspaceId, runId: run.runId }, () => now)
 }
 
-export interface DemoAccess {
-  /** Gateway token of Acme's developer, for the snippets. */
-  token: string
-}
+/** Gateway tokens of the workspaces' developers by slug, for the snippets. */
+export type DemoTokens = Record<string, string>
 
-/** Loads the catalogue; where there is no workspace yet, makes the demo's two with people, a key and about 30 days of calls. */
-export async function seedDemo(system: LocalSystem, say: (line: string) => void): Promise<DemoAccess | null> {
-  const preset = JSON.parse(
-    readFileSync(path.resolve(import.meta.dirname, '../../prisma/seed/tier-margin.json'), 'utf8'),
-  )
-  const planProducts = ['plus', 'pro', 'enterprise'].map((planId) => ({ productId: `prod_sbx_${planId}`, planId }))
-  await loadCatalogueFile({ ...preset, planProducts }, new Date())
+const seedFile = (name: string) =>
+  JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../prisma/seed', name), 'utf8'))
+
+/** Loads the catalogue; where there is no workspace yet, makes the demo's three with people, a key and about 30 days of calls. */
+export async function seedDemo(system: LocalSystem, say: (line: string) => void): Promise<DemoTokens | null> {
+  await loadCatalogueFile(seedFile('pass-through.json'), new Date())
+  const planIds = ['plus', 'pro', 'enterprise', 'every-provider']
+  const planProducts = planIds.map((planId) => ({ productId: `prod_sbx_${planId}`, planId }))
+  await loadCatalogueFile({ ...seedFile('tier-margin.json'), planProducts }, new Date())
   if (await inSystem((tx) => tx.workspace.count())) return null
   const now = new Date()
   // Far enough back that the month before this one is there to be closed, however early in the month it is.
@@ -171,7 +205,7 @@ export async function seedDemo(system: LocalSystem, say: (line: string) => void)
   const prices = await seedStripeCatalogue(stripe)
   const operator = await createPerson({ name: 'Ola Operator', email: operatorEmail, password: demoPassword })
   await inSystem((tx) => tx.operator.create({ data: { userId: operator } }))
-  let access: DemoAccess | null = null
+  const tokens: DemoTokens = {}
   for (const demo of demoWorkspaces) {
     const workspaceId = await seedWorkspace(demo, stripe, prices[demo.planId] as string)
     const contexts = await seedPeople(workspaceId, demo.slug)
@@ -179,10 +213,15 @@ export async function seedDemo(system: LocalSystem, say: (line: string) => void)
       { ...contexts.developer, now: () => from },
       { name: 'Production app' },
     )
-    if (demo.slug === 'acme') access = { token }
+    tokens[demo.slug] = token
+    if (demo.slug === 'cedar') {
+      await seedCedar(contexts.owner)
+      say(`  ${demo.name}: keys of ${cedarKeys.length} providers`)
+      continue
+    }
     const calls = await seedHistory({ demo, contexts, from, now }, id)
     await closeLastMonth(workspaceId, now)
     say(`  ${demo.name}: ${calls.toLocaleString('en-US')} calls since ${from.toISOString().slice(0, 10)}`)
   }
-  return access
+  return tokens
 }

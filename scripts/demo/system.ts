@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
+import { type ProvidersSandbox, startProvidersSandbox } from '#test/sandbox/providers/server.ts'
 import { type StripeSandbox, startStripeSandbox } from '#test/sandbox/stripe/stripe-sandbox.ts'
 import { ensureLogin, migrateDatabase } from '../migrations.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded.ts'
@@ -13,6 +14,8 @@ export interface LocalSystem {
   postgres: EmbeddedPostgres
   stripe: StripeSandbox
   openrouter: OpenRouterSandbox
+  /** Stands for all other providers. */
+  providers: ProvidersSandbox
   /** What web, worker and the command-line tools run with. */
   settings: Record<string, string>
 }
@@ -27,7 +30,7 @@ const hex = (make: string) =>
 export async function startLocalSystem(
   state: LocalState,
   life: Pick<Lifecycle, 'onStop'>,
-  wished = { web: Number(process.env.PORT ?? 3000), stripe: 3101, openrouter: 3102 },
+  wished = { web: Number(process.env.PORT ?? 3000), stripe: 3101, openrouter: 3102, providers: 3103 },
 ): Promise<LocalSystem> {
   const postgres = await startEmbeddedPostgres(state.postgresDir)
   life.onStop(() => postgres.stop())
@@ -52,6 +55,9 @@ export async function startLocalSystem(
     journalFile: state.openrouterJournalFile,
   })
   life.onStop(() => openrouter.close())
+  const providers = await startProvidersSandbox({ port: await usablePort(wished.providers) })
+  providers.pace(180, 18)
+  life.onStop(() => providers.close())
   const settings = {
     PORT: String(port),
     HOST: '127.0.0.1',
@@ -63,10 +69,11 @@ export async function startLocalSystem(
     STRIPE_API_BASE: stripe.url,
     OPENROUTER_PLATFORM_KEY: `sk-or-v1-${hex(state.secret('platform-key', () => 'a1b2c3d4'.repeat(8)))}`,
     PROVIDER_BASE_URL_OPENROUTER: openrouter.baseUrl,
+    ...providers.settings(),
     KEYMARGIN_SANDBOX: '1',
     LOG_LEVEL: process.env.LOG_LEVEL ?? 'warn',
   }
   mkdirSync(state.dir, { recursive: true })
   writeFileSync(path.join(state.dir, 'settings.json'), JSON.stringify(settings, null, 2), { mode: 0o600 })
-  return { postgres, stripe, openrouter, settings }
+  return { postgres, stripe, openrouter, providers, settings }
 }
