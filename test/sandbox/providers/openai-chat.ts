@@ -169,7 +169,7 @@ function streamOf(
     const used = soFar(index + 1)
     return event(chunk(provider, plan, [choice(delta)], { ...nullUsage, ...usageSlot(used) }), used)
   })
-  const groq = provider === 'groq' && usage !== null ? { x_groq: { id: 'req_1', usage: rawJson(usage) } } : {}
+  const groq = provider === 'groq' && usage !== null ? { x_groq: { id: 'req_1', ...usageSlot(usage) } } : {}
   const last = onFinish || provider === 'google' ? usage : null
   const finish = event(
     chunk(provider, plan, [choice({}, plan.finish)], { ...nullUsage, ...groq, ...usageSlot(last) }),

@@ -115,7 +115,7 @@ export const usageSlot = (usage: string | null): Record<string, string> => (usag
 
 /** The JSON of an object in which `usageSlot` stands. */
 export const withUsage = (value: unknown, usage: string | null): string =>
-  JSON.stringify(value).replace(`"${slot}"`, () => usage ?? 'null')
+  JSON.stringify(value).replaceAll(`"${slot}"`, () => usage ?? 'null')
 
 /** A reply in its dialect: pieces of a stream, and the plain form. */
 export interface Rendered {
