@@ -5,6 +5,7 @@ import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.
 import { writeInvoiceRun } from '#app/domain/billing/write-invoice-run.server.ts'
 import { ensurePartitions, importCalls } from '#app/domain/ledger/record-calls.server.ts'
 import { loadCatalogueFile } from '#app/domain/operations/load-catalogue-file.server.ts'
+import { refreshCatalogues } from '#app/domain/operations/refresh-catalogues.server.ts'
 import { abilityFor, type Ctx, type Role, roleNames, roles } from '#app/domain/permissions/permissions.ts'
 import { listPlans } from '#app/domain/plans/queries.server.ts'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
@@ -196,6 +197,7 @@ export async function seedDemo(system: LocalSystem, say: (line: string) => void)
   const planIds = ['plus', 'pro', 'enterprise', 'every-provider']
   const planProducts = planIds.map((planId) => ({ productId: `prod_sbx_${planId}`, planId }))
   await loadCatalogueFile({ ...seedFile('tier-margin.json'), planProducts }, new Date())
+  await refreshCatalogues(new Date())
   if (await inSystem((tx) => tx.workspace.count())) return null
   const now = new Date()
   // Far enough back that the month before this one is there to be closed, however early in the month it is.

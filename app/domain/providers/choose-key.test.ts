@@ -126,6 +126,10 @@ describe('the model alone', () => {
   })
 })
 
+test('a host that has the model but not the endpoint is named', () => {
+  expect(choose('claude-opus-4-6', ['anthropic', 'openai'], { endpoint: 'embeddings' })).toBe('endpoint_not_served')
+})
+
 describe('several keys of one provider', () => {
   const first = key('openai', { id: 'first', allowedModels: ['text-embedding-3-small'] })
   const second = key('openai', { id: 'second' })

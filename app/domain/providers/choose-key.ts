@@ -164,7 +164,20 @@ class Search<K extends UsableKey> {
   #only(): KeyAnswer<K> | null {
     const [only, ...more] = this.#order
     if (!only || more.length > 0 || only === 'azure' || this.#question.hosted) return null
-    return keyOf(this.#question, only, this.#question.model)
+    const answer = keyOf(this.#question, only, this.#question.model)
+    return answer.kind === 'key' ? answer : null
+  }
+
+  /** A host that has the model, but not this endpoint: said rather than "no key". */
+  #elsewhere(): KeyAnswer<K> | null {
+    const { model, keys, endpoint, hosted } = this.#question
+    if (hosted) return null
+    const key = keys.find(({ provider, models }) => {
+      const row = providerOf(provider)
+      const has = row.nativeModels?.test(model) || (models !== null && matchModel(model, models).kind === 'found')
+      return has && !row.routes[endpoint]
+    })
+    return key ? { kind: 'refused', code: 'endpoint_not_served', provider: key.provider } : null
   }
 
   run(): KeyAnswer<K> {
@@ -174,10 +187,9 @@ class Search<K extends UsableKey> {
       this.#author() ??
       this.#first((provider) => (precedence.includes(provider) ? this.#listed(provider) : null)) ??
       this.#everyAuthor() ??
-      this.#first((provider) => this.#listed(provider)) ??
-      this.#only()
+      this.#first((provider) => this.#listed(provider))
     if (found?.kind === 'key') return found
-    return this.#ambiguous ?? { kind: 'none' }
+    return this.#ambiguous ?? this.#elsewhere() ?? this.#only() ?? { kind: 'none' }
   }
 }
 
