@@ -40,7 +40,7 @@ const vercelCredits = { base: null, path: '/credits' }
 const novitaBalance = { base: 'https://api.novita.ai', path: '/openapi/v1/billing/balance/detail' }
 const deepseekBalance = { base: null, path: '/user/balance' }
 
-/** Providers that speak OpenAI's format: one row each. Facts and sources are in docs/providers.md. */
+/** Providers that speak OpenAI's format: one row each (providers §2). */
 const compatibleRows: Provider[] = [
   compatible({
     id: 'crof',
