@@ -238,7 +238,7 @@ describe('JSON credentials', () => {
   test('good ones are taken, in one fixed form, however they were written', () => {
     const forms = [
       awsText,
-      JSON.stringify({ region: aws.region, ...aws }, null, 2),
+      JSON.stringify(Object.fromEntries(Object.entries(aws).reverse()), null, 2),
       { ...aws },
       { ...aws, sessionToken: '' },
     ]
