@@ -68,6 +68,20 @@ module.exports = {
     door('casl', '@casl/[^/]+', '^app/domain/permissions/'),
     door('graphile', 'graphile-worker', '^(workers|app/domain/jobs)/'),
     door('undici', 'undici', '^app/domain/providers/internal/'),
+    door('nodemailer', 'nodemailer', '^app/domain/notifications/internal/'),
+    door('aws4fetch', 'aws4fetch', '^app/domain/providers/internal/'),
+    {
+      name: 'one-way-out',
+      comment:
+        'Connections to other machines are made in app/domain/providers/internal/ only: hosts are pinned and addresses checked there. (Stripe, better-auth, PostgreSQL and mail have doors of their own.)',
+      severity: 'error',
+      from: { path: '^(app|workers)/', pathNot: ['^app/domain/providers/internal/', '\\.test\\.ts$'] },
+      to: {
+        path: '^(node:)?(http|https|http2|net|tls|dgram|dns|dns/promises)$',
+        dependencyTypes: ['core'],
+        dependencyTypesNot: ['type-only'],
+      },
+    },
     door('better-auth', 'better-auth|@better-auth/[^/]+', '^app/http/'),
     {
       name: 'no-circles',

@@ -21,6 +21,8 @@ const settings = z.object({
   STRIPE_WEBHOOK_SECRET: text,
   STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
   OPENROUTER_PLATFORM_KEY: text,
+  SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+  MAIL_FROM: text.regex(/^[^\p{Cc}]*@[^\p{Cc}]*$/u, 'must be an address').optional(),
   KEYMARGIN_SANDBOX: flag.default(false),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
 })
@@ -32,6 +34,7 @@ const fileSettings = [
   'STRIPE_SECRET_KEY',
   'STRIPE_WEBHOOK_SECRET',
   'OPENROUTER_PLATFORM_KEY',
+  'SMTP_URL',
   'DATABASE_URL',
 ] as const
 
@@ -62,6 +65,9 @@ export interface Env {
   stripeWebhookSecrets: string[]
   stripeApiBase: string | undefined
   openrouterPlatformKey: string
+  /** The mail server that notices go out by, and who they are from. Both or none. */
+  smtpUrl: string | undefined
+  mailFrom: string | undefined
   /** Operator overrides of provider base URLs, by provider id; users can never set them. */
   providerBaseUrls: Partial<Record<string, string>>
   sandbox: boolean
@@ -158,6 +164,8 @@ export function parseEnv(source: Environment): Env {
   const providerBaseUrls = readBaseUrls(given, problems)
   if (!read.SECRETS_PHRASE && !problems.some((problem) => problem.startsWith('SECRETS_PHRASE_FILE:')))
     problems.push('SECRETS_PHRASE_FILE: missing; a file with at least 32 random characters')
+  if ((given.SMTP_URL === undefined) !== (given.MAIL_FROM === undefined))
+    problems.push(`${given.SMTP_URL ? 'MAIL_FROM' : 'SMTP_URL'}: missing; SMTP_URL and MAIL_FROM go together`)
   if (read.NODE_ENV === 'production') problems.push(...productionProblems(read, given))
   if (problems.length) {
     throw new Error(
@@ -181,6 +189,8 @@ export function parseEnv(source: Environment): Env {
     stripeWebhookSecrets: values.STRIPE_WEBHOOK_SECRET.split(',').map((secret) => secret.trim()),
     stripeApiBase: values.STRIPE_API_BASE,
     openrouterPlatformKey: values.OPENROUTER_PLATFORM_KEY,
+    smtpUrl: values.SMTP_URL,
+    mailFrom: values.MAIL_FROM,
     providerBaseUrls,
     sandbox: values.KEYMARGIN_SANDBOX,
     logLevel: values.LOG_LEVEL,

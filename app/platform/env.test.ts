@@ -59,6 +59,8 @@ describe('settings at boot', () => {
       { PROVIDER_BASE_URL_OPENROUTER: 'http://localhost:3102/api/v1' },
       /PROVIDER_BASE_URL_OPENROUTER: points/,
     ],
+    ['another on this machine', { PROVIDER_BASE_URL_AZURE_RESPONSES: 'http://[::1]/' }, /AZURE_RESPONSES: points/],
+    ['no address at all', { PROVIDER_BASE_URL_GROQ: 'localhost' }, /PROVIDER_BASE_URL_GROQ: /],
   ])('refuses %s in production', (_name, changes, message) => expect(refusal(changes)).toMatch(message))
   it('never repeats a value', () => {
     const message = refusal({
@@ -67,6 +69,18 @@ describe('settings at boot', () => {
       DATABASE_URL: 'mysql://app:db-password@x/y',
     })
     for (const value of ['db-password', 'sbx_hidden', strong]) expect(message).not.toContain(value)
+  })
+
+  it('reads a base URL for each provider by its id', () => {
+    const urls = {
+      PROVIDER_BASE_URL_OPENAI: 'https://a.example/v1',
+      PROVIDER_BASE_URL_AZURE_RESPONSES: 'https://b.example',
+    }
+    expect(parseEnv({ ...good, ...urls }).providerBaseUrls).toEqual({
+      openai: 'https://a.example/v1',
+      'azure-responses': 'https://b.example',
+    })
+    expect(parseEnv({ ...good, PROVIDER_BASE_URL_OPENAI: '' }).providerBaseUrls).toEqual({})
   })
 
   describe('secrets from files', () => {
@@ -93,12 +107,25 @@ describe('settings at boot', () => {
   })
 })
 
+it('mail needs a server and a sender, and takes neither from anything else', () => {
+  const smtp = { SMTP_URL: 'smtps://mailer:mail-password@mail.example.com', MAIL_FROM: 'Keymargin <km@example.com>' }
+  expect(refusal(smtp)).toBe('accepted')
+  expect(refusal({ ...smtp, MAIL_FROM: undefined })).toContain('MAIL_FROM: missing')
+  expect(refusal({ ...smtp, SMTP_URL: undefined })).toContain('SMTP_URL: missing')
+  expect(refusal({ ...smtp, SMTP_URL: 'https://mail.example.com' })).toContain('SMTP_URL')
+  expect(refusal({ ...smtp, MAIL_FROM: 'km@example.com\r\nBcc: x@example.com' })).toContain(
+    'MAIL_FROM: must be an address',
+  )
+  expect(refusal({ ...smtp, MAIL_FROM: undefined })).not.toContain('mail-password')
+})
+
 it('every setting stands in the table of docs/operations.md, and no other', () => {
   const table = readFileSync(path.resolve(import.meta.dirname, '../../docs/operations.md'), 'utf8')
   const rows = table.split('\n').filter((line) => /^\| `[A-Z_]+`/.test(line))
   const named = rows.flatMap((line) =>
     [...(line.split('|')[1] ?? '').matchAll(/`([A-Z_]+)`/g)].map((match) => match[1]),
   )
-  const optionalFiles = ['DATABASE_OWNER_URL']
-  expect(named.filter((name) => !optionalFiles.includes(name as string)).sort()).toEqual([...settingNames].sort())
+  // of the first, only scripts know; the others are one setting for each provider
+  const elsewhere = (name = '') => name === 'DATABASE_OWNER_URL' || name.startsWith('PROVIDER_BASE_URL_')
+  expect(named.filter((name) => !elsewhere(name)).sort()).toEqual([...settingNames].sort())
 })

@@ -8,6 +8,7 @@ describe('the scrubber at the sink', () => {
     'token km_live_0123456789abcdefABCDEF0123456789abcdef',
     'stripe sk_live_51ABCdefGHI and whsec_abcdefgh12345678',
     'could not connect to postgresql://keymargin:hunter2hunter2@db/keymargin',
+    'could not connect to smtps://keymargin:hunter2hunter2@mail',
   ])('leaves no secret in %j', (line) => {
     const clean = scrubSecrets(line)
     expect(clean).toContain('[secret]')

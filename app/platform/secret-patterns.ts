@@ -6,14 +6,14 @@ const patterns = [
   /\b(?:sk|rk|pk)_(?:live|test)_[0-9A-Za-z_]{8,}/g,
   /\bwhsec_[0-9A-Za-z+/=_-]{8,}/g,
   /\bBearer\s+[A-Za-z0-9._~+/=-]{8,}/gi,
-  /\b(postgres(?:ql)?:\/\/[^:/\s]+:)[^@\s]+@/g,
+  /\b((?:postgres(?:ql)?|smtps?):\/\/[^:/\s]+:)[^@\s]+@/g,
 ]
 
 export const scrubSecrets = (text: string): string =>
   patterns.reduce(
     (clean, pattern) =>
       clean.replace(pattern, (match, prefix) =>
-        typeof prefix === 'string' && match.startsWith('postgres') ? `${prefix}[secret]@` : '[secret]',
+        typeof prefix === 'string' && /^(?:postgres|smtp)/.test(match) ? `${prefix}[secret]@` : '[secret]',
       ),
     text,
   )
