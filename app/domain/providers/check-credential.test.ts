@@ -1,7 +1,7 @@
 /** Pasted credentials with fields, asked with everything that people and programs paste (security §4c, 48-92). */
 import { describe, expect, it, test } from 'vitest'
 import { checkCredential, maskCredential } from './check-credential.ts'
-import { parseCredential } from './credential.ts'
+import { parseCredential } from './parse-credential.ts'
 import type { ProviderId } from './provider.ts'
 
 /** Stands inside odd values, and must not come back from anywhere. */

@@ -1,15 +1,8 @@
 import { checkAzureEndpoint } from './azure-endpoint.ts'
-import {
-  awsRegion,
-  type Credential,
-  type CredentialFields,
-  credentialOf,
-  isDatedApiVersion,
-  sealedMembers,
-  sealedTextOf,
-} from './credential.ts'
+import type { Credential, CredentialFields } from './credential.ts'
 import { readCredentialJson } from './credential-json.ts'
 import { checkKeyFormat, checkSecretText, type KeyFormatCode, maskKey } from './key-format.ts'
+import { awsRegion, credentialOf, isDatedApiVersion, sealedMembers, sealedTextOf } from './parse-credential.ts'
 import type { Provider, ProviderId } from './provider.ts'
 import { providerOf } from './registry.ts'
 

@@ -49,6 +49,11 @@ test('what stands in a path is encoded: neither a model nor a deployment leads e
   expect(pathOf('openai-responses', 'chat', 'gpt-5')).toBe('/responses')
 })
 
+test('the settings that replace base URLs are all written down', () => {
+  const text = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8')
+  for (const id of providerIds) expect(text).toContain(`\`${id.toUpperCase().replaceAll('-', '_')}\``)
+})
+
 const facts = '../shared/facts/providers.json'
 const readFacts = () => {
   try {

@@ -1,5 +1,6 @@
 import type pg from 'pg'
-import { type Credential, parseCredential } from '#app/domain/providers/credential.ts'
+import type { Credential } from '#app/domain/providers/credential.ts'
+import { parseCredential } from '#app/domain/providers/parse-credential.ts'
 import { isProviderId, type ProviderId } from '#app/domain/providers/provider.ts'
 import { listenClient, systemPool } from '#app/platform/db.server.ts'
 import { log } from '#app/platform/log.server.ts'

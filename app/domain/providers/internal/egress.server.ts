@@ -1,8 +1,10 @@
 import { type Dispatcher, Pool } from 'undici'
 import { env } from '#app/platform/env.server.ts'
+import { log } from '#app/platform/log.server.ts'
 import { dropSingleton, singleton } from '#app/platform/singleton.server.ts'
 import type { Credential } from '../credential.ts'
 import type { Place, Provider } from '../provider.ts'
+import { allProviders } from '../registry.ts'
 import { connectTimeoutMs, guardedConnector } from './guarded-connect.server.ts'
 import { signAws } from './sign-aws.server.ts'
 
@@ -25,7 +27,14 @@ const largestHeaders = 32 * 1024
 const mostOwnHosts = 256
 const idleMs = 5 * 60_000
 
-const upstreams = () => singleton('egress', () => new Map<string, Upstream>())
+/** A replacement for a provider that does not exist is a spelling mistake of which nothing else would tell. */
+function openEgress(): Map<string, Upstream> {
+  const unknown = Object.keys(env().providerBaseUrls).filter((id) => !allProviders().some((row) => row.id === id))
+  for (const id of unknown) log.warn({ id }, 'a PROVIDER_BASE_URL setting names no provider')
+  return new Map()
+}
+
+const upstreams = () => singleton('egress', openEgress)
 
 function openUpstream(base: string, ofCredential: boolean, guarded: boolean): Upstream {
   const url = new URL(base)

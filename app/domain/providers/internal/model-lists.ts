@@ -1,4 +1,4 @@
-import type { ListedModel, ModelPrices, PriceOverride } from '../list-models.server.ts'
+import type { ListedModel, ModelPrices, PriceOverride } from '../listed-model.ts'
 import type { ModelList } from '../provider.ts'
 import { parseLossless } from '../usage.ts'
 import { exactDecimal, multiplyDecimals, numberText, subtractDecimals } from './exact-decimal.ts'
