@@ -1,0 +1,68 @@
+import { describe, expect, test } from 'vitest'
+import type { ProviderId } from '#app/domain/providers/provider.ts'
+import { GatewayError } from './gateway-error.ts'
+import { readInferenceRequest } from './inference-request.ts'
+import { toUpstreamBody } from './upstream-body.ts'
+
+const messages = '"messages":[{"role":"user","content":"h\\u00e9 12345678901234567890"}]'
+
+function upstream(provider: ProviderId, body: string, upstreamModel = 'a/b') {
+  const request = readInferenceRequest('chat', Buffer.from(body))
+  const route = { keySource: 'workspace' as const, provider, upstreamModel, key: null, hosted: null }
+  const { body: bytes, hidesUsage } = toUpstreamBody(request, route)
+  return { text: bytes.toString('utf8'), hidesUsage, same: bytes === request.bytes }
+}
+
+describe('a body goes out as it came', () => {
+  test('where nothing has to change', () => {
+    expect(upstream('openrouter', `{"model":"a/b","stream":true,${messages}}`)).toMatchObject({
+      same: true,
+      hidesUsage: false,
+    })
+    expect(upstream('openai', `{"model":"a/b",${messages}}`)).toMatchObject({ same: true, hidesUsage: false })
+  })
+  test('but for the model’s id at the provider, every other byte untouched', () => {
+    expect(upstream('crof', `{ "model" : "x/y" , ${messages}, "seed":1.50 }`).text).toBe(
+      `{"model":"a/b",${messages},"seed":1.50}`,
+    )
+  })
+})
+
+describe('usage is asked for where the provider does not tell it unasked', () => {
+  test('and the event is hidden from a client that did not ask', () => {
+    expect(upstream('openai', `{"model":"a/b","stream":true,${messages}}`)).toEqual({
+      text: `{"model":"a/b","stream":true,${messages},"stream_options":{"include_usage":true}}`,
+      hidesUsage: true,
+      same: false,
+    })
+  })
+  test('beside the client’s other options, and against its will', () => {
+    const { text } = upstream(
+      'groq',
+      `{"model":"a/b","stream":true,"stream_options":{"include_usage":false,"x":{"y":1}},${messages}}`,
+    )
+    expect(JSON.parse(text).stream_options).toEqual({ include_usage: true, x: { y: 1 } })
+  })
+  test('not where the client asked itself', () => {
+    const asked = `{"model":"a/b","stream":true,"stream_options":{"include_usage":true},${messages}}`
+    expect(upstream('openai', asked)).toMatchObject({ same: true, hidesUsage: false })
+  })
+  test('never of a provider that it harms', () => {
+    const body = `{"model":"a/b","stream":true,"stream_options":{"include_usage":true},"user":"u",${messages}}`
+    expect(JSON.parse(upstream('nvidia', body).text)).not.toHaveProperty('stream_options')
+  })
+})
+
+test('what a strict provider does not know is refused by name, not dropped', () => {
+  expect(() => upstream('nvidia', `{"model":"a/b","logit_magic":1,${messages}}`)).toThrow(GatewayError)
+  expect(() => upstream('nvidia', `{"model":"a/b","logit_magic":1,${messages}}`)).toThrow("'logit_magic'")
+})
+
+test('what a dialect cannot express is a 400 that names the parameter', () => {
+  try {
+    upstream('anthropic', `{"model":"a/b","logprobs":true,${messages}}`)
+    throw new Error('was accepted')
+  } catch (error) {
+    expect(error).toMatchObject({ status: 400, code: 'unsupported_parameter', param: 'logprobs' })
+  }
+})
