@@ -1,4 +1,4 @@
-import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
+import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import { noteKeyHealth } from '#app/domain/vault/note-key-health.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
@@ -7,8 +7,23 @@ import type { Call, ReplyOutcome } from './call.ts'
 /** The operators are told at most this often of each provider, in ms: a dead platform key refuses every call. */
 const reportEveryMs = 60_000
 
-/** Last report of each provider's platform key, on the monotonic clock. */
-const reported = () => singleton('gateway:reported', () => new Map<string, number>())
+/**
+ * While the platform key works, the alert about it is looked for this often, in ms: another process may have raised it, and
+ * then never sees a success itself.
+ */
+const lookEveryMs = 5 * 60_000
+
+interface PlatformKeys {
+  /** Last report of each provider's key, and the last look for an alert while it works, on the monotonic clock. */
+  reported: Map<string, number>
+  looked: Map<string, number>
+}
+
+const platformKeys = (): PlatformKeys =>
+  singleton('gateway:platform-keys', () => ({ reported: new Map(), looked: new Map() }))
+
+const within = (times: Map<string, number>, id: string, ms: number): boolean =>
+  performance.now() - (times.get(id) ?? Number.NEGATIVE_INFINITY) < ms
 
 /** What a provider's status says of the key itself. Others say nothing of it. */
 const codeOf: Record<number, string> = { 401: 'refused', 402: 'payment_required', 403: 'permission_denied' }
@@ -16,13 +31,26 @@ const codeOf: Record<number, string> = { 401: 'refused', 402: 'payment_required'
 /** Tells the operators that the platform's own key is refused: every workspace without a key of its own is down. */
 function alertOperators(call: Call, status: number | null): void {
   const { id, name } = call.provider
-  const now = performance.now()
-  if (now - (reported().get(id) ?? Number.NEGATIVE_INFINITY) < reportEveryMs) return
-  reported().set(id, now)
+  const { reported } = platformKeys()
+  if (within(reported, id, reportEveryMs)) return
+  reported.set(id, performance.now())
   const message = `${name} refuses the platform key with status ${status}. Calls on it fail; check the key and its credit.`
   inSystem((tx) => raiseAlert(tx, { kind: 'platform_key_refused', reference: id, message, at: new Date() })).catch(() =>
-    reported().delete(id),
+    reported.delete(id),
   )
+}
+
+/**
+ * The platform's key works: an alert about it is over. No query per call: one at the first success, then one where this
+ * process reported it since and the last is a minute ago, else every few minutes.
+ */
+function calmOperators(call: Call): void {
+  const { id } = call.provider
+  const { reported, looked } = platformKeys()
+  const isNews = (reported.get(id) ?? 0) > (looked.get(id) ?? 0)
+  if (within(looked, id, isNews ? reportEveryMs : lookEveryMs)) return
+  looked.set(id, performance.now())
+  inSystem((tx) => resolveAlert(tx, 'platform_key_refused', id, new Date())).catch(() => looked.delete(id))
 }
 
 /**
@@ -34,6 +62,7 @@ export function reportOnKey(call: Call, outcome: ReplyOutcome): void {
   const code = outcome.ending === 'refused' ? codeOf[outcome.httpStatus ?? 0] : undefined
   if (keyId === null || keyVersion === null) {
     if (code === 'refused' || code === 'payment_required') alertOperators(call, outcome.httpStatus)
+    else if (outcome.ending === 'complete') calmOperators(call)
     return
   }
   const key = { workspaceId, keyId, keyVersion }

@@ -27,6 +27,7 @@ function tellWorkspace(call: Call, status: number): void {
       message: `${call.provider.name} answered ${status} to calls of the surface '${surface}', so they went out under the platform key and are billed at the platform price. You allowed this for the surface.`,
       path: 'settings/billing',
       at,
+      quietMs: 24 * 3_600_000, // also where it was dismissed: the reference is the day's
     }),
   ).catch((error: Error) => log.warn({ reason: error.message }, 'a notice could not be raised'))
 }

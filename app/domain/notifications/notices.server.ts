@@ -47,3 +47,17 @@ export async function resolveNotices(tx: Tx, { workspaceId, kinds, reference, at
   const where = { workspaceId, kind: { in: [...kinds] }, reference, dismissedAt: null }
   await tx.notice.updateMany({ where, data: { dismissedAt: at } })
 }
+
+/** As `resolveNotices`, for one kind of notice about many things, in one statement. */
+export async function resolveNoticesAbout(
+  tx: Tx,
+  kind: string,
+  about: { workspaceId: string; reference: string }[],
+  at: Date,
+): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE notices n SET dismissed_at = ${at}
+      FROM unnest(${about.map((one) => one.workspaceId)}::uuid[], ${about.map((one) => one.reference)}::text[])
+           AS a (workspace_id, reference)
+     WHERE n.workspace_id = a.workspace_id AND n.reference = a.reference AND n.kind = ${kind} AND n.dismissed_at IS NULL`
+}

@@ -12,7 +12,8 @@ describe('the low-balance notice', () => {
     ['0', 'raise'],
     ['-0.01', 'raise'],
   ] as const)('while none stands, at $%s with a threshold of $5: %s', (usd, verdict) =>
-    expect(judge(false, usd)).toBe(verdict))
+    expect(judge(false, usd)).toBe(verdict),
+  )
 
   it.each([
     ['-3', 'leave'],
@@ -22,7 +23,8 @@ describe('the low-balance notice', () => {
     ['6.25', 'resolve'],
     ['100', 'resolve'],
   ] as const)('while one stands, at $%s with a threshold of $5: %s', (usd, verdict) =>
-    expect(judge(true, usd)).toBe(verdict))
+    expect(judge(true, usd)).toBe(verdict),
+  )
 
   it('is told once of a balance that swings around the threshold, and again after it recovered', () => {
     let low = false

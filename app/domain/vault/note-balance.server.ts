@@ -61,7 +61,8 @@ export async function noteBalance(tx: Tx, noted: NotedBalance): Promise<boolean>
     data: { balanceKind: balance.kind, balanceUsd: balance.usd, balanceAt: at, balanceLow },
   })
   if (verdict === 'raise') await raiseNotice(tx, lowBalanceNotice(noted, row))
-  if (verdict === 'resolve') await resolveNotices(tx, { workspaceId, kinds: Object.values(kinds), reference: keyId, at })
+  if (verdict === 'resolve')
+    await resolveNotices(tx, { workspaceId, kinds: Object.values(kinds), reference: keyId, at })
   return true
 }
 

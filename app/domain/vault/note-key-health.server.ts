@@ -3,6 +3,7 @@ import { log } from '#app/platform/log.server.ts'
 import { scrubSecrets } from '#app/platform/secret-patterns.ts'
 import { dropSingleton, singleton } from '#app/platform/singleton.server.ts'
 import type { KeyReference } from './open-provider-key.server.ts'
+import { tellOfPayment } from './tell-of-payment.server.ts'
 
 /** What a call says of the key it went out under. `text` is what the provider said, for people; it is scrubbed and cut here. */
 export type KeyHealth = { ok: true } | { ok: false; code: string; text: string }
@@ -69,6 +70,10 @@ export async function flushKeyHealth(): Promise<void> {
   if (noted.length === 0) return
   try {
     await write(noted)
+    const refused = noted.filter((note) => note.failure?.code === 'payment_required')
+    const succeeded = noted.filter((note) => note.failure === null && note.succeededAt !== null)
+    const references = (notes: Noted[]) => notes.map((note) => note.reference)
+    await tellOfPayment(references(refused), references(succeeded), new Date())
   } catch (error) {
     for (const { reference } of noted) held.written.delete(nameOf(reference))
     log.warn({ reason: (error as Error).message }, 'the health of keys could not be written')

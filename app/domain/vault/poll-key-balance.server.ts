@@ -1,40 +1,31 @@
-import { fetchBalance, type KeyBalance } from '#app/domain/providers/balance.server.ts'
+import { fetchBalance } from '#app/domain/providers/balance.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
+import { lockWorkspaceRow } from './entitled-workspace.server.ts'
+import { noteBalance } from './note-balance.server.ts'
 import { openProviderKey } from './open-provider-key.server.ts'
 
-export interface BalanceChange {
-  workspaceId: string
-  keyId: string
-  provider: string
-  hint: string
-  /** Whether the low-balance notice stands. */
-  low: boolean
-  before: KeyBalance | null
-  after: KeyBalance
-}
-
 /**
- * Asks what is left to spend under a key, and stores it with its time. The caller decides what a low one means.
- * @returns null where the key is gone or disabled, or where its provider tells nothing or could not be asked
+ * Asks what is left to spend under a key, and stores it with its time; a low one raises the workspace's notice, one that
+ * recovered takes it back.
+ * @returns whether something was stored: not where the key is gone or disabled, nor where its provider tells nothing or
+ *   could not be asked
  */
 export async function pollKeyBalance(
   { workspaceId, keyId }: { workspaceId: string; keyId: string },
   at: Date,
-): Promise<BalanceChange | null> {
+): Promise<boolean> {
   const row = await inSystem((tx) =>
-    tx.providerKey.findUnique({ where: { workspaceId_id: { workspaceId, id: keyId } } }),
-  )
-  if (!row?.enabled) return null
-  const after = await fetchBalance(await openProviderKey({ workspaceId, keyId, keyVersion: row.version }))
-  if (!after) return null
-  const { count } = await inSystem((tx) =>
-    tx.providerKey.updateMany({
-      where: { workspaceId, id: keyId, version: row.version },
-      data: { balanceKind: after.kind, balanceUsd: after.usd, balanceAt: at },
+    tx.providerKey.findUnique({
+      where: { workspaceId_id: { workspaceId, id: keyId } },
+      select: { version: true, enabled: true },
     }),
   )
-  if (!count) return null
-  const kind = row.balanceKind as KeyBalance['kind'] | null
-  const before = kind && { kind, usd: row.balanceUsd?.toFixed() ?? null }
-  return { workspaceId, keyId, provider: row.provider, hint: row.hint, low: row.balanceLow, before, after }
+  if (!row?.enabled) return false
+  const { version: keyVersion } = row
+  const balance = await fetchBalance(await openProviderKey({ workspaceId, keyId, keyVersion }))
+  if (!balance) return false
+  return inSystem(async (tx) => {
+    await lockWorkspaceRow(tx, workspaceId)
+    return noteBalance(tx, { workspaceId, keyId, keyVersion, balance, at })
+  })
 }

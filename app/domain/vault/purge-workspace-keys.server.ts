@@ -2,6 +2,7 @@ import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import type { Actor } from '#app/domain/permissions/permissions.ts'
 import type { Tx } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
+import { forgetKeyNotices } from './note-balance.server.ts'
 
 export interface PurgeInput {
   workspaceId: string
@@ -45,6 +46,7 @@ export async function purgeWorkspaceKeys(tx: Tx, input: PurgeInput): Promise<num
         purgedAt: at,
       },
     })
+    await forgetKeyNotices(tx, workspaceId, key.id, at)
     await recordAudit(tx, {
       workspaceId,
       actor: input.actor,

@@ -117,7 +117,7 @@ export async function findKeyHint(
       workspaceId,
       subjectType: 'provider_key',
       subjectId: keyId,
-      action: { in: ['provider_key.saved', 'provider_key.replaced'] },
+      action: { in: ['provider_key.saved', 'provider_key.replaced', 'provider_key.connected'] },
       detail: { path: ['version'], equals: keyVersion },
     },
     select: { detail: true },

@@ -4,6 +4,7 @@ import { inTenant } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
 import { isId } from '#app/platform/ids.ts'
 import { lockWorkspaceRow, raiseKeyEpoch } from './entitled-workspace.server.ts'
+import { forgetKeyNotices } from './note-balance.server.ts'
 import { forgetOpenKeys } from './open-provider-key.server.ts'
 
 /**
@@ -20,6 +21,7 @@ export async function removeProviderKey(ctx: Ctx, { keyId }: { keyId: string }):
     const key = await tx.providerKey.findFirst({ where: { workspaceId, id: keyId } })
     if (!key) throw notFound('Provider key')
     await tx.providerKey.delete({ where: { workspaceId_id: { workspaceId, id: keyId } } })
+    await forgetKeyNotices(tx, workspaceId, keyId, ctx.now())
     await recordAudit(tx, {
       workspaceId,
       actor: ctx.actor,

@@ -4,7 +4,9 @@ import { type KeyProbe, probeKey } from '#app/domain/providers/probe-key.server.
 import { reasonText } from '#app/domain/providers/probe-reasons.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
+import { lockWorkspaceRow } from './entitled-workspace.server.ts'
 import type { ProviderKeyModel } from './internal/key-row.ts'
+import { noteBalance } from './note-balance.server.ts'
 import { openProviderKey } from './open-provider-key.server.ts'
 
 const findKey = (workspaceId: string, keyId: string): Promise<ProviderKeyModel | null> =>
@@ -16,10 +18,9 @@ function changesBy(row: ProviderKeyModel, probe: KeyProbe, refused: boolean, at:
     const lastErrorText = reasonText(row.provider as never, probe.reason)
     return { lastErrorCode: probe.reason, lastErrorText, lastErrorAt: at }
   }
-  const balance = probe.balance ? { balanceKind: probe.balance.kind, balanceUsd: probe.balance.usd, balanceAt: at } : {}
   const clear = probe.reason === 'no_credit' || row.lastErrorCode === 'payment_required'
   const error = clear ? {} : { lastErrorCode: null, lastErrorText: null, lastErrorAt: null }
-  return { verification: probe.outcome, verifiedAt: at, ...balance, ...error }
+  return { verification: probe.outcome, verifiedAt: at, ...error }
 }
 
 async function writeNews(tx: Tx, row: ProviderKeyModel, probe: KeyProbe, refused: boolean, at: Date): Promise<void> {
@@ -68,9 +69,14 @@ export async function reprobeProviderKey(
   }
   const refused = probe.outcome === 'invalid' || probe.outcome === 'management'
   await inSystem(async (tx) => {
+    await lockWorkspaceRow(tx, workspaceId)
     const data = changesBy(row, probe, refused, at)
-    const updated = await tx.providerKey.updateMany({ where: { workspaceId, id: keyId, version: row.version }, data })
-    if (updated.count) await writeNews(tx, row, probe, refused, at)
+    const { version: keyVersion } = row
+    const updated = await tx.providerKey.updateMany({ where: { workspaceId, id: keyId, version: keyVersion }, data })
+    if (!updated.count) return
+    await writeNews(tx, row, probe, refused, at)
+    const { balance } = probe
+    if (!refused && balance) await noteBalance(tx, { workspaceId, keyId, keyVersion, balance, at })
   })
   if (refused) return 'invalid'
   return probe.outcome === 'restricted' ? 'restricted' : 'valid'

@@ -18,6 +18,8 @@ export interface SaveKeyInput {
   /** Replaces this key; without it the key is added to the provider's. */
   keyId?: string | undefined
   name?: string | undefined
+  /** The provider itself handed the key over, by OAuth. */
+  byOauth?: boolean | undefined
 }
 
 export interface SavedKey extends StoredKey {
@@ -86,7 +88,8 @@ export async function saveProviderKey(ctx: Ctx, given: SaveKeyInput): Promise<Sa
   const { sealedText } = checked
   const stored = await inTenant(scope, async (tx) => {
     await lockEntitledWorkspace(tx, ctx.workspaceId, provider)
-    return storeSealedKey(tx, { ctx, provider, sealedText, verification, keyId, name, balance: probe.balance })
+    const { balance } = probe
+    return storeSealedKey(tx, { ctx, provider, sealedText, verification, keyId, name, balance, byOauth: given.byOauth })
   })
   forgetOpenKeys(ctx.workspaceId)
   return {

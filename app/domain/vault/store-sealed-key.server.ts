@@ -14,6 +14,7 @@ import { raiseKeyEpoch } from './entitled-workspace.server.ts'
 import { ensureDataKey } from './internal/data-key.server.ts'
 import { credentialFields } from './internal/envelope.ts'
 import { ALGORITHM, seal, wipe } from './internal/sodium.server.ts'
+import { forgetKeyNotices, noteBalance } from './note-balance.server.ts'
 
 export interface Sealing {
   ctx: Ctx
@@ -25,6 +26,8 @@ export interface Sealing {
   keyId?: string | undefined
   name?: string | undefined
   balance?: KeyBalance | undefined
+  /** It came from the provider itself, by OAuth: nobody pasted it. */
+  byOauth?: boolean | undefined
 }
 
 export interface StoredKey {
@@ -122,9 +125,10 @@ export async function storeSealedKey(tx: Tx, sealing: Sealing): Promise<StoredKe
     lastErrorCode: null,
     lastErrorText: null,
     lastErrorAt: null,
-    balanceKind: balance?.kind ?? null,
-    balanceUsd: balance?.usd ?? null,
-    balanceAt: balance ? at : null,
+    balanceKind: null,
+    balanceUsd: null,
+    balanceAt: null,
+    balanceLow: false,
     savedBy: ctx.actor.id,
     updatedAt: at,
     ...(sealing.name === undefined ? {} : { name: sealing.name }),
@@ -136,10 +140,12 @@ export async function storeSealedKey(tx: Tx, sealing: Sealing): Promise<StoredKe
     update: row,
   })
   await tx.providerKeyModels.deleteMany({ where: { workspaceId, keyId } })
+  if (target) await forgetKeyNotices(tx, workspaceId, keyId, at)
+  if (balance) await noteBalance(tx, { workspaceId, keyId, keyVersion: version, balance, at })
   await recordAudit(tx, {
     workspaceId,
     actor: ctx.actor,
-    action: target ? 'provider_key.replaced' : 'provider_key.saved',
+    action: sealing.byOauth ? 'provider_key.connected' : target ? 'provider_key.replaced' : 'provider_key.saved',
     subjectType: 'provider_key',
     subjectId: keyId,
     detail: { provider, version, hint: row.hint, verification },

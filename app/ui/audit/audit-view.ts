@@ -18,6 +18,7 @@ export interface AuditView {
 
 const actions: Record<string, string> = {
   'provider_key.saved': 'Saved a provider key',
+  'provider_key.connected': 'Connected a provider account (OAuth)',
   'provider_key.replaced': 'Replaced the provider key',
   'provider_key.removed': 'Removed the provider key',
   'provider_key.purged': 'Destroyed the provider key',
