@@ -1,0 +1,396 @@
+/** Keys after they were saved: several of a provider, what they are held to, and what is known of them. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { hangUp } from '#app/domain/providers/dispatch-call.server.ts'
+import { fetchCatalogue, listKeyModels } from '#app/domain/providers/list-models.server.ts'
+import { parseCredential } from '#app/domain/providers/parse-credential.ts'
+import { type ProviderId, providerIds } from '#app/domain/providers/provider.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
+import { enqueueKeyJobs } from '#app/domain/vault/enqueue-key-jobs.server.ts'
+import { flushKeyHealth, forgetKeyHealth, noteKeyHealth } from '#app/domain/vault/note-key-health.server.ts'
+import { openProviderKey } from '#app/domain/vault/open-provider-key.server.ts'
+import { pollKeyBalance } from '#app/domain/vault/poll-key-balance.server.ts'
+import { purgeWorkspaceKeys } from '#app/domain/vault/purge-workspace-keys.server.ts'
+import { listProviderKeys, listPurgeCertificates } from '#app/domain/vault/queries.server.ts'
+import { refreshKeyModels } from '#app/domain/vault/refresh-key-models.server.ts'
+import { removeProviderKey } from '#app/domain/vault/remove-provider-key.server.ts'
+import { reprobeProviderKey } from '#app/domain/vault/reprobe-provider-key.server.ts'
+import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
+import { setProviderKey } from '#app/domain/vault/set-provider-key.server.ts'
+import { inSystem } from '#app/platform/db.server.ts'
+import { newId } from '#app/platform/ids.ts'
+import { useDatabase } from '#test/database.ts'
+import { makeMember, makeWorkspace, saveKeyDirectly } from '#test/factories.ts'
+import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
+import { catalogues } from '#test/sandbox/providers/catalogue.ts'
+import { sandboxCredential } from '#test/sandbox/providers/credentials.ts'
+import { sandboxKey } from '#test/sandbox/providers/keys.ts'
+import { type ProvidersSandbox, startProvidersSandbox } from '#test/sandbox/providers/server.ts'
+
+const db = useDatabase()
+let sandbox: ProvidersSandbox
+let openrouter: OpenRouterSandbox
+
+beforeAll(async () => {
+  sandbox = await startProvidersSandbox()
+  openrouter = await startOpenRouterSandbox()
+  db.configure({ ...sandbox.settings(), PROVIDER_BASE_URL_OPENROUTER: openrouter.baseUrl })
+  await db.owner.query("UPDATE plans SET allowed_providers = '{*}' WHERE id = 'enterprise'")
+})
+afterAll(async () => {
+  await hangUp()
+  await sandbox.close()
+  await openrouter.close()
+})
+beforeEach(() => void forgetKeyHealth())
+
+const owner = async () => makeMember((await makeWorkspace()).id, 'owner')
+const save = (ctx: Awaited<ReturnType<typeof owner>>, provider: ProviderId, seed: string, more = {}) =>
+  saveProviderKey(ctx, { provider, credential: sandboxKey(provider, 'live', seed), ...more })
+const epochOf = async (id: string) =>
+  Number((await db.owner.query('SELECT key_epoch FROM workspaces WHERE id = $1', [id])).rows[0].key_epoch)
+const actionsOf = async (id: string) =>
+  (await db.owner.query('SELECT action FROM audit_events WHERE workspace_id = $1 ORDER BY seq', [id])).rows.map(
+    (row) => row.action,
+  )
+const at = new Date('2026-11-21T10:00:00Z')
+
+describe('several keys of a provider', () => {
+  it('are kept side by side, in an order that can be changed; the same one again is no other', async () => {
+    const ctx = await owner()
+    const first = await save(ctx, 'groq', 'a', { name: ' main ' })
+    const second = await save(ctx, 'groq', 'b')
+    expect(await save(ctx, 'groq', 'a')).toMatchObject({ outcome: 'unchanged', keyId: first.keyId })
+    await save(ctx, 'openai', 'c')
+    expect((await listProviderKeys(ctx)).map((key) => [key.provider, key.name, key.position])).toEqual([
+      ['openai', '', 0],
+      ['groq', 'main', 0],
+      ['groq', '', 1],
+    ])
+    await setProviderKey(ctx, { keyId: second.keyId, position: 0 })
+    expect((await listProviderKeys(ctx, 'groq')).map((key) => key.id)).toEqual([second.keyId, first.keyId])
+  })
+
+  it('replacing one leaves the others; a key that is saved already cannot stand twice', async () => {
+    const ctx = await owner()
+    const [first, second] = [await save(ctx, 'xai', 'a'), await save(ctx, 'xai', 'b')]
+    await expect(save(ctx, 'xai', 'b', { keyId: first.keyId })).rejects.toMatchObject({ code: 'key_already_saved' })
+    expect(await save(ctx, 'xai', 'c', { keyId: first.keyId })).toMatchObject({
+      outcome: 'replaced',
+      keyId: first.keyId,
+    })
+    expect((await listProviderKeys(ctx)).map((key) => [key.id, key.version])).toEqual([
+      [first.keyId, 2],
+      [second.keyId, 1],
+    ])
+    await expect(save(ctx, 'groq', 'd', { keyId: first.keyId })).rejects.toMatchObject({ kind: 'not_found' })
+    await expect(save(ctx, 'xai', 'd', { keyId: newId() })).rejects.toMatchObject({ kind: 'not_found' })
+  })
+
+  it('are bounded', async () => {
+    const ctx = await owner()
+    for (let nth = 0; nth < 20; nth++) await saveKeyDirectly(ctx, sandboxKey('groq', 'live', `n${nth}`), 'groq')
+    await expect(save(ctx, 'groq', 'one-more')).rejects.toMatchObject({ code: 'too_many_keys' })
+  })
+
+  it('are all destroyed when the plan is left, each with its certificate', async () => {
+    const ctx = await owner()
+    for (const seed of ['a', 'b']) await save(ctx, 'groq', seed)
+    await saveProviderKey(ctx, { provider: 'bedrock', credential: sandboxCredential('bedrock') })
+    const { workspaceId } = ctx
+    const [key] = await listProviderKeys(ctx, 'groq')
+    await refreshKeyModels(workspaceId, key?.id ?? '', at)
+    const cause = { cause: 'left_enterprise', causeReference: null, fromPlanId: 'enterprise', toPlanId: 'pro' }
+    const purged = await inSystem((tx) =>
+      purgeWorkspaceKeys(tx, { workspaceId, ...cause, actor: { kind: 'system' }, at }),
+    )
+    expect(purged).toBe(3)
+    expect(await listPurgeCertificates(ctx)).toHaveLength(3)
+    for (const table of ['provider_keys', 'provider_key_models', 'workspace_data_keys'])
+      expect((await db.owner.query(`SELECT FROM ${table} WHERE workspace_id = $1`, [workspaceId])).rowCount).toBe(0)
+  })
+})
+
+describe('what a key is held to', () => {
+  it('is changed without touching the secret, audited, and every process hears of it', async () => {
+    const ctx = await owner()
+    const { keyId } = await save(ctx, 'groq', 'a')
+    const epoch = await epochOf(ctx.workspaceId)
+    await setProviderKey(ctx, {
+      keyId,
+      enabled: false,
+      name: 'spare',
+      allowedModels: [' m1 ', 'm1', 'm2'],
+      allowedSurfaces: ['agent_run'],
+    })
+    expect((await listProviderKeys(ctx))[0]).toMatchObject({
+      enabled: false,
+      name: 'spare',
+      allowedModels: ['m1', 'm2'],
+      allowedSurfaces: ['agent_run'],
+      version: 1,
+    })
+    expect(await epochOf(ctx.workspaceId)).toBe(epoch + 1)
+    await expect(openProviderKey({ workspaceId: ctx.workspaceId, keyId, keyVersion: 1 })).rejects.toMatchObject({
+      code: 'key_unavailable',
+    })
+    await setProviderKey(ctx, { keyId, enabled: true, allowedModels: [] })
+    expect((await listProviderKeys(ctx))[0]).toMatchObject({ enabled: true, name: 'spare', allowedModels: [] })
+    expect(await actionsOf(ctx.workspaceId)).toEqual([
+      'provider_key.saved',
+      'provider_key.disabled',
+      'provider_key.enabled',
+    ])
+  })
+
+  it.each([
+    [{ name: 'x'.repeat(61) }, 'invalid_name'],
+    [{ name: 'sk-or-v1-0123456789abcdef' }, 'invalid_name'],
+    [{ allowedModels: ['a b'] }, 'invalid_input'],
+    [{ allowedSurfaces: ['no-such-surface'] }, 'invalid_input'],
+  ])('%o is refused, and nothing changes', async (change, code) => {
+    const ctx = await owner()
+    const { keyId } = await save(ctx, 'groq', 'a')
+    await expect(setProviderKey(ctx, { keyId, enabled: false, ...change })).rejects.toMatchObject({ code })
+    expect((await listProviderKeys(ctx))[0]).toMatchObject({ enabled: true, name: '' })
+  })
+
+  it('members, other workspaces, and plans without keys cannot change it', async () => {
+    const ctx = await owner()
+    const { keyId } = await save(ctx, 'groq', 'a')
+    const member = await makeMember(ctx.workspaceId, 'member')
+    const stranger = await owner()
+    for (const change of [setProviderKey, removeProviderKey] as ((
+      who: typeof ctx,
+      input: { keyId: string },
+    ) => Promise<void>)[]) {
+      await expect(change(member, { keyId })).rejects.toMatchObject({ code: 'forbidden' })
+      await expect(change(stranger, { keyId })).rejects.toMatchObject({ kind: 'not_found' })
+      await expect(change(ctx, { keyId: 'no-id' })).rejects.toMatchObject({ kind: 'not_found' })
+    }
+    await inSystem((tx) => tx.workspace.update({ where: { id: ctx.workspaceId }, data: { planId: 'pro' } }))
+    await expect(setProviderKey(ctx, { keyId, enabled: true })).rejects.toMatchObject({ code: 'plan_required' })
+    await setProviderKey(ctx, { keyId, enabled: false })
+    await removeProviderKey(ctx, { keyId })
+    expect(await listProviderKeys(ctx)).toEqual([])
+  })
+})
+
+describe.each(providerIds)('models of %s', (id) => {
+  const credential = () =>
+    parseCredential(id, id === 'openrouter' ? `sk-or-v1-${'ab'.repeat(32)}` : sandboxCredential(id))
+
+  it('are listed under its own ids, with exact prices where it lists them', async () => {
+    const listing = await listKeyModels(credential())
+    if ('failure' in listing) throw new Error(listing.failure)
+    const ids = listing.models.map((model) => model.id)
+    if (id === 'azure') return expect(ids).toEqual(['prod-gpt5'])
+    if (id === 'azure-responses') return expect(ids).toEqual([])
+    if (id === 'openrouter') {
+      const kimi = listing.models.find((model) => model.id === 'moonshotai/kimi-k2.6')
+      expect(kimi).toEqual({
+        id: 'moonshotai/kimi-k2.6',
+        contextLength: 262144,
+        prices: { input: '0.00000095', output: '0.000004', cacheRead: '0.00000016' },
+      })
+      return
+    }
+    expect(ids.sort()).toEqual(catalogues[id].map((sold) => sold.id).sort())
+    for (const sold of catalogues[id]) {
+      const { prices } = listing.models.find((model) => model.id === sold.id) ?? {}
+      if (providerOf(id).models.prices === null) expect(prices).toBeUndefined()
+      else expect(prices).toMatchObject({ input: sold.input, output: sold.output })
+    }
+  })
+
+  it('are shown to everybody, with prices, exactly where the provider does that', async () => {
+    const shown = await fetchCatalogue(id)
+    const { public: open, prices } = providerOf(id).models
+    expect(shown !== null).toBe(open && prices !== null)
+    for (const model of shown ?? []) expect(model.prices?.input).toMatch(/^\d+(?:\.\d+)?$/)
+  })
+})
+
+describe('models of a key', () => {
+  it('are stored, asked for again by a job after each save, and gone with the key', async () => {
+    const ctx = await owner()
+    const { keyId } = await save(ctx, 'together', 'a')
+    const { rows } = await db.owner.query('SELECT key FROM graphile_worker.jobs WHERE key = $1', [`models:${keyId}`])
+    expect(rows).toHaveLength(1)
+    expect(await refreshKeyModels(ctx.workspaceId, keyId, at)).toBe(catalogues.together.length)
+    expect((await listProviderKeys(ctx))[0]?.modelCount).toBe(catalogues.together.length)
+    await save(ctx, 'together', 'b', { keyId })
+    expect((await listProviderKeys(ctx))[0]?.modelCount).toBeNull()
+    await removeProviderKey(ctx, { keyId })
+    expect(await refreshKeyModels(ctx.workspaceId, keyId, at)).toBe('gone')
+  })
+
+  it('are kept where the provider cannot be asked, and the job tries again', async () => {
+    const ctx = await owner()
+    const { keyId } = await save(ctx, 'together', 'c')
+    await refreshKeyModels(ctx.workspaceId, keyId, at)
+    sandbox.setKey(sandboxKey('together', 'live', 'c'), { status: 503 })
+    await expect(refreshKeyModels(ctx.workspaceId, keyId, at)).rejects.toMatchObject({ code: 'provider_unreachable' })
+    expect((await listProviderKeys(ctx))[0]?.modelCount).toBe(catalogues.together.length)
+  })
+})
+
+describe('balances', () => {
+  it.each<[ProviderId, string]>([
+    ['crof', '12.5'],
+    ['chutes', '12.5'],
+    ['vercel', '12.5'],
+    ['novita', '12.5'],
+    ['deepseek', '12.5'],
+  ])('%s tells its account’s: at the save, and when it is polled', async (id, usd) => {
+    const ctx = await owner()
+    const { keyId } = await save(ctx, id, 'balance')
+    expect((await listProviderKeys(ctx))[0]?.balance).toMatchObject({ kind: 'account', usd, low: false })
+    sandbox.setKey(sandboxKey(id, 'live', 'balance'), { balance: '0.75' })
+    expect(await pollKeyBalance({ workspaceId: ctx.workspaceId, keyId }, at)).toBe(true)
+    expect((await listProviderKeys(ctx))[0]?.balance).toEqual({
+      kind: 'account',
+      usd: '0.75',
+      at: at.toISOString(),
+      low: true,
+    })
+  })
+
+  it('OpenRouter: of the key’s limit, none without one, of the account with a management key', async () => {
+    const key = (word: string) => `sk-or-v1-${word}${'cd'.repeat(28)}`
+    const cases: [string | object, object][] = [
+      [key('limited'), { kind: 'key_limit', usd: '10' }],
+      [key('plain'), { kind: 'no_limit', usd: null }],
+      [
+        { apiKey: key('both'), managementKey: key('mgmt') },
+        { kind: 'account', usd: '100' },
+      ],
+    ]
+    for (const [credential, balance] of cases) {
+      const ctx = await owner()
+      await saveProviderKey(ctx, { provider: 'openrouter', credential: credential as string })
+      expect((await listProviderKeys(ctx))[0]?.balance).toMatchObject(balance)
+    }
+  })
+
+  it('a second key that is no management key is refused under its own name; one may be added later', async () => {
+    const key = (word: string) => `sk-or-v1-${word}${'ef'.repeat(28)}`
+    const ctx = await owner()
+    const both = { apiKey: key('one'), managementKey: key('two') }
+    await expect(saveProviderKey(ctx, { provider: 'openrouter', credential: both })).rejects.toMatchObject({
+      code: 'key_rejected',
+      field: 'credential.managementKey',
+    })
+    const { keyId } = await saveProviderKey(ctx, { provider: 'openrouter', credential: key('one') })
+    const credential = { apiKey: '', managementKey: key('mgmt') }
+    expect(await saveProviderKey(ctx, { provider: 'openrouter', credential, keyId })).toMatchObject({
+      outcome: 'replaced',
+    })
+    expect(await openProviderKey({ workspaceId: ctx.workspaceId, keyId, keyVersion: 2 })).toMatchObject({
+      apiKey: key('one'),
+      managementKey: key('mgmt'),
+    })
+  })
+
+  it('a provider that tells none is no balance of zero', async () => {
+    const ctx = await owner()
+    const { keyId } = await save(ctx, 'groq', 'a')
+    expect(await pollKeyBalance({ workspaceId: ctx.workspaceId, keyId }, at)).toBe(false)
+    expect((await listProviderKeys(ctx))[0]?.balance).toBeNull()
+  })
+})
+
+describe('the daily question', () => {
+  it('a key that the provider refuses now stays, with its reason in words; one that works again is cleared', async () => {
+    const ctx = await owner()
+    const { keyId } = await save(ctx, 'groq', 'daily')
+    const asked = { workspaceId: ctx.workspaceId, keyId }
+    sandbox.setKey(sandboxKey('groq', 'live', 'daily'), { live: false })
+    expect([await reprobeProviderKey(asked, at), await reprobeProviderKey(asked, at)]).toEqual(['invalid', 'invalid'])
+    expect((await listProviderKeys(ctx))[0]).toMatchObject({
+      enabled: true,
+      verification: 'valid',
+      lastErrorCode: 'refused',
+      lastErrorText: expect.stringMatching(/^Groq does not accept this key\./),
+    })
+    const alert = async () =>
+      (await db.owner.query('SELECT resolved_at FROM alerts WHERE reference = $1', [keyId])).rows[0].resolved_at
+    expect(await alert()).toBeNull()
+    sandbox.setKey(sandboxKey('groq', 'live', 'daily'), { live: true })
+    expect(await reprobeProviderKey(asked, at)).toBe('valid')
+    expect((await listProviderKeys(ctx))[0]).toMatchObject({ lastErrorCode: null, lastErrorText: null })
+    expect(await alert()).not.toBeNull()
+    expect(await actionsOf(ctx.workspaceId)).toEqual([
+      'provider_key.saved',
+      'provider_key.refused_by_provider',
+      'provider_key.verified',
+    ])
+  })
+
+  it('a provider that cannot be asked changes nothing of a key that was verified before', async () => {
+    const ctx = await owner()
+    const { keyId } = await save(ctx, 'groq', 'away')
+    sandbox.setKey(sandboxKey('groq', 'live', 'away'), { status: 503 })
+    expect(await reprobeProviderKey({ workspaceId: ctx.workspaceId, keyId }, at)).toBe('unasked')
+  })
+
+  it('is asked of every enabled key once, and of no other', async () => {
+    const ctx = await owner()
+    const [on, off] = [await save(ctx, 'crof', 'on'), await save(ctx, 'crof', 'off')]
+    await setProviderKey(ctx, { keyId: off.keyId, enabled: false })
+    for (const round of [1, 2]) {
+      expect(await enqueueKeyJobs('poll-key-balance', 600, ['crof'])).toBeGreaterThan(0)
+      const jobs = await db.owner.query(
+        "SELECT payload FROM graphile_worker._private_jobs WHERE payload->>'workspaceId' = $1 AND key LIKE 'poll-key-balance:%'",
+        [ctx.workspaceId],
+      )
+      expect([round, jobs.rows.map((row) => row.payload)]).toEqual([
+        round,
+        [{ workspaceId: ctx.workspaceId, keyId: on.keyId }],
+      ])
+    }
+  })
+})
+
+describe('the health of a key', () => {
+  const health = async (ctx: Awaited<ReturnType<typeof owner>>) => {
+    await flushKeyHealth()
+    const [key] = await listProviderKeys(ctx)
+    return key
+  }
+
+  it('says when it was used, when it last worked, and in the provider’s words what was wrong', async () => {
+    const ctx = await owner()
+    const { keyId } = await save(ctx, 'groq', 'health')
+    const reference = { workspaceId: ctx.workspaceId, keyId, keyVersion: 1 }
+    noteKeyHealth(reference, {
+      ok: false,
+      code: 'payment_required',
+      text: `Out of credits for sk-or-v1-${'0'.repeat(40)}`,
+    })
+    const failed = await health(ctx)
+    expect(failed).toMatchObject({ lastErrorCode: 'payment_required', lastSuccessAt: null })
+    expect(failed?.lastErrorText).toBe('Out of credits for [secret]')
+    expect(failed?.lastUsedAt).not.toBeNull()
+    noteKeyHealth(reference, { ok: true })
+    expect(await health(ctx)).toMatchObject({ lastErrorCode: null, lastErrorText: null, lastErrorAt: null })
+    expect((await health(ctx))?.lastSuccessAt).not.toBeNull()
+  })
+
+  it('is written once for a thousand calls, and not for a version that is gone', async () => {
+    const ctx = await owner()
+    const { keyId } = await save(ctx, 'groq', 'busy-key')
+    const reference = { workspaceId: ctx.workspaceId, keyId, keyVersion: 1 }
+    for (let call = 0; call < 1_000; call++) noteKeyHealth(reference, { ok: true })
+    const first = (await health(ctx))?.lastUsedAt
+    expect(first).not.toBeNull()
+    for (let call = 0; call < 1_000; call++) noteKeyHealth(reference, { ok: true })
+    expect((await health(ctx))?.lastUsedAt).toBe(first)
+    noteKeyHealth({ ...reference, keyVersion: 7 }, { ok: false, code: 'refused', text: 'no' })
+    expect(await health(ctx)).toMatchObject({ lastErrorCode: null })
+  })
+
+  it('that cannot be written is lost, and no call with it', async () => {
+    noteKeyHealth({ workspaceId: 'no-uuid', keyId: 'x', keyVersion: 1 }, { ok: true })
+    await expect(flushKeyHealth()).resolves.toBeUndefined()
+  })
+})
