@@ -37,6 +37,13 @@ export const crontab: KnownCronItem[] = [
   { task: 'refresh-models', identifier: 'refresh-models', match: '40 4 * * *', options: { backfillPeriod: 0 } },
   { task: 'poll-balances', identifier: 'poll-balances', match: '23 * * * *', options: { backfillPeriod: 0 } },
   {
+    task: 'mail-notices',
+    identifier: 'mail-notices',
+    match: '* * * * *',
+    options: { backfillPeriod: 0, maxAttempts: 1 },
+  },
+  { task: 'clean-oauth-flows', identifier: 'clean-oauth-flows', match: '50 3 * * *', options: { backfillPeriod: 0 } },
+  {
     task: 'unlock-dead-workers',
     identifier: 'unlock-dead-workers',
     match: '* * * * *',

@@ -1,9 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import path from 'node:path'
 import { createRequestHandler } from '@remix-run/express'
 import type { ServerBuild } from '@remix-run/node'
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
 import helmet from 'helmet'
+import { connectOrigin } from '#app/domain/providers/connect-openrouter.server.ts'
 import { env } from '#app/platform/env.server.ts'
 import { log } from '#app/platform/log.server.ts'
 import { isSameOrigin, ownOrigins } from './origin-guard.ts'
@@ -39,6 +41,13 @@ function stampRequest(request: Request, response: Response, next: NextFunction):
   next()
 }
 
+/**
+ * Where forms may lead. Browsers hold the redirect that answers a form to this too, so the pages that send a person to
+ * OpenRouter name it, and no others.
+ */
+const formTargets = ({ url = '' }: IncomingMessage): string =>
+  /^\/w\/[^/?]+\/settings\/billing(?:\/connect)?\/?(?:\?|$)/.test(url) ? `'self' ${connectOrigin()}` : "'self'"
+
 function securityHeaders(development: boolean) {
   const nonce = (_: unknown, response: unknown) => `'nonce-${localsOf(response as Response).nonce}'`
   return helmet({
@@ -58,7 +67,7 @@ function securityHeaders(development: boolean) {
             fontSrc: ["'self'"],
             connectSrc: ["'self'"],
             manifestSrc: ["'self'"],
-            formAction: ["'self'"],
+            formAction: [formTargets],
             frameAncestors: ["'none'"],
             baseUri: ["'none'"],
             objectSrc: ["'none'"],

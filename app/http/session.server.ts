@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { redirect } from '@remix-run/node'
 import { abilityFor, type Ctx, isRole, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import { systemClock } from '#app/platform/clock.ts'
@@ -28,6 +29,16 @@ export async function requireSignedIn(request: Request): Promise<SignedIn> {
   const { pathname, search } = new URL(request.url)
   const back = request.method === 'GET' ? `?to=${encodeURIComponent(pathname + search)}` : ''
   throw redirect(`/sign-in${back}`)
+}
+
+/**
+ * SHA-256 of the request's session token: what binds something to this one session.
+ * @throws a redirect to the sign-in page
+ */
+export async function sessionHash(request: Request): Promise<Buffer> {
+  const session = await auth().api.getSession({ headers: request.headers })
+  if (!session) throw redirect('/sign-in')
+  return createHash('sha256').update(session.session.token).digest()
 }
 
 export interface WorkspaceHere {

@@ -1,8 +1,10 @@
 import type { JobName } from '#app/domain/jobs/jobs.ts'
 import type { Task } from '../task.ts'
+import { cleanFlows } from './clean-oauth-flows.ts'
 import { closeMonthOfAll } from './close-month.ts'
 import { closeWorkspaceMonth } from './close-workspace-month.ts'
 import { ensureMonthPartitions } from './ensure-partitions.ts'
+import { mailDueNotices } from './mail-notices.ts'
 import { pollAllBalances } from './poll-balances.ts'
 import { pollBalance } from './poll-key-balance.ts'
 import { reconcileHeld } from './reconcile-held-calls.ts'
@@ -33,6 +35,8 @@ export const tasks: { [N in JobName]: Task<N> } = {
   'refresh-catalogues': refreshPriceLists,
   'poll-balances': pollAllBalances,
   'poll-key-balance': pollBalance,
+  'mail-notices': mailDueNotices,
+  'clean-oauth-flows': cleanFlows,
   'unlock-dead-workers': unlockJobsOfDeadWorkers,
   'ensure-partitions': ensureMonthPartitions,
 }

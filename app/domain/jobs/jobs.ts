@@ -29,6 +29,8 @@ export const jobSchemas = {
   'poll-balances': nothing,
   'poll-key-balance': z.object({ workspaceId: id, keyId: id }),
   'refresh-catalogues': nothing,
+  'mail-notices': nothing,
+  'clean-oauth-flows': nothing,
   'unlock-dead-workers': nothing,
   'ensure-partitions': nothing,
 } as const

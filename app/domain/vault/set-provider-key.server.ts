@@ -81,7 +81,8 @@ export async function setProviderKey(ctx: Ctx, change: KeyChange): Promise<void>
     if (!before) throw notFound('Provider key')
     if (enabled === true) await lockEntitledWorkspace(tx, workspaceId, before.provider)
     const allowedSurfaces = await checkSurfaces(tx, change.allowedSurfaces)
-    const data = given({ enabled, name, allowedModels, allowedSurfaces })
+    const switchedOff = enabled === undefined ? undefined : !enabled
+    const data = given({ enabled, switchedOff, name, allowedModels, allowedSurfaces })
     await tx.providerKey.update({ where: { workspaceId_id: { workspaceId, id: keyId } }, data })
     if (position !== undefined) await moveKey(tx, workspaceId, before.provider, keyId, position)
     await recordAudit(tx, {

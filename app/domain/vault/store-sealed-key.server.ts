@@ -118,6 +118,7 @@ export async function storeSealedKey(tx: Tx, sealing: Sealing): Promise<StoredKe
     ...(await sealKey(tx, sealing, keyId, version)),
     version,
     enabled: true,
+    switchedOff: false,
     verification,
     verifiedAt: verification === 'unverified' ? null : at,
     hint: maskCredential(parseCredential(provider, sealedText)),

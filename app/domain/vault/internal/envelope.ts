@@ -17,6 +17,20 @@ export const credentialFields = (box: CredentialIdentity, algorithm: string): st
   algorithm,
 ]
 
+/** The verifier of one attempt to connect an account: of this workspace, person and nonce. */
+export const oauthVerifierFields = (
+  box: { workspaceId: string; provider: string; userId: string; nonceHash: Uint8Array; dataKeyId: string },
+  algorithm: string,
+): string[] => [
+  'keymargin.oauth-verifier.v1',
+  box.workspaceId,
+  box.provider,
+  box.userId,
+  Buffer.from(box.nonceHash).toString('hex'),
+  box.dataKeyId,
+  algorithm,
+]
+
 export const dataKeyFields = (box: { workspaceId: string; dataKeyId: string; kekId: string }): string[] => [
   'keymargin.data-key.v1',
   box.workspaceId,
