@@ -3,6 +3,7 @@ import { sweepStripe } from '#app/domain/billing/sweep-stripe.server.ts'
 import { listProviderKeys, listPurgeCertificates } from '#app/domain/vault/queries.server.ts'
 import { removeProviderKey } from '#app/domain/vault/remove-provider-key.server.ts'
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
+import { setProviderKey } from '#app/domain/vault/set-provider-key.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { makeMember } from '#test/factories.ts'
 import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
@@ -123,6 +124,19 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     await settle(world)
     expect(await keysOf(customer)).toEqual([])
     expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise', subscriptionStatus: 'paused' })
+  })
+
+  test('a key that its holder switched off stays off when a pause ends', async () => {
+    const { customer, admin } = await customerWithKey(world)
+    const [key] = await listProviderKeys(admin)
+    await setProviderKey(admin, { keyId: key?.id ?? '', enabled: false })
+    for (const status of ['paused', 'active'] as const) {
+      world.sandbox.control.overrideSubscription(customer.subscriptionId, { status })
+      await settle(world)
+      expect(await keysOf(customer)).toEqual([{ enabled: false }])
+    }
+    await setProviderKey(admin, { keyId: key?.id ?? '', enabled: true })
+    expect(await keysOf(customer)).toEqual([{ enabled: true }])
   })
 
   test('an upgrade that awaits its payment is not Enterprise yet (case 47)', async () => {

@@ -122,7 +122,9 @@ async function settleKeys(
   const enabled = entitlement.kind === 'plan'
   const resumed = enabled && before.status === 'paused'
   if (enabled && !resumed) return
-  const { count } = await tx.providerKey.updateMany({ where: { workspaceId, enabled: !enabled }, data: { enabled } })
+  // Keys that their holder switched off stay off when the pause ends.
+  const where = { workspaceId, enabled: !enabled, switchedOff: false }
+  const { count } = await tx.providerKey.updateMany({ where, data: { enabled } })
   if (count > 0) await tx.workspace.update({ where: { id: workspaceId }, data: { keyEpoch: { increment: 1 } } })
 }
 
