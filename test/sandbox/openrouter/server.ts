@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { answerCredits, answerGeneration, answerKey, answerModels } from './account.ts'
 import { answerChat } from './chat.ts'
+import { answerAuthPage, answerDecision, answerExchange } from './connect.ts'
 import { answerControl, applySettings } from './control.ts'
 import { closeExchange, type Exchange, openExchange, sendError } from './exchange.ts'
 import type { JournalLine } from './journal.ts'
@@ -30,6 +31,8 @@ export interface OpenRouterSandbox {
   /** The next `times` (default 1) chat requests that match get the scenario. */
   fault(fault: Omit<Fault, 'times'> & { times?: number }): void
   settings(change: Partial<Settings>): Settings
+  /** Every code that was approved and not exchanged yet is ten minutes old. */
+  expireCodes(): void
   /** Replies that wait for a slow reader. */
   blocked(): number
   /** Resolves when no generation is running. */
@@ -57,6 +60,12 @@ async function route(exchange: Exchange, text: string): Promise<void> {
       return answerModels(exchange)
     case 'GET /api/v1/generation':
       return answerGeneration(exchange, url.searchParams.get('id'))
+    case 'GET /auth':
+      return answerAuthPage(exchange, url.searchParams)
+    case 'POST /auth':
+      return answerDecision(exchange, text)
+    case 'POST /api/v1/auth/keys':
+      return answerExchange(exchange, text)
     default:
       return sendError(exchange, 404, { type: 'not_found', message: 'Not Found' })
   }
@@ -109,6 +118,9 @@ export async function startOpenRouterSandbox(options: SandboxOptions = {}): Prom
     setKey: (key, change) => world.keys.change(key, change),
     fault: (fault) => void world.faults.push({ times: 1, ...fault }),
     settings: (change) => applySettings(world, change),
+    expireCodes: () => {
+      for (const code of world.codes.values()) code.expiresAt = 0
+    },
     blocked: () => world.blocked,
     settled: async () => {
       while (world.running.size > 0) await Promise.all(world.running)

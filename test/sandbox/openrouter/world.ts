@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import type { AuthCode } from './connect.ts'
 import type { Generation } from './generations.ts'
 import { Journal } from './journal.ts'
 import { KeyRing, type KeyState } from './keys.ts'
@@ -27,6 +28,11 @@ export interface Settings {
   cancelStopsBilling: boolean
   /** Send `: OPENROUTER PROCESSING` before the first chunk. */
   processingComment: boolean
+  /** The key that an exchanged code is worth; null: a new one each time. */
+  mintedKey: string | null
+  /** Status `POST /auth/keys` answers instead of a key, and milliseconds before it answers. */
+  exchangeStatus: number | null
+  exchangeDelayMs: number
 }
 
 interface SavedState {
@@ -38,6 +44,8 @@ interface SavedState {
 export class World {
   readonly keys = new KeyRing()
   readonly generations = new Map<string, Generation>()
+  /** Approved codes; they do not outlive the process. */
+  readonly codes = new Map<string, AuthCode>()
   readonly faults: Fault[] = []
   readonly journal: Journal
   readonly settings: Settings
@@ -57,6 +65,9 @@ export class World {
       generationStatus: null,
       cancelStopsBilling: false,
       processingComment: true,
+      mintedKey: null,
+      exchangeStatus: null,
+      exchangeDelayMs: 0,
     }
     if (this.#stateFile && existsSync(this.#stateFile)) this.#load(this.#stateFile)
   }
