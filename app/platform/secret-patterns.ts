@@ -2,6 +2,10 @@
 const patterns = [
   /sk-or-[A-Za-z0-9_-]{6,}/g,
   /sk-[A-Za-z0-9_-]{16,}/g,
+  /\b(?:gsk|vck|cpk|fw)_[A-Za-z0-9_-]{12,}/g,
+  /\b(?:xai|nvapi)-[A-Za-z0-9_-]{12,}/g,
+  /\b(?:AIza|AQ\.)[A-Za-z0-9_-]{16,}/g,
+  /\b(?:AKIA|ASIA)[A-Z0-9]{12,}/g,
   /\bkm_(?:live|test)_[0-9A-Za-z]{8,}/g,
   /\b(?:sk|rk|pk)_(?:live|test)_[0-9A-Za-z_]{8,}/g,
   /\bwhsec_[0-9A-Za-z+/=_-]{8,}/g,

@@ -191,6 +191,14 @@ describe('Azure names the field that is wrong', () => {
   })
 })
 
+it('a provider that sells no fewer than sixteen tokens is asked for sixteen', async () => {
+  const text = '{"error":{"message":"max_tokens must be at least 16"}}'
+  sandbox.fault({ match: { model: 'DeepSeek-V4-Flash' }, scenario: { raw: { status: 400, pieces: [text] } } })
+  const apiKey = sandboxCredential('sambanova', 'live')
+  expect(await probeKey({ provider: 'sambanova', apiKey, secrets: [apiKey] })).toMatchObject({ outcome: 'valid' })
+  expect(JSON.parse(sandbox.calls('sambanova').at(-1)?.body ?? '{}')).toMatchObject({ max_tokens: 16 })
+})
+
 describe('the three whose lists are of unknown openness', () => {
   it('are asked with a made-up key first, once a day, and never with the made-up key after that', async () => {
     const made = new Set<string | null>()

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { scrubSecrets } from '#app/platform/secret-patterns.ts'
 import { checkKeyFormat, maskKey } from './key-format.ts'
+import { allProviders } from './registry.ts'
 
 const good = `sk-or-v1-${'0123456789abcdef'.repeat(4)}`
 const message = (pasted: string) => {
@@ -124,4 +126,11 @@ describe('a key that tells whose it is goes to its own field (security §4c, ite
         message: expect.stringContaining('admin key'),
       })
   })
+})
+
+test('keys that are known by how they start are scrubbed from any text', () => {
+  const rest = 'Ab0'.repeat(14)
+  for (const { keyFormat } of allProviders())
+    for (const prefix of keyFormat.publicPrefixes)
+      expect(scrubSecrets(`Incorrect API key provided: ${prefix}${rest}.`)).not.toContain(rest)
 })

@@ -4,7 +4,7 @@ import type { Credential } from '../credential.ts'
 import { listKeyModels } from '../list-models.server.ts'
 import type { ListedModel } from '../listed-model.ts'
 import type { Provider } from '../provider.ts'
-import { askProvider } from './ask-provider.server.ts'
+import { askProvider, type TextReply } from './ask-provider.server.ts'
 import { invalid, unverified, type Verdict, valid } from './key-replies.ts'
 import { judgeRefusal, notAsked } from './refusals.ts'
 
@@ -23,10 +23,18 @@ function modelsToTry(listed: ListedModel[]): string[] {
     .map(({ id }) => id)
 }
 
-function oneToken(row: Provider, credential: Credential, model: string, timeoutMs: number) {
+function askForTokens(row: Provider, credential: Credential, model: string, tokens: number, timeoutMs: number) {
   const path = row.routes.chat?.path({ model, credential, streamed: false }) ?? '/chat/completions'
-  const json = { model, messages: [{ role: 'user', content: 'hi' }], max_tokens: 1, stream: false }
+  const json = { model, messages: [{ role: 'user', content: 'hi' }], max_tokens: tokens, stream: false }
   return askProvider(row, credential, { at: { base: null, path }, json, timeoutMs })
+}
+
+/** One token, or sixteen where the provider sells no fewer (providers §2.1). */
+async function fewTokens(row: Provider, credential: Credential, model: string, timeoutMs: number): Promise<TextReply> {
+  const reply = await askForTokens(row, credential, model, 1, timeoutMs)
+  const tooFew =
+    reply.kind === 'answered' && reply.status === 400 && /max_tokens.*(?:at least|greater|minimum)/is.test(reply.text)
+  return tooFew ? askForTokens(row, credential, model, 16, timeoutMs) : reply
 }
 
 /**
@@ -37,7 +45,7 @@ export async function probeByChat(row: Provider, credential: Credential, timeout
   const listed = await listKeyModels(credential, timeoutMs)
   if ('failure' in listed) return listed.failure === 'refused' ? invalid('refused') : unverified(listed.failure)
   for (const model of modelsToTry(listed.models)) {
-    const reply = await oneToken(row, credential, model, timeoutMs)
+    const reply = await fewTokens(row, credential, model, timeoutMs)
     const away = notAsked(reply)
     if (away || reply.kind !== 'answered') return away ?? unverified('unexpected_reply')
     if (reply.status === 200) return valid
@@ -49,7 +57,7 @@ export async function probeByChat(row: Provider, credential: Credential, timeout
 
 /** Whether Azure's deployment exists and can be called: the list proves endpoint and key only (providers §2.1). */
 export async function probeDeployment(row: Provider, credential: Credential, timeoutMs: number): Promise<Verdict> {
-  const reply = await oneToken(row, credential, credential.azure?.deploymentName ?? '', timeoutMs)
+  const reply = await fewTokens(row, credential, credential.azure?.deploymentName ?? '', timeoutMs)
   const away = notAsked(reply)
   if (away || reply.kind !== 'answered') return away ?? unverified('unexpected_reply')
   const { status, text } = reply
