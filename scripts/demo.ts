@@ -62,6 +62,8 @@ curl -i ${origin}/v1/chat/completions \\
   -d '{"model":"anthropic/claude-sonnet-4.6","messages":[{"role":"user","content":"Say hello"}]}'
 
   Other keys to save in Settings → Billing: any sk-or-v1-… of your making; one that contains "revoked" is refused.
+  Or connect OpenRouter there with one click: its sandbox asks you to approve.
+  Inbox of the mails to owners and billing admins: ${system.mail.url}
   Take Acme off Enterprise, and watch its key be destroyed:   npm run demo:downgrade -- acme
   Sandboxes: Stripe ${system.stripe.url}, OpenRouter ${system.openrouter.origin}, all other providers ${system.providers.origin}. Ctrl-C stops everything.
 `)

@@ -1,5 +1,6 @@
 import type { MetaFunction } from '@remix-run/node'
 import { Outlet, useLoaderData } from '@remix-run/react'
+import { countOpenNotices } from '#app/domain/notifications/queries.server.ts'
 import { workspaceLoader } from '#app/http/route.server.ts'
 import { listOwnWorkspaces } from '#app/http/session.server.ts'
 import { Shell, type ShellView } from '#app/ui/shell/shell.tsx'
@@ -12,6 +13,7 @@ export const loader = workspaceLoader('read:Workspace', async ({ person, ctx, wo
     ability: ctx.ability,
     workspace,
     choices: await listOwnWorkspaces(person.userId),
+    openNotices: await countOpenNotices(ctx),
   }),
 )
 

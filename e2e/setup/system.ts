@@ -15,6 +15,8 @@ export const systemFile = path.resolve(import.meta.dirname, '../../artifacts/e2e
 export interface SystemUnderTest {
   origin: string
   token: string
+  /** Page of the mails that were sent. */
+  inbox: string
   settings: Record<string, string>
 }
 
@@ -28,7 +30,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   const system = await startLocalSystem(
     state,
     { onStop: (undo) => void undos.push(undo) },
-    { web: 0, stripe: 0, openrouter: 0, providers: 0 },
+    { web: 0, stripe: 0, openrouter: 0, providers: 0, smtp: 0, inbox: 0 },
   )
   Object.assign(process.env, system.settings)
   await openVault()
@@ -41,6 +43,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   const under: SystemUnderTest = {
     origin: system.settings.APP_ORIGIN as string,
     token: seeded?.acme ?? '',
+    inbox: system.mail.url,
     settings: system.settings,
   }
   mkdirSync(path.dirname(systemFile), { recursive: true })

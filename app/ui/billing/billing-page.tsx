@@ -4,6 +4,7 @@ import { DataTable } from '#app/ui/data-table.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
 import { StatusBadge } from '#app/ui/status-badge.tsx'
 import type { BillingView, CertificateRow, InvoiceRow, UsageView } from './billing-view.ts'
+import { ConnectOutcome } from './connect-openrouter.tsx'
 import { type KeyAnswer, KeyCard } from './key-card.tsx'
 
 function Usage({ usage }: { usage: UsageView }) {
@@ -112,6 +113,7 @@ export function BillingPage({ view, answer }: { view: BillingView; answer: KeyAn
   return (
     <>
       <PageHeading title="Billing">Plan: {view.planName}.</PageHeading>
+      <ConnectOutcome />
       {view.keyCard && <KeyCard card={view.keyCard} answer={answer} />}
       {view.money ? (
         <>

@@ -6,6 +6,7 @@ import { AskButton, ConfirmDialog } from '#app/ui/confirm-dialog.tsx'
 import { Facts } from '#app/ui/facts.tsx'
 import { Panel } from '#app/ui/page.tsx'
 import { StatusBadge } from '#app/ui/status-badge.tsx'
+import { ConnectOpenRouter } from './connect-openrouter.tsx'
 import type { KeyCardView } from './key-view.ts'
 
 export type KeyAnswer = Answer<{ message: string; warning: string | null }>
@@ -151,6 +152,7 @@ export function KeyCard({ card, answer }: { card: KeyCardView; answer: KeyAnswer
       <Stack gap="lg">
         <KeyState card={card} warned={Boolean(notice?.ok && notice.warning)} />
         {card.canManage && <KeyForm card={card} answer={saved} />}
+        {card.canManage && card.provider === 'openrouter' && <ConnectOpenRouter action="connect" />}
       </Stack>
       {card.canManage && card.key && params.get('confirm') === 'remove' && <RemoveDialog card={card} />}
     </Panel>

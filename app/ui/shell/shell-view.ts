@@ -34,10 +34,12 @@ interface WorkspaceShellInput {
   ability: AppAbility
   workspace: { id: string; slug: string; name: string; planName: string }
   choices: Choice[]
+  openNotices: number
 }
 
 /** The frame of a workspace's pages: only what the person may open is in the navigation. */
-export function workspaceShell({ person, role, ability, workspace, choices }: WorkspaceShellInput): ShellView {
+export function workspaceShell(input: WorkspaceShellInput): ShellView {
+  const { person, role, ability, workspace, choices, openNotices } = input
   const root = `/w/${workspace.slug}`
   const open = settings.filter(([, , permission]) => allows(ability, permission, { workspaceId: workspace.id }))
   const nav: NavSection[] = [
@@ -49,6 +51,7 @@ export function workspaceShell({ person, role, ability, workspace, choices }: Wo
     badge: `${workspace.planName} plan`,
     choices: switcher(choices, person.isOperator, workspace.slug),
     nav,
+    bell: { to: `${root}/notices`, count: openNotices },
     person: { name: person.name, role: role ? nameOfRole(role) : '' },
   }
 }
@@ -57,6 +60,7 @@ export function operatorShell(person: { name: string }, choices: Choice[]): Shel
   return {
     here: 'Operator console',
     badge: null,
+    bell: null,
     choices: switcher(choices, true, null),
     nav: [
       {

@@ -21,7 +21,29 @@ export interface ShellView {
   badge: string | null
   choices: SwitcherChoice[]
   nav: NavSection[]
+  /** Open notices; null where there are none to have. */
+  bell: { to: string; count: number } | null
   person: { name: string; role: string }
+}
+
+/** Open notices: the number is read out with the word, never by the colour alone. */
+function Bell({ to, count }: NonNullable<ShellView['bell']>) {
+  const label = count === 1 ? '1 open notice' : `${count} open notices`
+  return (
+    <Link className={styles.bell} to={to} aria-label={count ? label : 'Notices'} title={count ? label : 'Notices'}>
+      <svg viewBox="0 0 20 20" width="18" height="18" aria-hidden="true" focusable="false">
+        <path
+          d="M10 2.5a4.6 4.6 0 0 0-4.6 4.6c0 4.2-1.7 5.6-1.7 5.6h12.6s-1.7-1.4-1.7-5.6A4.6 4.6 0 0 0 10 2.5Zm-1.7 12.7a1.8 1.8 0 0 0 3.4 0"
+          fill="none"
+          stroke="currentColor"
+          strokeWidth="1.5"
+          strokeLinecap="round"
+          strokeLinejoin="round"
+        />
+      </svg>
+      {count > 0 && <span className={styles.count}>{count > 99 ? '99+' : count}</span>}
+    </Link>
+  )
 }
 
 /** Closed again with every change of page, by its key. */
@@ -67,6 +89,7 @@ export function Shell({ view, children }: { view: ShellView; children: ReactNode
           </span>
         )}
         <span className={styles.spacer} />
+        {view.bell && <Bell {...view.bell} />}
         <span className={styles.person}>
           {view.person.name}
           <small>{view.person.role}</small>
