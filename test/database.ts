@@ -71,6 +71,9 @@ async function leakedConnections(owner: pg.Client): Promise<string[]> {
   }
 }
 
+const readPreset = (name: string) =>
+  JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../prisma/seed', `${name}.json`), 'utf8'))
+
 /**
  * A database of this file's own, with the catalogue loaded and the vault open; dropped afterwards, and the file fails where
  * it leaves a connection open.
@@ -98,10 +101,7 @@ export function useDatabase(settings: TestSettings = {}): TestDatabase {
     }
     db.configure({})
     await db.owner.connect()
-    const preset = JSON.parse(
-      readFileSync(path.resolve(import.meta.dirname, '../prisma/seed/tier-margin.json'), 'utf8'),
-    )
-    await loadCatalogueFile(preset, new Date())
+    for (const preset of ['tier-margin', 'pass-through']) await loadCatalogueFile(readPreset(preset), new Date())
     await openVault()
   })
   afterAll(async () => {

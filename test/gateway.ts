@@ -3,7 +3,10 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll } from 'vitest'
 import { type Heartbeat, startHeartbeat } from '#app/domain/jobs/heartbeat.server.ts'
 import type { Ctx } from '#app/domain/permissions/permissions.ts'
+import { checkCredential } from '#app/domain/providers/check-credential.ts'
+import type { ProviderId } from '#app/domain/providers/provider.ts'
 import { forgetAllOpenKeys } from '#app/domain/vault/open-provider-key.server.ts'
+import { refreshKeyModels } from '#app/domain/vault/refresh-key-models.server.ts'
 import { createGatewayHandler, drainGateway } from '#app/gateway/gateway.server.ts'
 import { takeCallsAgain } from '#app/gateway/in-flight.server.ts'
 import { env } from '#app/platform/env.server.ts'
@@ -11,6 +14,8 @@ import type { TestDatabase } from './database.ts'
 import { makeGatewayToken, makeMember, makeWorkspace, saveKeyDirectly } from './factories.ts'
 import type { JournalLine } from './sandbox/openrouter/journal.ts'
 import { type OpenRouterSandbox, startOpenRouterSandbox } from './sandbox/openrouter/server.ts'
+import { sandboxCredential } from './sandbox/providers/credentials.ts'
+import { type ProvidersSandbox, startProvidersSandbox } from './sandbox/providers/server.ts'
 
 export const customerKey = `sk-or-v1-${'c0ffee00'.repeat(8)}`
 
@@ -24,6 +29,8 @@ export interface Customer {
 
 export interface GatewayUnderTest {
   sandbox: OpenRouterSandbox
+  /** All other providers. */
+  providers: ProvidersSandbox
   /** `http://127.0.0.1:PORT`; the API is below `/v1`. */
   origin: string
 }
@@ -36,6 +43,26 @@ export async function makeCustomer(options: { key?: string | null; planId?: stri
   return { owner, workspaceId: workspace.id, token: await makeGatewayToken(owner), key }
 }
 
+/** A live key of a kind, as the vault seals it. */
+function sealedKey(kind: ProviderId): string {
+  if (kind === 'openrouter') return customerKey
+  const checked = checkCredential(kind, sandboxCredential(kind))
+  if (!checked.ok) throw new Error(checked.message)
+  return checked.sealedText
+}
+
+/** A workspace that pays its providers itself: a key of each kind named, with the models that it can call listed. */
+export async function makePayer(...kinds: ProviderId[]): Promise<Customer & { keyIds: Record<string, string> }> {
+  const customer = await makeCustomer({ key: null, planId: 'every-provider' })
+  const keyIds: Record<string, string> = {}
+  for (const kind of kinds) {
+    const keyId = await saveKeyDirectly(customer.owner, sealedKey(kind), kind)
+    await refreshKeyModels(customer.workspaceId, keyId, new Date())
+    keyIds[kind] = keyId
+  }
+  return { ...customer, keyIds }
+}
+
 /** A sandbox upstream and a gateway in this process, for the tests of one file. */
 export function useGateway(db: TestDatabase): GatewayUnderTest {
   const under = {} as GatewayUnderTest
@@ -43,7 +70,8 @@ export function useGateway(db: TestDatabase): GatewayUnderTest {
   let heartbeat: Heartbeat
   beforeAll(async () => {
     under.sandbox = await startOpenRouterSandbox()
-    db.configure({ PROVIDER_BASE_URL_OPENROUTER: under.sandbox.baseUrl })
+    under.providers = await startProvidersSandbox()
+    db.configure({ PROVIDER_BASE_URL_OPENROUTER: under.sandbox.baseUrl, ...under.providers.settings() })
     await db.owner.query('SELECT metering.ensure_month_partition(current_date)')
     heartbeat = await startHeartbeat('web')
     takeCallsAgain()
@@ -57,6 +85,7 @@ export function useGateway(db: TestDatabase): GatewayUnderTest {
     await heartbeat.stop()
     forgetAllOpenKeys()
     await under.sandbox.close()
+    await under.providers.close()
   })
   return under
 }

@@ -24,7 +24,7 @@ export interface CallHeaders {
 }
 
 /** The surface that a request names. @throws GatewayError 400 naming the header */
-function readSurface(header: string | string[] | undefined, catalogue: Catalogue): Surface {
+export function readSurface(header: string | string[] | undefined, catalogue: Catalogue): Surface {
   const surface =
     typeof header === 'string' || header === undefined ? catalogue.surfaces.get(header ?? usualSurface) : undefined
   if (!surface)

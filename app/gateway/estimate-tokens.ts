@@ -23,6 +23,7 @@ function countWhole(count: Count, text: string): number {
 
 /** The texts in a value, wherever they stand in it; images and other data are left out, which undercounts. */
 function textsIn(value: unknown, texts: string[] = []): string[] {
+  if (value === '') return texts
   if (typeof value === 'string') texts.push(value)
   else if (Array.isArray(value)) for (const each of value) textsIn(each, texts)
   else if (typeof value === 'object' && value !== null)

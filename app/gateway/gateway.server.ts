@@ -4,7 +4,7 @@ import { hangUp } from '#app/domain/providers/dispatch-call.server.ts'
 import type { Endpoint } from '#app/domain/providers/provider.ts'
 import { newId } from '#app/platform/ids.ts'
 import { log } from '#app/platform/log.server.ts'
-import { admit, type CallHeaders, surfaceHeader } from './admit.server.ts'
+import { admit, type CallHeaders, readSurface, surfaceHeader } from './admit.server.ts'
 import { authenticate, readToken } from './authenticate.ts'
 import type { Call } from './call.ts'
 import { ClientResponse } from './client-response.ts'
@@ -85,7 +85,9 @@ function refuseWhileEnding(): void {
 
 async function answerModels(request: IncomingMessage, response: ServerResponse, id: string | null): Promise<void> {
   const { admission } = await authenticate(readToken(request), { fresh: true })
-  const models = await listModels(admission, await loadCatalogue())
+  const catalogue = await loadCatalogue()
+  const surface = readSurface(request.headers[surfaceHeader], catalogue)
+  const models = await listModels(admission, catalogue, surface.id)
   const one = id === null ? undefined : models.find((model) => model.id === id)
   if (id !== null && !one)
     throw new GatewayError(404, 'model_not_found', 'The model does not exist or cannot be called with this token.', {

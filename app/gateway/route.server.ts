@@ -49,7 +49,8 @@ function readForced(header: string | string[] | undefined): ProviderId | null {
 
 type Key = UsableKey & { row: AdmissionKey }
 
-async function usableKeys(admission: Admission, surface: Surface): Promise<Key[]> {
+/** The keys that calls of a surface may use, in their holder's order, each with what its provider lists for it. */
+export async function usableKeys(admission: Admission, surface: Pick<Surface, 'id'>): Promise<Key[]> {
   const usable = admission.keys.filter(
     ({ provider, allowedSurfaces }) =>
       planAllowsProvider(admission.plan, provider) &&
@@ -157,7 +158,8 @@ export async function chooseRoute(
   }
   const keys = await usableKeys(admission, surface)
   const { providerPrecedence: precedence } = admission.plan
-  const answer = chooseKey({ model, endpoint, forced, keys, precedence, hosted: hosted !== null })
+  const onPlatform = hosted !== null && platformServes(admission)
+  const answer = chooseKey({ model, endpoint, forced, keys, precedence, hosted: onPlatform })
   if (answer.kind === 'key')
     return {
       keySource: 'workspace',

@@ -108,6 +108,11 @@ describe('the model alone', () => {
     expect(choose('moonshotai/kimi-k2.6', ['together'])).toBe('key-together moonshotai/Kimi-K2.6')
     expect(choose('llama-3.3-70b-versatile', ['together', 'groq'])).toBe('key-groq llama-3.3-70b-versatile')
   })
+  test('a host that lists this very id comes before one that lists another spelling of it', () => {
+    expect(choose('moonshotai/Kimi-K2.6', ['openrouter', 'together'])).toBe('key-together moonshotai/Kimi-K2.6')
+    expect(choose('moonshotai/kimi-k2.6', ['openrouter', 'together'])).toBe('key-openrouter moonshotai/kimi-k2.6')
+    expect(choose('openai/gpt-oss-120b', ['groq', 'openrouter'])).toBe('key-openrouter openai/gpt-oss-120b')
+  })
   test('before a list is known the author’s host is asked under its own spelling', () => {
     const fresh = key('anthropic', { models: null })
     expect(choose('anthropic/claude-opus-4.6', ['openrouter', fresh])).toBe('key-anthropic claude-opus-4-6')

@@ -151,6 +151,18 @@ class Search<K extends UsableKey> {
     return ambiguous
   }
 
+  /** Hosts that list this very id come before those that list one that means the same. */
+  #exact(): KeyAnswer<K> | null {
+    const { model, keys } = this.#question
+    const holds = (provider: ProviderId) =>
+      keys.some((key) => key.provider === provider && (key.models?.ids.has(model) ?? false))
+    const everyAuthor = (provider: ProviderId) => providerOf(provider).servesEveryAuthor
+    return (
+      this.#first((provider) => (everyAuthor(provider) && holds(provider) ? this.#listed(provider) : null)) ??
+      this.#first((provider) => (holds(provider) ? this.#listed(provider) : null))
+    )
+  }
+
   /** A host that takes ids of every author takes those that its list lacks, too. */
   #everyAuthor(): KeyAnswer<K> | null {
     const { model } = this.#question
@@ -186,6 +198,7 @@ class Search<K extends UsableKey> {
       this.#native() ??
       this.#author() ??
       this.#first((provider) => (precedence.includes(provider) ? this.#listed(provider) : null)) ??
+      this.#exact() ??
       this.#everyAuthor() ??
       this.#first((provider) => this.#listed(provider))
     if (found?.kind === 'key') return found
@@ -196,8 +209,9 @@ class Search<K extends UsableKey> {
 /**
  * Which of a workspace's keys takes a call, and under which id the model goes there (providers §2.4): the provider the
  * caller insists on; an explicit `provider/` prefix; a native bare id; the author's own host; the plan's precedence among
- * hosts that list the model; a host that takes ids of every author; any host that lists it; and last the only key there
- * is, for ids that nobody lists. Among several keys of one provider the holder's order decides.
+ * hosts that list the model; a host that lists this very id; a host that takes ids of every author; any host that lists
+ * the model under another id; and last the only key there is, for ids that nobody lists. Among several keys of one
+ * provider the holder's order decides.
  */
 export function chooseKey<K extends UsableKey>(question: KeyQuestion<K>): KeyAnswer<K> {
   const { model, forced } = question
