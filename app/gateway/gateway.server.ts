@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { hangUp } from '#app/domain/providers/dispatch-call.server.ts'
 import type { Endpoint } from '#app/domain/providers/provider.ts'
+import { flushKeyHealth } from '#app/domain/vault/note-key-health.server.ts'
 import { newId } from '#app/platform/ids.ts'
 import { log } from '#app/platform/log.server.ts'
 import { admit, type CallHeaders, readSurface, surfaceHeader } from './admit.server.ts'
@@ -175,6 +176,7 @@ export function createGatewayHandler(): (request: IncomingMessage, response: Ser
  */
 export async function drainGateway(ms: number): Promise<number> {
   const left = await landAll(ms)
+  await flushKeyHealth()
   await hangUp()
   return left
 }

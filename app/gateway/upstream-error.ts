@@ -1,3 +1,4 @@
+import { type EgressFailure, failureOf } from '#app/domain/providers/egress-failure.ts'
 import { parseLossless } from '#app/domain/providers/usage.ts'
 import { scrubSecrets } from '#app/platform/secret-patterns.ts'
 import type { Call } from './call.ts'
@@ -101,19 +102,36 @@ export function refusalError(call: Call, refusal: Refusal): GatewayError {
 export const invalidReply = ({ provider }: Call, what: string): GatewayError =>
   new GatewayError(502, 'upstream_invalid', `${provider.name} ${what}.`, { type: 'upstream_error' })
 
-/** Nothing, or not all, came back. */
-export function noReply({ provider }: Call, reason: 'timeout' | 'unreachable' | 'interrupted'): GatewayError {
-  const { name } = provider
-  if (reason === 'timeout')
-    return new GatewayError(504, 'upstream_timeout', `${name} did not answer in time.`, { type: 'upstream_error' })
-  if (reason === 'unreachable')
-    return new GatewayError(502, 'upstream_unreachable', `${name} cannot be reached.`, { type: 'upstream_error' })
-  return new GatewayError(
-    502,
-    'upstream_interrupted',
-    `${name} closed the connection before the answer was complete.`,
-    { type: 'upstream_error' },
-  )
+/** Words and code for each way in which nothing, or not all, came back. */
+const noReplies: Record<EgressFailure | 'unsent', { status: number; code: string; words: string }> = {
+  headers_timeout: { status: 504, code: 'upstream_timeout', words: 'did not answer in time.' },
+  idle_timeout: { status: 504, code: 'upstream_timeout', words: 'fell silent in the middle of its answer.' },
+  connect_timeout: { status: 504, code: 'upstream_timeout', words: 'could not be reached in time.' },
+  unknown_host: { status: 502, code: 'upstream_unreachable', words: 'cannot be found: its host name has no address.' },
+  address_refused: {
+    status: 502,
+    code: 'upstream_address_refused',
+    words: 'resolves to an address that is not public. Nothing was sent.',
+  },
+  certificate: {
+    status: 502,
+    code: 'upstream_certificate',
+    words: 'could not prove who it is: its certificate does not hold. Nothing was sent.',
+  },
+  headers_too_large: { status: 502, code: 'upstream_interrupted', words: 'answered with headers that are too large.' },
+  connection_lost: {
+    status: 502,
+    code: 'upstream_interrupted',
+    words: 'closed the connection before the answer was complete.',
+  },
+  unsent: { status: 502, code: 'upstream_unreachable', words: 'cannot be reached.' },
+}
+
+/** Nothing, or not all, came back. `unsent`: the request never went out. */
+export function noReply({ provider }: Call, error: unknown, unsent: boolean): GatewayError {
+  const failure = failureOf(error)
+  const { status, code, words } = noReplies[unsent && failure === 'connection_lost' ? 'unsent' : failure]
+  return new GatewayError(status, code, `${provider.name} ${words}`, { type: 'upstream_error' })
 }
 
 /** An error object inside a reply with status 200, as the caller sees it. */

@@ -254,9 +254,8 @@ export class UpstreamReply implements ReplyHandler {
       this.#settleInvalid('answered with something that is not its own format')
       return
     }
-    const timeout = /timeout/i.test(error.name)
     const ending: Ending = this.#mode ? 'cut' : this.#controller ? 'silent' : 'unsent'
-    const told = noReply(this.#call, timeout ? 'timeout' : ending === 'unsent' ? 'unreachable' : 'interrupted')
+    const told = noReply(this.#call, error, ending === 'unsent')
     const facts = this.#factsSoFar()
     this.#nameGeneration(facts)
     this.#settle(ending, told.code, facts, () => this.#breakOff(told))

@@ -12,7 +12,7 @@ import { useDatabase } from '#test/database.ts'
 import { closeGround, divertTo, httpServer, resolveTo, trustedServer } from '#test/egress-ground.ts'
 import { sandboxAccessKeyId, sandboxAwsSecret } from '#test/sandbox/providers/keys.ts'
 
-const db = useDatabase()
+const db = useDatabase({ KEYMARGIN_SANDBOX: '0' })
 afterEach(async () => {
   vi.restoreAllMocks()
   await hangUp()
@@ -205,6 +205,14 @@ describe('hosts of credentials', () => {
       /^AWS4-HMAC-SHA256 Credential=AKIA\w+\/\d+\/eu-west-1\/bedrock\//,
     )
     expect(arrived.requests[0]?.authorization).not.toContain(fields.secretAccessKey)
+  })
+
+  it('a sandbox reaches no real provider, whatever it forgets to replace', async () => {
+    db.configure({ KEYMARGIN_SANDBOX: '1' })
+    const { error } = await call('openai', keyOf('openai'))
+    db.configure({ KEYMARGIN_SANDBOX: '0' })
+    expect(error).toMatchObject({ message: expect.stringContaining('sandbox') })
+    expect(arrived.requests).toEqual([])
   })
 
   it('a call that cannot be signed ends as an error that the handler hears', async () => {

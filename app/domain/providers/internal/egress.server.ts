@@ -85,6 +85,7 @@ function findUpstream(row: Provider, at: Pick<Place, 'base'>, credential: Creden
   const replacement = env().providerBaseUrls[row.id]
   const template = at.base ?? row.baseUrl
   if (replacement === undefined) {
+    if (env().sandbox) throw new Error('egress: a sandbox reaches no real provider')
     const ofCredential = template.includes('{')
     return upstreamOf(ofCredential ? expand(template, credential) : template, ofCredential, true)
   }
