@@ -45,21 +45,23 @@ async function addressesOf(tx: Tx, workspaceId: string): Promise<string[]> {
   return members.map(({ user }) => user.email)
 }
 
-/** Sends one and says so in its row. @returns what went wrong, or null */
-async function mailOne(mailer: Mailer, notice: Claimed): Promise<string | null> {
+type Mailed = { sent: boolean; failure: string | null }
+
+/** Sends one and says so in its row. */
+async function mailOne(mailer: Mailer, notice: Claimed): Promise<Mailed> {
   const { workspaceId, id } = notice
   const to = await inSystem((tx) => addressesOf(tx, workspaceId))
-  if (to.length === 0) return null // asked again when the back-off is over: somebody may become an admin
+  if (to.length === 0) return { sent: false, failure: null } // asked again when the back-off is over: somebody may become an admin
   try {
     await mailer.send({ id, to, ...noticeMail(notice, env().appOrigin) })
   } catch (error) {
     // The server's own words may repeat addresses and greetings: the code is enough.
-    return (error as { code?: string }).code ?? 'failed'
+    return { sent: false, failure: (error as { code?: string }).code ?? 'failed' }
   }
   await inSystem((tx) =>
     tx.notice.updateMany({ where: { workspaceId, id, mailedAt: null }, data: { mailedAt: new Date() } }),
   )
-  return null
+  return { sent: true, failure: null }
 }
 
 function sayOnceThatNobodyMails(): void {
@@ -82,12 +84,14 @@ export async function mailNotices(at: Date): Promise<number> {
     return 0
   }
   let tried = 0
+  let sent = 0
   const failures: string[] = []
   try {
     for (let notice = await claimNext(); notice; notice = await claimNext()) {
       tried += 1
-      const failure = await mailOne(mailer, notice)
-      if (failure) failures.push(failure)
+      const mailed = await mailOne(mailer, notice)
+      if (mailed.sent) sent += 1
+      if (mailed.failure) failures.push(mailed.failure)
       // A server that is away keeps every notice waiting for its time-outs: the rest waits for the next minute.
       if (failures.length >= 3 || tried >= mostPerRun) break
     }
@@ -96,8 +100,8 @@ export async function mailNotices(at: Date): Promise<number> {
   }
   const [first] = failures
   if (!first) {
-    if (tried) await inSystem((tx) => resolveAlert(tx, 'mail_failed', 'smtp', at))
-    return tried
+    if (sent) await inSystem((tx) => resolveAlert(tx, 'mail_failed', 'smtp', at))
+    return sent
   }
   const message = `Notices cannot be mailed: the server at SMTP_URL answers with ${first}. They are tried again.`
   await inSystem((tx) => raiseAlert(tx, { kind: 'mail_failed', reference: 'smtp', message, at }))

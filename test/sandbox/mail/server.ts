@@ -11,6 +11,8 @@ export interface MailSandbox {
   mails(): (ReceivedMail & ReadableMail)[]
   /** The next `times` mails are refused with this code, such as 451. */
   refuse(code: number, times: number): void
+  /** Mails are taken, but nobody is told so until `release`. */
+  hold(): { release(): void }
   close(): Promise<void>
 }
 
@@ -28,9 +30,11 @@ export async function startMailSandbox(ports: { smtp?: number; page?: number } =
   const mails: ReceivedMail[] = []
   const sockets = new Set<Socket>()
   let refusal = { code: 451, times: 0 }
-  const take = (mail: ReceivedMail): number => {
+  let held: Promise<void> = Promise.resolve()
+  const take = async (mail: ReceivedMail): Promise<number> => {
     if (refusal.times-- > 0) return refusal.code
     mails.push(mail)
+    await held
     return 250
   }
   const smtp = createServer((socket) => {
@@ -49,6 +53,11 @@ export async function startMailSandbox(ports: { smtp?: number; page?: number } =
     mails: () => mails.map((mail) => ({ ...mail, ...readMail(mail) })),
     refuse: (code, times) => {
       refusal = { code, times }
+    },
+    hold: () => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      held = promise
+      return { release: resolve }
     },
     async close() {
       for (const socket of sockets) socket.destroy()

@@ -12,7 +12,7 @@ export interface ReceivedMail {
 
 export interface Postbox {
   /** Says what to answer to a finished mail: 250, or a refusal such as 451. */
-  take(mail: ReceivedMail): number
+  take(mail: ReceivedMail): Promise<number>
 }
 
 const address = (line: string): string => /<([^>]*)>/.exec(line)?.[1] ?? ''
@@ -23,12 +23,12 @@ export function holdSmtpConversation(socket: Socket, postbox: Postbox): void {
   let from = ''
   let to: string[] = []
   let data: string[] | null = null
-  const say = (line: string) => void socket.write(`${line}\r\n`)
+  const say = (line: string) => void (socket.writable && socket.write(`${line}\r\n`))
 
   const endOfData = (lines: string[]) => {
     const raw = lines.map((line) => (line.startsWith('..') ? line.slice(1) : line)).join('\r\n')
-    const code = postbox.take({ at: new Date().toISOString(), from, to, raw })
-    say(code === 250 ? '250 2.0.0 Taken' : `${code} 4.3.0 Not now`)
+    const taken = postbox.take({ at: new Date().toISOString(), from, to, raw })
+    void taken.then((code) => say(code === 250 ? '250 2.0.0 Taken' : `${code} 4.3.0 Not now`))
     from = ''
     to = []
   }
