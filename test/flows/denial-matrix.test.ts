@@ -83,7 +83,7 @@ describe('who may do what', () => {
     await recordAll(calls)
     const run = await freezeInvoiceRun({ workspaceId, month, now: new Date(Date.now() + 40 * DAY_MS) })
     const purge = await inTenant({ workspaceId }, (tx) => tx.keyPurge.findFirstOrThrow({ where: { workspaceId } }))
-    return { callId: calls[0]?.id ?? '', runId: run?.runId ?? '', id: purge.id }
+    return { callId: calls[0]?.id ?? '', runId: run?.runId ?? '', id: purge.id, nonce: 'no-attempt-has-this' }
   }
 
   async function signInAll(workspaceId: string, otherId: string): Promise<void> {

@@ -50,6 +50,8 @@ describe('no secret is left behind', () => {
   let slug: string
   let workspaceId: string
   let tokens: Canary[] = []
+  /** Of the connected account: it goes to the provider, and nowhere else. */
+  let verifier: Canary
   const secrets = () => [
     ...Object.values(canary).filter((one) => one !== canary.prompt && one !== canary.reply),
     ...tokens,
@@ -108,6 +110,30 @@ describe('no secret is left behind', () => {
           })
         ).text(),
       )
+  }
+
+  /** OpenRouter is connected with one click, and once the key that it makes is refused by itself. */
+  async function connectOpenRouter(): Promise<void> {
+    const admin = as('billing_admin')
+    const attempts = [
+      [canary.mintedKey.text, 'connected'],
+      [canary.refusedKey.text, 'not_kept'],
+    ] as const
+    for (const [mintedKey, outcome] of attempts) {
+      upstream.settings({ mintedKey })
+      const form = { intent: 'connect-openrouter', limitUsd: '25' }
+      const began = await admin.post(`/w/${slug}/settings/billing/connect`, form)
+      const at = new URL(began.headers.get('location') ?? '')
+      const body = new URLSearchParams([...at.searchParams, ['decision', 'approve']])
+      const approved = await fetch(`${at.origin}${at.pathname}`, { method: 'POST', body, redirect: 'manual' })
+      const back = new URL(approved.headers.get('location') ?? '')
+      const ended = await admin.ask(back.pathname + back.search)
+      expect(ended.headers.get('location')).toMatch(new RegExp(`connect=${outcome}$`))
+      for (const response of [began, ended])
+        formAnswers.push(JSON.stringify([...response.headers]), await response.text())
+    }
+    const exchange = toUpstream.requests.find((one) => one.line.startsWith('POST /api/v1/auth/keys'))
+    verifier = canaryOf('verifier', (JSON.parse(exchange?.body ?? '{}') as { code_verifier: string }).code_verifier, 3)
   }
 
   async function createToken(): Promise<string> {
@@ -186,6 +212,7 @@ describe('no secret is left behind', () => {
     worker = await start('workers/index.ts', db.childEnv({ LOG_LEVEL: 'debug' }))
     await makePeople()
     await saveKeys()
+    await connectOpenRouter()
     const token = await createToken()
     await callEverything({ origin: web.origin, upstream, answers: gatewayAnswers }, token)
     await sendBadWebhooks({ origin: web.origin, upstream, answers: formAnswers })
@@ -239,6 +266,12 @@ describe('no secret is left behind', () => {
     expect(searchLeaks(places, secrets())).toEqual([])
   })
 
+  it('what proves that a connected account is ours stands nowhere but in the request that says so', () => {
+    const elsewhere = new Map([...places].filter(([place]) => place !== 'requests to the provider'))
+    expect(searchLeaks(elsewhere, [verifier])).toEqual([])
+    expect(searchLeaks(places, [verifier]).length).toBeGreaterThan(0)
+  })
+
   it('no prompt and no reply is kept or logged', () => {
     const kept = new Map(
       [...places].filter(([place]) => !['answers of the gateway', 'requests to the provider'].includes(place)),
@@ -251,7 +284,7 @@ describe('no secret is left behind', () => {
   it('each side is shown its own key, in the Authorization header, and nobody else’s', () => {
     const shown = (proxy: RecordingProxy) =>
       new Set(proxy.requests.map((one) => one.headers.authorization).filter(Boolean))
-    const keys = ['providerKey', 'replacedKey', 'refusedKey', 'unverifiedKey', 'platformKey'] as const
+    const keys = ['providerKey', 'mintedKey', 'replacedKey', 'refusedKey', 'unverifiedKey', 'platformKey'] as const
     expect(shown(toUpstream)).toEqual(new Set(keys.map((name) => `Bearer ${canary[name].text}`)))
     expect(shown(toStripe)).toEqual(new Set([`Bearer ${canary.stripeSecret.text}`]))
   })

@@ -8,6 +8,7 @@ export const canary = {
   replacedKey: makeCanary('replaced provider key', 'sk-or-v1-', 'gone'),
   refusedKey: makeCanary('refused provider key', 'sk-or-v1-revoked', 'none'),
   unverifiedKey: makeCanary('unverified provider key', 'sk-or-v1-broken', 'late'),
+  mintedKey: makeCanary('provider key that OpenRouter minted', 'sk-or-v1-', 'mint'),
   malformedKey: makeCanary('malformed provider key', 'sk-or-v1-', ' x'),
   platformKey: makeCanary('platform key', 'sk-or-v1-', 'plat'),
   phrase: makeCanary('phrase'),
