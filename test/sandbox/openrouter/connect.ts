@@ -1,15 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Exchange, pause, sendError, sendJson } from './exchange.ts'
-import type { Settings, World } from './world.ts'
-
-/** An approved code: single use, ten minutes, exchanged for a key against the verifier of its challenge (providers §1.1). */
-export interface AuthCode {
-  challenge: string
-  limit: string | null
-  /** Milliseconds since 1970. */
-  expiresAt: number
-  used: boolean
-}
+import type { AuthCode, Settings, World } from './world.ts'
 
 const codeLivesMs = 10 * 60_000
 const badCallback = '<p>callback_url must be https, or on localhost.</p>'

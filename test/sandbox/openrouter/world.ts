@@ -1,5 +1,4 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import type { AuthCode } from './connect.ts'
 import type { Generation } from './generations.ts'
 import { Journal } from './journal.ts'
 import { KeyRing, type KeyState } from './keys.ts'
@@ -16,6 +15,15 @@ export interface Fault {
   match?: { model?: string; key?: string }
   scenario: Scenario
   times: number
+}
+
+/** An approved code: single use, ten minutes, exchanged for a key against the verifier of its challenge (providers §1.1). */
+export interface AuthCode {
+  challenge: string
+  limit: string | null
+  /** Milliseconds since 1970. */
+  expiresAt: number
+  used: boolean
 }
 
 export interface Settings {
