@@ -91,7 +91,13 @@ describe('operations', () => {
   it('shows the catalogue', async () => {
     const catalogue = await readOperatorCatalogue(operator())
     expect(catalogue).toMatchObject({ currentVersion: 1 })
-    expect(catalogue.plans.map((plan) => plan.id)).toEqual(['plus', 'pro', 'enterprise'])
+    expect(catalogue.plans.map((plan) => plan.id)).toEqual([
+      'plus',
+      'pass-through',
+      'pro',
+      'every-provider',
+      'enterprise',
+    ])
   })
 
   it('is closed to everybody else', async () => {
