@@ -44,7 +44,7 @@ export async function makeCustomer(options: { key?: string | null; planId?: stri
 }
 
 /** A live key of a kind, as the vault seals it. */
-function sealedKey(kind: ProviderId): string {
+export function sealedKey(kind: ProviderId): string {
   if (kind === 'openrouter') return customerKey
   const checked = checkCredential(kind, sandboxCredential(kind))
   if (!checked.ok) throw new Error(checked.message)
