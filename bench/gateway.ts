@@ -2,8 +2,8 @@
  * Keymargin's whole path (token, admission, key, attempt, ledger row committed before the last byte) against a direct call,
  * a bare node:http + undici pass-through, and one that reads the usage too, in one run: ratios survive a noisy machine,
  * absolute numbers do not. Where `taskset` exists the process under test has a core to itself.
- *   node bench/gateway.ts [--only json,sse,rate,pace,prompts,streams,slow,memory] [--seconds 1.5] [--rounds 3]
- *                         [--requests 150000] [--profile]
+ *   node bench/gateway.ts [--only json,sse,rate,pace,prompts,streams,slow,memory] [--seconds 1.2] [--rounds 3]
+ *                         [--requests 100000] [--profile]
  */
 import { parseArgs } from 'node:util'
 import { canPin, keepOffGatewayCore } from './gateway/cores.ts'
@@ -19,9 +19,9 @@ import { profileFile, startWorld, type TargetName, type World } from './gateway/
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
-    seconds: { type: 'string', default: '1.5' },
+    seconds: { type: 'string', default: '1.2' },
     rounds: { type: 'string', default: '3' },
-    requests: { type: 'string', default: '150000' },
+    requests: { type: 'string', default: '100000' },
     profile: { type: 'boolean', default: false },
   },
 })

@@ -1,5 +1,6 @@
 import { Connection, type Reply, requestTo, type Target } from './connection.ts'
 import { cpuSeconds, familyCpuSeconds, residentMiB } from './process-figures.ts'
+import { waitForQuiet, watchOthers } from './quiet.ts'
 
 export interface Measured {
   perSecond: number
@@ -19,12 +20,15 @@ export interface Measured {
   residentMiB: number
   /** How late the load generator itself sent, ms (open loop only). */
   lateP99: number
+  /** Share of the machine that was taken by processes that are none of ours, in percent: a figure is as good as this is low. */
+  othersPercent: number
 }
 
 export interface Load {
   target: Target
   body: Buffer
   databasePid: number | null
+  upstreamPid: number | null
 }
 
 const at = (sorted: Float64Array, share: number): number =>
@@ -40,11 +44,15 @@ class Gauge {
   readonly #started = performance.now()
   readonly #cpu: number
   readonly #databaseCpu: number
+  readonly #upstreamCpu: number
+  readonly #own = process.cpuUsage()
+  readonly #others = watchOthers()
 
   constructor(load: Load) {
     this.#load = load
     this.#cpu = cpuSeconds(load.target.pid) ?? Number.NaN
     this.#databaseCpu = familyCpuSeconds(load.databasePid) ?? Number.NaN
+    this.#upstreamCpu = cpuSeconds(load.upstreamPid) ?? Number.NaN
   }
 
   /** `due` is when the request should have been sent: a gateway that stalls cannot hide the requests that had to wait. */
@@ -58,7 +66,11 @@ class Gauge {
   read(): Measured {
     const took = (performance.now() - this.#started) / 1000
     const requests = this.#totals.length
-    const per = (now: number | null, before: number) => (((now ?? Number.NaN) - before) * 1e6) / requests
+    const cpu = (cpuSeconds(this.#load.target.pid) ?? Number.NaN) - this.#cpu
+    const databaseCpu = (familyCpuSeconds(this.#load.databasePid) ?? Number.NaN) - this.#databaseCpu
+    const upstreamCpu = (cpuSeconds(this.#load.upstreamPid) ?? Number.NaN) - this.#upstreamCpu
+    const own = process.cpuUsage(this.#own)
+    const ours = (own.user + own.system) / 1e6 + (cpu || 0) + databaseCpu + upstreamCpu
     const totals = Float64Array.from(this.#totals).sort()
     const firsts = Float64Array.from(this.#firsts).sort()
     return {
@@ -70,8 +82,9 @@ class Gauge {
       firstP99: at(firsts, 0.99),
       errors: [...this.#faults.values()].reduce((sum, count) => sum + count, 0),
       faults: this.#faults,
-      cpuMs: per(cpuSeconds(this.#load.target.pid), this.#cpu),
-      databaseCpuMs: per(familyCpuSeconds(this.#load.databasePid), this.#databaseCpu),
+      cpuMs: (cpu * 1e6) / requests,
+      databaseCpuMs: (databaseCpu * 1e6) / requests,
+      othersPercent: this.#others(ours) * 100,
       residentMiB: residentMiB(this.#load.target.pid),
       lateP99: at(Float64Array.from(this.#late).sort(), 0.99),
     }
@@ -87,6 +100,7 @@ export async function closedLoop(
 ): Promise<Measured> {
   const request = requestTo(load.target, load.body)
   const connections = Array.from({ length: concurrency }, () => new Connection(load.target.port))
+  await waitForQuiet()
   const gauge = new Gauge(load)
   const end = performance.now() + seconds * 1000
   let sent = 0
@@ -121,6 +135,7 @@ export async function openLoop(load: Load, perSecond: number, seconds: number): 
   const all: Connection[] = []
   const free: Connection[] = []
   const total = Math.round(perSecond * seconds)
+  await waitForQuiet()
   const gauge = new Gauge(load)
   const start = performance.now()
   let sent = 0

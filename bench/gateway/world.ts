@@ -27,6 +27,7 @@ export interface World {
   /** Another process of the gateway, that served nothing yet. */
   startFresh(): Promise<{ target: Target; stop(): Promise<void> }>
   upstreamPort: number
+  upstreamPid: number
   owner: pg.Client
   /** Process id of the database server. */
   databasePid: number
@@ -107,7 +108,7 @@ async function prepare(clusterUrl: string, upstreamPort: number) {
 export async function startWorld({ profiled = false } = {}): Promise<World> {
   const cluster = await startCluster()
   const databasePid = Number(readFileSync(path.join(clusterDir, 'data/postmaster.pid'), 'utf8').split('\n')[0])
-  const plain = { PATH: process.env.PATH, HOME: process.env.HOME }
+  const plain = { PATH: process.env.PATH, HOME: process.env.HOME, NODE_OPTIONS: process.env.NODE_OPTIONS }
   const upstream = await startChild('upstream.ts', [], plain, false)
   const { settings, token, owner } = await prepare(cluster.url, upstream.port)
   const origin = `http://127.0.0.1:${upstream.port}`
@@ -129,6 +130,7 @@ export async function startWorld({ profiled = false } = {}): Promise<World> {
     owner,
     databasePid,
     upstreamPort: upstream.port,
+    upstreamPid: upstream.process.pid as number,
     target: (name) => targetOf(name, children[name]),
     async startFresh() {
       const child = await startChild('../../test/gateway-process.ts', [], full)

@@ -111,7 +111,8 @@ export async function slowReader({ world }: Measure): Promise<void> {
 export async function longRun({ world }: Measure, requests: number): Promise<void> {
   const fresh = await world.startFresh()
   const { target } = fresh
-  const load = { target, body: chatBody({ streamed: false }), databasePid: world.databasePid }
+  const { databasePid, upstreamPid } = world
+  const load = { target, body: chatBody({ streamed: false }), databasePid, upstreamPid }
   const idle = residentMiB(target.pid)
   await closedLoop(load, 256, 5)
   const start = residentMiB(target.pid)

@@ -29,6 +29,7 @@ export async function fixedRate({ world, seconds, rounds }: Measure): Promise<vo
       added(own, of('unmetered'), (each) => each.p99),
       over(own, (each) => each.cpuMs),
       over(own, (each) => each.lateP99),
+      over(own, (each) => each.othersPercent),
       own.reduce((sum, each) => sum + each.errors, 0),
     ],
   ])
@@ -41,6 +42,7 @@ export async function fixedRate({ world, seconds, rounds }: Measure): Promise<vo
     '+p99 unm.',
     'cpu ms/k',
     'late p99',
+    'others %',
     'errors',
   ]
   printTable('1,000 requests/s open loop, JSON, from the moment each was due', heads, rows)
@@ -63,10 +65,21 @@ export async function pacedStreams({ world, seconds, rounds }: Measure): Promise
       over(own, (each) => each.p99),
       ratio(own, of('direct'), (each) => each.p99),
       over(own, (each) => each.cpuMs),
+      over(own, (each) => each.othersPercent),
       own.reduce((sum, each) => sum + each.errors, 0),
     ],
   ])
-  const heads = ['first ms', '+first p50', '+first p99', 'p50 ms', 'p99 ms', 'p99/direct', 'cpu ms/k', 'errors']
+  const heads = [
+    'first ms',
+    '+first p50',
+    '+first p99',
+    'p50 ms',
+    'p99 ms',
+    'p99/direct',
+    'cpu ms/k',
+    'others %',
+    'errors',
+  ]
   printTable('Streams at a realistic pace: 50 ms, then 10 ms a token, 100 new ones a second', heads, rows)
   for (const [name, own] of results) printFaults(name, own)
 }

@@ -10,7 +10,7 @@ export interface Measure {
 }
 
 const heads = ['req/s', '/ direct', '/ pass', '/ tail', 'p50 ms', 'p99 ms', '+p50 ms', '+p99 ms', '+first ms']
-const cost = ['cpu ms/k', 'cpu/pass', 'db ms/k', 'RSS MiB', 'errors']
+const cost = ['cpu ms/k', 'cpu/pass', 'db ms/k', 'RSS MiB', 'others %', 'errors']
 
 export const names: TargetName[] = ['direct', 'pass', 'pass+tail', 'keymargin']
 
@@ -18,6 +18,7 @@ export const loadOf = (world: World, name: TargetName, body: Buffer): Load => ({
   target: world.target(name),
   body,
   databasePid: world.databasePid,
+  upstreamPid: world.upstreamPid,
 })
 
 /** Runs the targets in turn, round by round, so that a noisy minute hits all of them. */
@@ -50,6 +51,7 @@ export function printComparison(title: string, results: Map<TargetName, Measured
       ratio(own, of('pass'), (each) => each.cpuMs),
       name === 'keymargin' ? over(own, (each) => each.databaseCpuMs) : Number.NaN,
       over(own, (each) => each.residentMiB),
+      over(own, (each) => each.othersPercent),
       own.reduce((sum, each) => sum + each.errors, 0),
     ],
   ])
