@@ -50,7 +50,7 @@ const linked = (text: string): string =>
 
 /** Everything that arrived, newest first; it looks again every few seconds. */
 export const inboxPage = (mails: ReceivedMail[]): string => `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5"><title>Sandbox inbox</title>
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5"><title>Sandbox inbox</title><link rel="icon" href="data:,">
 <style>body{font:16px/1.5 system-ui;max-width:46rem;margin:2rem auto;padding:0 1rem}article{border:1px solid #ccc;border-radius:6px;padding:0 1rem;margin:1rem 0}pre{white-space:pre-wrap;font:inherit}small{color:#555}</style>
 </head><body><h1>Sandbox inbox</h1>${mails.length ? '' : '<p>No mail yet.</p>'}${mails
   .toReversed()

@@ -9,7 +9,7 @@ const escapeHtml = (text: string): string =>
   text.replaceAll(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`)
 
 const page = (body: string): string => `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Sandbox OpenRouter</title>
+<html lang="en"><head><meta charset="utf-8"><title>Sandbox OpenRouter</title><link rel="icon" href="data:,">
 <style>body{font:16px/1.5 system-ui;max-width:34rem;margin:10vh auto;padding:0 1rem}button{font:inherit;padding:.5rem 1rem;margin-right:.5rem}</style>
 </head><body><h1>Sandbox OpenRouter</h1>${body}</body></html>`
 
