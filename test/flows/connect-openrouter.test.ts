@@ -6,6 +6,7 @@ import { purgeWorkspaceKeys } from '#app/domain/vault/purge-workspace-keys.serve
 import { inSystem, inTenant } from '#app/platform/db.server.ts'
 import { useDatabase } from '#test/database.ts'
 import { makeWorkspace } from '#test/factories.ts'
+import { until } from '#test/gateway.ts'
 import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
 import { makePerson, personPassword, useWeb, Visitor } from '#test/web.ts'
 
@@ -290,6 +291,17 @@ describe('connecting OpenRouter', () => {
       await db.owner.query('DELETE FROM workspace_data_keys WHERE workspace_id = $1', [workspaceId])
       return callback
     }
+
+    it('when the plan is left while OpenRouter makes the key', async () => {
+      const admin = await makeAdmin()
+      const callback = await approved(admin)
+      upstream.settings({ exchangeDelayMs: 2_000 })
+      const asked = exchanges().length
+      const ending = refused(admin, callback, 'not_kept', 'the plan changed meanwhile')
+      await until(async () => exchanges().length > asked, 'the exchange')
+      await inSystem((tx) => tx.workspace.update({ where: { id: admin.workspaceId }, data: { planId: 'pro' } }))
+      await ending
+    })
 
     it('when the subscription was paused meanwhile', async () => {
       const admin = await makeAdmin()

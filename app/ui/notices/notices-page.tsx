@@ -1,4 +1,4 @@
-import { Button, Group, Paper, Stack, Text, Title } from '@mantine/core'
+import { Anchor, Button, Group, Paper, Stack, Text, Title } from '@mantine/core'
 import { Form, Link, useNavigation } from '@remix-run/react'
 import { type Answer, AnswerNotice } from '#app/ui/answer-notice.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
@@ -57,7 +57,9 @@ function OneNotice({ notice, canDismiss }: { notice: NoticeView; canDismiss: boo
         {notice.to && (
           <>
             {' '}
-            <Link to={notice.to}>Look at it</Link>
+            <Anchor component={Link} to={notice.to} inherit>
+              Look at it
+            </Anchor>
           </>
         )}
       </Text>
