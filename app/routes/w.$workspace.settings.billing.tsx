@@ -2,86 +2,250 @@ import type { MetaFunction } from '@remix-run/node'
 import { useActionData, useLoaderData } from '@remix-run/react'
 import { z } from 'zod'
 import { parseCallFilter } from '#app/domain/analytics/analytics.ts'
+import { getKeyCoverage } from '#app/domain/analytics/key-coverage.server.ts'
+import { preflightKey } from '#app/domain/analytics/preflight-key.server.ts'
 import { readUsage } from '#app/domain/analytics/queries.server.ts'
 import { getUsageOfMonth, listInvoices } from '#app/domain/billing/queries.server.ts'
-import { allows } from '#app/domain/permissions/permissions.ts'
-import { isProviderId, type ProviderId, providerIds } from '#app/domain/providers/provider.ts'
+import { allows, type Ctx } from '#app/domain/permissions/permissions.ts'
+import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
+import { credentialInputs, credentialOfForm } from '#app/domain/providers/credential-form.ts'
+import { type ProviderId, providerIds } from '#app/domain/providers/provider.ts'
 import { providerOf } from '#app/domain/providers/registry.ts'
-import { getProviderKeyStatus, listPurgeCertificates } from '#app/domain/vault/queries.server.ts'
+import { listModelsOfKey, listProviderKeys, listPurgeCertificates } from '#app/domain/vault/queries.server.ts'
 import { removeProviderKey } from '#app/domain/vault/remove-provider-key.server.ts'
-import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
+import { type SaveKeyInput, saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
+import { setProviderKey } from '#app/domain/vault/set-provider-key.server.ts'
+import {
+  allowFallback,
+  forbidFallback,
+  getGatewaySettings,
+  setLowBalance,
+  setNeverPlatformKey,
+} from '#app/domain/workspaces/change-gateway-settings.server.ts'
+import { getWorkspaceMoney } from '#app/domain/workspaces/queries.server.ts'
 import { intent, workspaceAction, workspaceLoader } from '#app/http/route.server.ts'
 import type { Doorstep } from '#app/http/session.server.ts'
 import { monthOf } from '#app/platform/calendar-month.ts'
-import { notFound } from '#app/platform/errors.ts'
 import { BillingPage } from '#app/ui/billing/billing-page.tsx'
 import { type BillingView, toCertificateRow, toInvoiceRow, toUsageView } from '#app/ui/billing/billing-view.ts'
-import type { KeyAnswer } from '#app/ui/billing/key-card.tsx'
-import { type KeyCardView, savedKeyMessage, toKeyCard } from '#app/ui/billing/key-view.ts'
+import type { BillingAnswer } from '#app/ui/billing/keys/keys-panel.tsx'
+import {
+  type KeysInput,
+  type KeysView,
+  toCoverage,
+  toKeyForm,
+  toKeysView,
+  toLimits,
+  toRemoval,
+} from '#app/ui/billing/keys/keys-view.ts'
+import { carriedByKeys } from '#app/ui/billing/keys/money-words.ts'
+import { savedKeyMessage } from '#app/ui/billing/keys/saved-key.ts'
+import { type RoutingView, toRoutingView } from '#app/ui/billing/routing-view.ts'
 
 export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
 
 export const meta: MetaFunction = () => [{ title: 'Billing · Keymargin' }]
 
-/** The provider of the page's one card; a plan that allows all of them shows OpenRouter's. */
-const cardProvider = ({ allowedProviders }: Doorstep['workspace']): ProviderId | undefined =>
-  allowedProviders.includes('*') ? 'openrouter' : allowedProviders.find(isProviderId)
+const allowedOf = ({ allowedProviders }: Doorstep['workspace']): ProviderId[] =>
+  allowedProviders.includes('*') ? [...providerIds] : providerIds.filter((id) => allowedProviders.includes(id))
 
-async function loadKeyCard({ ctx, workspace }: Doorstep): Promise<KeyCardView | null> {
-  const provider = cardProvider(workspace)
-  if (!provider) return null
-  const status = await getProviderKeyStatus(ctx, provider)
+/** What the address asks to open. A plan with one provider has the form for its key open from the start. */
+async function loadOpen(ctx: Ctx, input: KeysInput, params: URLSearchParams): Promise<KeysView['open']> {
+  const closed = { choosing: false, form: null, limits: null, coverage: null, removal: null }
+  const { keys, allowed, canManage, surfaces } = input
+  if (!canManage) return closed
+  const named = (name: string) => keys.find((key) => key.id === params.get(name))
+  const [replaced, limited, covered, removed] = ['replace', 'limits', 'coverage', 'remove'].map(named)
+  const [only, ...more] = allowed
+  const single = more.length === 0 && !params.has('add') ? only : undefined
+  const added = allowed.find((id) => id === params.get('add')) ?? (keys.length === 0 ? single : undefined)
+  const inPlace = replaced ?? (single && keys.length === 1 && !added ? keys[0] : undefined)
+  const lonely = removed && keys.length === 1 && input.rules.workspaceChargeMode !== 'pass_through'
+  const carried = lonely ? (await readUsage(ctx, parseCallFilter(new URLSearchParams(), ctx.now()))).workspace : null
+  return {
+    choosing: params.has('add') || (keys.length === 0 && !single),
+    form: inPlace ? toKeyForm(inPlace.provider as ProviderId, inPlace) : added ? toKeyForm(added, null) : null,
+    limits: limited ? toLimits(limited, await listModelsOfKey(ctx, limited.id), surfaces) : null,
+    coverage: covered ? toCoverage(await getKeyCoverage(ctx, covered.id), covered) : null,
+    removal: removed ? toRemoval(removed, input, carriedByKeys(carried)) : null,
+  }
+}
+
+interface OwnKeys {
+  keys: KeysView
+  routing: RoutingView
+}
+
+async function loadOwnKeys({ ctx, workspace }: Doorstep, params: URLSearchParams): Promise<OwnKeys | null> {
+  const allowed = allowedOf(workspace)
+  if (!allowed.length) return null
+  const [keys, rules, settings, { surfaces }] = await Promise.all([
+    listProviderKeys(ctx),
+    getWorkspaceMoney(ctx),
+    getGatewaySettings(ctx),
+    loadCatalogue(),
+  ])
   const canManage = allows(ctx.ability, 'manage:Billing', { workspaceId: ctx.workspaceId })
-  const month = parseCallFilter(new URLSearchParams(), ctx.now())
-  const carried = status && canManage ? (await readUsage(ctx, month)).workspace : null
-  return toKeyCard({ provider, status, canManage, carried, endsAt: workspace.subscriptionEndsAt })
+  const paused = workspace.subscriptionStatus === 'paused'
+  const endsAt = workspace.subscriptionEndsAt
+  const input: KeysInput = { keys, allowed, canManage, paused, rules, endsAt, surfaces, now: ctx.now() }
+  return {
+    keys: toKeysView(input, await loadOpen(ctx, input, params)),
+    routing: toRoutingView({ settings, surfaces, platformChargeMode: rules.platformChargeMode, canManage }),
+  }
 }
 
 async function loadMoney({ ctx, workspace }: Doorstep): Promise<BillingView['money']> {
   if (!allows(ctx.ability, 'read:Invoice', { workspaceId: ctx.workspaceId })) return null
   const [usage, invoices] = await Promise.all([getUsageOfMonth(ctx, monthOf(ctx.now())), listInvoices(ctx)])
-  const provider = providerOf(cardProvider(workspace) ?? 'openrouter')
+  const { workspaceChargeMode } = await getWorkspaceMoney(ctx)
+  const [only, ...more] = allowedOf(workspace)
+  const provider = more.length ? null : providerOf(only ?? 'openrouter').name
   const root = `/w/${workspace.slug}`
-  return { usage: toUsageView(usage, provider.name), invoices: invoices.map((invoice) => toInvoiceRow(root, invoice)) }
+  return {
+    usage: toUsageView(usage, { provider, workspaceChargeMode }),
+    invoices: invoices.map((invoice) => toInvoiceRow(root, invoice)),
+  }
 }
 
-export const loader = workspaceLoader('read:ProviderKey', async (here) => {
-  const [keyCard, money, certificates] = await Promise.all([
-    loadKeyCard(here),
+export const loader = workspaceLoader('read:ProviderKey', async (here, { request }) => {
+  const [ownKeys, money, certificates] = await Promise.all([
+    loadOwnKeys(here, new URL(request.url).searchParams),
     loadMoney(here),
     listPurgeCertificates(here.ctx),
   ])
   const root = `/w/${here.workspace.slug}`
   const rows = certificates.map((certificate) => toCertificateRow(root, certificate))
-  return { planName: here.workspace.planName, keyCard, money, certificates: rows } satisfies BillingView
+  return {
+    planName: here.workspace.planName,
+    keys: ownKeys?.keys ?? null,
+    routing: ownKeys?.routing ?? null,
+    money,
+    certificates: rows,
+  } satisfies BillingView
 })
 
+const demand = 'manage:Billing' as const
 const provider = z.enum(providerIds)
+const keyId = z.string()
+const inputs = Object.fromEntries(credentialInputs.map((name) => [name, z.string().optional()])) as Record<
+  (typeof credentialInputs)[number],
+  z.ZodOptional<z.ZodString>
+>
 
-export const action = workspaceAction({
+/** Saves, and says what it changes in money and which of the models in use the key cannot call. */
+async function save(ctx: Ctx, input: SaveKeyInput) {
+  const saved = await saveProviderKey(ctx, input)
+  const coverage = await preflightKey(ctx, saved.keyId)
+  return {
+    ...savedKeyMessage(saved, input.provider, await getWorkspaceMoney(ctx)),
+    coverage: toCoverage(coverage, { hint: saved.hint }),
+  }
+}
+
+/** Words or lines of a field as a list. */
+const wordsOf = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== '')
+const done = (message: string) => ({ message })
+
+const keyIntents = {
   'save-key': intent({
-    demand: 'manage:Billing',
+    demand,
     // as long as the form may be: how long a key may be is checked, and explained, by its own format
-    schema: z.strictObject({ provider, key: z.string() }),
-    run: async (ctx, { provider, key }) => {
-      const saved = await getProviderKeyStatus(ctx, provider)
-      return savedKeyMessage(await saveProviderKey(ctx, { provider, credential: key, keyId: saved?.id }), provider)
+    schema: z.strictObject({ provider, keyId: keyId.optional(), name: z.string().optional(), ...inputs }),
+    run: (ctx: Ctx, { provider, keyId, name, ...given }) =>
+      save(ctx, { provider, keyId, name, credential: credentialOfForm(provider, given) }),
+  }),
+  'save-key-json': intent({
+    demand,
+    schema: z.strictObject({ provider, keyId: keyId.optional(), json: z.string() }),
+    run: (ctx: Ctx, { provider, keyId, json }) => save(ctx, { provider, keyId, credential: json }),
+  }),
+  'switch-key': intent({
+    demand,
+    schema: z.strictObject({ keyId, to: z.enum(['on', 'off']) }),
+    run: async (ctx: Ctx, { keyId, to }) => {
+      await setProviderKey(ctx, { keyId, enabled: to === 'on' })
+      return done(
+        to === 'on'
+          ? 'Key switched on. Calls may use it from now on.'
+          : 'Key switched off. It is kept, and no call uses it.',
+      )
+    },
+  }),
+  'move-key': intent({
+    demand,
+    schema: z.strictObject({
+      keyId,
+      position: z
+        .string()
+        .regex(/^\d{1,3}$/)
+        .transform(Number),
+    }),
+    run: async (ctx: Ctx, input) => {
+      await setProviderKey(ctx, input)
+      return done('Order changed. The first key that may take a call takes it.')
+    },
+  }),
+  'limit-key': intent({
+    demand,
+    schema: z.strictObject({ keyId, name: z.string(), models: z.string(), surfaces: z.string() }),
+    run: async (ctx: Ctx, { keyId, name, models, surfaces }) => {
+      const limits = { allowedModels: wordsOf(models), allowedSurfaces: wordsOf(surfaces) }
+      await setProviderKey(ctx, { keyId, name, ...limits })
+      return done('Saved. The next call is decided by it.')
     },
   }),
   'remove-key': intent({
-    demand: 'manage:Billing',
-    schema: z.strictObject({ provider }),
-    run: async (ctx, input) => {
-      const saved = await getProviderKeyStatus(ctx, input.provider)
-      if (!saved) throw notFound('Provider key')
-      await removeProviderKey(ctx, { keyId: saved.id })
-      const message =
-        'Key removed. From the next call on, calls run on the platform key at the tier price. What your key carried so far stays billed as margin.'
-      return { message, warning: null }
+    demand,
+    schema: z.strictObject({ keyId }),
+    run: async (ctx: Ctx, input) => {
+      await removeProviderKey(ctx, input)
+      return done('Key removed. Revoke it at its provider too, if nothing else uses it.')
     },
   }),
-})
+}
+
+const routingIntents = {
+  'set-never-platform': intent({
+    demand,
+    schema: z.strictObject({ to: z.enum(['on', 'off']) }),
+    run: async (ctx: Ctx, { to }) => {
+      await setNeverPlatformKey(ctx, { on: to === 'on' })
+      return done(
+        to === 'on'
+          ? 'No call runs on the platform key any more.'
+          : 'Calls without a usable key of yours run on the platform key again.',
+      )
+    },
+  }),
+  'set-low-balance': intent({
+    demand,
+    schema: z.strictObject({ lowBalanceUsd: z.string() }),
+    run: async (ctx: Ctx, { lowBalanceUsd }) => {
+      await setLowBalance(ctx, { usd: lowBalanceUsd })
+      return done('Threshold saved.')
+    },
+  }),
+  'allow-fallback': intent({
+    demand,
+    schema: z.strictObject({ surface: z.string(), dailyCapUsd: z.string() }),
+    run: async (ctx: Ctx, input) => {
+      await allowFallback(ctx, input)
+      return done('Fall-back allowed, up to the limit you set.')
+    },
+  }),
+  'forbid-fallback': intent({
+    demand,
+    schema: z.strictObject({ surface: z.string() }),
+    run: async (ctx: Ctx, input) => {
+      await forbidFallback(ctx, input)
+      return done('Fall-back stopped. Refused calls of this surface fail from now on.')
+    },
+  }),
+}
+
+export const action = workspaceAction({ ...keyIntents, ...routingIntents })
 
 export default function Billing() {
-  return <BillingPage view={useLoaderData<BillingView>()} answer={useActionData<KeyAnswer>()} />
+  return <BillingPage view={useLoaderData<BillingView>()} answer={useActionData<BillingAnswer>()} />
 }

@@ -71,6 +71,21 @@ export async function getProviderKeyStatus(ctx: Ctx, provider: string): Promise<
   return (await listProviderKeys(ctx, provider))[0] ?? null
 }
 
+/**
+ * Ids of the models that the provider last listed for a key; null: its list was not read yet.
+ * @throws AppError not_found, alike for a missing and a foreign id
+ */
+export async function listModelsOfKey(ctx: Ctx, keyId: string): Promise<string[] | null> {
+  authorize(ctx, 'read:ProviderKey', { workspaceId: ctx.workspaceId })
+  const { workspaceId } = ctx
+  if (!isId(keyId)) throw notFound('Provider key')
+  const key = await inTenant({ workspaceId }, (tx) =>
+    tx.providerKey.findFirst({ where: { workspaceId, id: keyId }, select: { models: { select: { models: true } } } }),
+  )
+  if (!key) throw notFound('Provider key')
+  return key.models?.models ?? null
+}
+
 type PurgeRow = Awaited<ReturnType<typeof findPurges>>[number]
 
 const findPurges = (workspaceId: string, id?: string) =>

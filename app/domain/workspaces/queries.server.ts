@@ -1,4 +1,6 @@
 import { authorize, type Ctx, type Role } from '#app/domain/permissions/permissions.ts'
+import { type ChargeMode, platformServes } from '#app/domain/plans/plans.ts'
+import { toPlanRules } from '#app/domain/plans/queries.server.ts'
 import { inTenant } from '#app/platform/db.server.ts'
 
 export interface MemberRow {
@@ -26,4 +28,24 @@ export async function listMembers(ctx: Ctx): Promise<MemberRow[]> {
     role: role as Role,
     since: createdAt.toISOString(),
   }))
+}
+
+/** What decides who pays for a call of the workspace. */
+export interface WorkspaceMoney {
+  workspaceChargeMode: ChargeMode
+  /** The plan's platform key, whatever the workspace has switched off. */
+  platformChargeMode: ChargeMode | 'none'
+  /** The plan has a platform key, and the workspace has not switched it off. */
+  platformServes: boolean
+}
+
+export async function getWorkspaceMoney(ctx: Ctx): Promise<WorkspaceMoney> {
+  authorize(ctx, 'read:ProviderKey', { workspaceId: ctx.workspaceId })
+  const { workspaceId } = ctx
+  const { plan: row, neverPlatformKey } = await inTenant({ workspaceId }, (tx) =>
+    tx.workspace.findUniqueOrThrow({ where: { id: workspaceId }, include: { plan: true } }),
+  )
+  const plan = toPlanRules(row)
+  const { workspaceChargeMode, platformChargeMode } = plan
+  return { workspaceChargeMode, platformChargeMode, platformServes: platformServes({ plan, neverPlatformKey }) }
 }

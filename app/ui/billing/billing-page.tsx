@@ -5,7 +5,8 @@ import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
 import { StatusBadge } from '#app/ui/status-badge.tsx'
 import type { BillingView, CertificateRow, InvoiceRow, UsageView } from './billing-view.ts'
 import { ConnectOutcome } from './connect-openrouter.tsx'
-import { type KeyAnswer, KeyCard } from './key-card.tsx'
+import { type BillingAnswer, KeysPanel } from './keys/keys-panel.tsx'
+import { RoutingPanel } from './routing-panel.tsx'
 
 function Usage({ usage }: { usage: UsageView }) {
   return (
@@ -109,12 +110,13 @@ function Certificates({ certificates }: { certificates: CertificateRow[] }) {
   )
 }
 
-export function BillingPage({ view, answer }: { view: BillingView; answer: KeyAnswer | undefined }) {
+export function BillingPage({ view, answer }: { view: BillingView; answer: BillingAnswer | undefined }) {
   return (
     <>
       <PageHeading title="Billing">Plan: {view.planName}.</PageHeading>
       <ConnectOutcome />
-      {view.keyCard && <KeyCard card={view.keyCard} answer={answer} />}
+      {view.keys && <KeysPanel view={view.keys} answer={answer} />}
+      {view.routing && <RoutingPanel view={view.routing} answer={answer} />}
       {view.money ? (
         <>
           <Usage usage={view.money.usage} />

@@ -1,11 +1,13 @@
 import type { RunState } from '#app/domain/billing/billing.ts'
 import type { InvoiceSummary, UsageThisMonth } from '#app/domain/billing/queries.server.ts'
+import type { ChargeMode } from '#app/domain/plans/plans.ts'
 import type { PurgeCertificate } from '#app/domain/vault/vault.ts'
 import { type CalendarMonth, monthName } from '#app/platform/calendar-month.ts'
 import { displayCents } from '#app/platform/pico.ts'
 import { centsThatAddUp, count, counted, exactMoney } from '#app/ui/money.ts'
 import { utcMinute } from '#app/ui/time.ts'
-import type { KeyCardView } from './key-view.ts'
+import type { KeysView } from './keys/keys-view.ts'
+import type { RoutingView } from './routing-view.ts'
 
 export interface UsagePart {
   label: string
@@ -44,7 +46,9 @@ export interface CertificateRow {
 
 export interface BillingView {
   planName: string
-  keyCard: KeyCardView | null
+  /** Null: the plan allows no keys. */
+  keys: KeysView | null
+  routing: RoutingView | null
   /** null: the person may not read invoices. */
   money: { usage: UsageView; invoices: InvoiceRow[] } | null
   certificates: CertificateRow[]
@@ -79,8 +83,17 @@ export const causeWords: Record<string, string> = {
   paused_too_long: 'The subscription was paused for 30 days',
 }
 
+/** `provider`: the only one that the plan allows; null where there may be several. */
+const chargesIt = (provider: string | null): string =>
+  provider
+    ? `What the calls on your own key cost. ${provider} charges it to your account there.`
+    : 'What the calls on your own keys cost. Each provider charges it to your account there.'
+
 /** Three sums, each with the sentence that explains it where it stands. The first two add up to the total, to the cent. */
-export function toUsageView(usage: UsageThisMonth, provider: string): UsageView {
+export function toUsageView(
+  usage: UsageThisMonth,
+  { provider, workspaceChargeMode }: { provider: string | null; workspaceChargeMode: ChargeMode },
+): UsageView {
   const { parts, total } = centsThatAddUp([BigInt(usage.platformPricePico), BigInt(usage.marginPico)])
   const billed = centsThatAddUp([BigInt(usage.providerBilledPico)])
   return {
@@ -95,19 +108,21 @@ export function toUsageView(usage: UsageThisMonth, provider: string): UsageView 
           'Our key paid for these calls. You owe the published tier price per token: it covers the model and our surcharge.',
       },
       {
-        label: 'Margin only',
+        label: workspaceChargeMode === 'pass_through' ? 'On your own keys' : 'Margin only',
         amount: parts[1] ?? '',
         exact: exactMoney(usage.marginPico),
         calls: `${counted(usage.ownKeyCalls, 'call')} on your own key`,
         sentence:
-          'Your key paid for these calls. You owe the tier price less what your provider charged you, never below $0 for any call.',
+          workspaceChargeMode === 'pass_through'
+            ? 'Your keys paid for these calls. This plan charges nothing for them.'
+            : 'Your key paid for these calls. You owe the tier price less what your provider charged you, never below $0 for any call.',
       },
       {
-        label: `Billed to you by ${provider}`,
+        label: `Billed to you by ${provider ?? 'your providers'}`,
         amount: billed.total,
         exact: exactMoney(usage.providerBilledPico),
         calls: 'not on our invoice',
-        sentence: `What the calls on your own key cost. ${provider} charges it to your account there.`,
+        sentence: chargesIt(provider),
       },
     ],
     total,

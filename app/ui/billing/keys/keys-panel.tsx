@@ -1,0 +1,163 @@
+import { Alert, Button, List, Stack, Text, Title } from '@mantine/core'
+import { Link, useLocation } from '@remix-run/react'
+import { type Answer, AnswerNotice, answerTo } from '#app/ui/answer-notice.tsx'
+import { AskButton, ConfirmDialog } from '#app/ui/confirm-dialog.tsx'
+import { Panel } from '#app/ui/page.tsx'
+import { ConnectOpenRouter } from '../connect-openrouter.tsx'
+import { Coverage } from './coverage.tsx'
+import { KeyForm, shownFields } from './key-form.tsx'
+import { KeyRow } from './key-row.tsx'
+import styles from './keys.module.css'
+import type { CoverageView, KeyGroup, KeysView, RemovalView } from './keys-view.ts'
+import { LimitsForm } from './limits-form.tsx'
+
+export type BillingAnswer = Answer<{ message: string; warning?: string | null; coverage?: CoverageView }>
+
+const saves = ['save-key', 'save-key-json']
+const changes = ['switch-key', 'move-key', 'limit-key', 'remove-key']
+
+function RemoveDialog({ removal }: { removal: RemovalView }) {
+  return (
+    <ConfirmDialog title={removal.title} intent="remove-key" fields={{ keyId: removal.keyId }} confirm="Remove key">
+      <List size="sm" spacing="xs">
+        <List.Item>
+          <b>Routing:</b> {removal.routing}
+        </List.Item>
+        <List.Item>
+          <b>Bill:</b> {removal.bill}
+        </List.Item>
+        <List.Item>
+          <b>The key:</b> it is deleted here and cannot be brought back. It still works at {removal.provider} until you
+          revoke it there.
+        </List.Item>
+      </List>
+      {removal.counterfactual && (
+        <Text size="sm" mt="sm">
+          {removal.counterfactual}
+        </Text>
+      )}
+    </ConfirmDialog>
+  )
+}
+
+/** What was asked last came to, above the list. */
+function Outcome({ answer, fields }: { answer: BillingAnswer | undefined; fields: string[] }) {
+  return (
+    <>
+      <AnswerNotice answer={answer} fields={fields} success={answer?.ok ? answer.message : null} />
+      {answer?.ok && answer.warning && (
+        <Alert color="yellow" c="gray.9" mb="md" role="status">
+          {answer.warning}
+        </Alert>
+      )}
+      {answer?.ok && answer.coverage && <Coverage view={answer.coverage} />}
+    </>
+  )
+}
+
+function Group({ group, view, answer }: { group: KeyGroup; view: KeysView; answer: BillingAnswer | undefined }) {
+  const { form, limits, coverage } = view.open
+  const saved = saves.includes(answer?.intent ?? '') && answer?.ok
+  const limited = answerTo(answer, 'limit-key')
+  // The one key of a plan with one provider keeps its form open: there is nothing to close it to.
+  const isOnly = view.choices.length === 1 && view.groups.length === 1 && group.keys.length === 1
+  return (
+    <div>
+      <Title order={3} size="h5" mb={6}>
+        {group.name}
+      </Title>
+      {group.keys.length > 1 && (
+        <Text size="sm" c="gray.7" mb={6}>
+          In this order: the first key that may take a call takes it.
+        </Text>
+      )}
+      <ul className={styles.group}>
+        {group.keys.map((key) => {
+          const replacing = form?.replaces?.id === key.id && (isOnly || !saved)
+          return (
+            <KeyRow key={key.id} view={key} canManage={view.canManage} replacing={replacing}>
+              {coverage?.keyId === key.id && !saved && <Coverage view={coverage} />}
+              {limits?.keyId === key.id && !limited?.ok && <LimitsForm limits={limits} answer={limited} />}
+              {replacing && form && (
+                <div className={styles.opened}>
+                  <KeyForm key={`${form.provider} ${key.id}`} form={form} answer={answer} closable={!isOnly} />
+                </div>
+              )}
+            </KeyRow>
+          )
+        })}
+      </ul>
+    </div>
+  )
+}
+
+function Providers({ choices, chosen }: { choices: KeysView['choices']; chosen: string | undefined }) {
+  const { pathname } = useLocation()
+  return (
+    <>
+      <Text size="sm" fw={600} mb={6}>
+        Which provider is the key from?
+      </Text>
+      <ul className={styles.providers}>
+        {choices.map(({ id, name }) => (
+          <li key={id}>
+            <Button
+              component={Link}
+              to={`${pathname}?add=${id}`}
+              preventScrollReset
+              size="xs"
+              variant={id === chosen ? 'filled' : 'default'}
+              aria-current={id === chosen ? 'true' : undefined}
+            >
+              {name}
+            </Button>
+          </li>
+        ))}
+      </ul>
+    </>
+  )
+}
+
+/** Where a key is added: closed until it is asked for, and again once one was saved. */
+function AddKey({ view, answer }: { view: KeysView; answer: BillingAnswer | undefined }) {
+  const { choosing, form } = view.open
+  const saved = saves.includes(answer?.intent ?? '') && answer?.ok
+  const adding = form && !form.replaces && !saved ? form : null
+  const only = view.choices.length === 1
+  if (!adding && (!choosing || saved))
+    return <AskButton ask={['add', only ? (view.choices[0]?.id ?? '') : 'choose']}>Add a key</AskButton>
+  return (
+    <div>
+      {!only && <Providers choices={view.choices} chosen={adding?.provider} />}
+      {adding && <KeyForm key={adding.provider} form={adding} answer={answer} closable={view.groups.length > 0} />}
+    </div>
+  )
+}
+
+/** The workspace's own provider keys. Without Manage billing: which there are and how they do; no field, no button. */
+export function KeysPanel({ view, answer }: { view: KeysView; answer: BillingAnswer | undefined }) {
+  const { form, removal } = view.open
+  const about = answer && [...saves, ...changes].includes(answer.intent) ? answer : undefined
+  const beside = about?.intent === 'save-key-json' ? ['credential', ...shownFields(form)] : shownFields(form)
+  const fields = about?.intent === 'limit-key' ? ['name', 'allowedModels', 'allowedSurfaces'] : beside
+  const connecting = view.connect && (view.choices.length === 1 || form?.provider === 'openrouter')
+  return (
+    <Panel title="AI inference keys" note={view.note}>
+      <Outcome answer={about} fields={fields} />
+      {view.endsOn && view.groups.length > 0 && (
+        <Alert color="yellow" c="gray.9" mb="md">
+          Your plan ends on {view.endsOn} (UTC). On that day these keys are destroyed.
+        </Alert>
+      )}
+      <Stack gap="xl">
+        {view.groups.length === 0 && <Text size="sm">{view.empty}</Text>}
+        {view.groups.map((group) => (
+          <Group key={group.id} group={group} view={view} answer={about} />
+        ))}
+        {view.canManage && <AddKey view={view} answer={about} />}
+        {connecting && <ConnectOpenRouter action="connect" />}
+      </Stack>
+      {removal && about?.intent !== 'remove-key' && <RemoveDialog removal={removal} />}
+    </Panel>
+  )
+}

@@ -1,0 +1,62 @@
+import type { ChargeMode } from '#app/domain/plans/plans.ts'
+import type { GatewaySettings } from '#app/domain/workspaces/gateway-settings.ts'
+import { parsePico } from '#app/platform/pico.ts'
+import type { Choice } from '#app/ui/analytics/analytics-view.ts'
+import { money } from '#app/ui/money.ts'
+
+export interface RoutingView {
+  canManage: boolean
+  /** Null: the plan has no platform key, so there is nothing to switch. */
+  never: { on: boolean; state: string; sentence: string } | null
+  fallbacks: { surface: string; name: string; cap: string }[]
+  /** Surfaces that may still be allowed to fall back. */
+  choices: Choice[]
+  fallbackSentence: string
+  lowBalance: { usd: string; shown: string; sentence: string }
+}
+
+interface RoutingInput {
+  settings: GatewaySettings
+  surfaces: ReadonlyMap<string, { name: string; background: boolean }>
+  platformChargeMode: ChargeMode | 'none'
+  canManage: boolean
+}
+
+const usd = (text: string): string => money(parsePico(text) ?? null)
+
+/** Each setting with what it means in money. */
+export function toRoutingView({ settings, surfaces, platformChargeMode, canManage }: RoutingInput): RoutingView {
+  const { neverPlatformKey: on, lowBalanceUsd, fallbacks } = settings
+  const allowed = new Set(fallbacks.map((one) => one.surface))
+  const foreground = [...surfaces].filter(([id, { background }]) => !background && !allowed.has(id))
+  const background = [...surfaces].filter(([, one]) => one.background).map(([, { name }]) => name)
+  return {
+    canManage,
+    never:
+      platformChargeMode === 'none'
+        ? null
+        : {
+            on,
+            state: on
+              ? 'On: the platform key is never used.'
+              : 'Off: a call without a usable key of yours runs on the platform key.',
+            sentence: on
+              ? `A call that none of your keys serves is refused with a clear error and costs nothing. ${background.join(', ')} run on your keys too, so your provider bills you for them.`
+              : `A call that none of your keys serves runs on the platform key and is billed at the tier price, and so are ${background.join(', ')}. Switched on, such a call is refused instead and costs nothing, and those run on your keys.`,
+          },
+    fallbacks: fallbacks.map(({ surface, dailyCapUsd }) => ({
+      surface,
+      name: surfaces.get(surface)?.name ?? surface,
+      cap: usd(dailyCapUsd),
+    })),
+    choices: foreground.map(([value, { name }]) => ({ value, label: name })),
+    fallbackSentence:
+      'Off unless you allow it here. Where your provider answers “too many requests” (429) or fails (5xx), the call goes out once more under the platform key, and you pay the tier price for it on our invoice. Once a day’s fall-backs of a surface reach its limit, calls fail as before until midnight UTC. Every use is shown in the analytics and told in a notice.',
+    lowBalance: {
+      usd: lowBalanceUsd,
+      shown: usd(lowBalanceUsd),
+      sentence:
+        'When what is left on a key falls below this, its owners and billing admins are told by notice and mail. Nothing is stopped and nothing is charged.',
+    },
+  }
+}
