@@ -74,6 +74,7 @@ export async function resolveUsage(call: Call, outcome: ReplyOutcome): Promise<U
   const { reportsCost } = call.provider
   if (tokens !== null && reportsCost && costPico !== null)
     return billed(call, { tokens, usageSource: 'provider' }, costPico, 'provider')
+  if (reportsCost && costPico !== null) return estimated(call, outcome, costPico)
   const record = await lookUp(call, outcome)
   if (record?.tokens)
     return billed(call, { tokens: record.tokens, usageSource: 'generation' }, record.costPico, 'generation')
@@ -85,10 +86,10 @@ export async function resolveUsage(call: Call, outcome: ReplyOutcome): Promise<U
   return estimated(call, outcome)
 }
 
-/** Nobody said what it used. The cost of an estimate stays unknown where the provider has a bill that we have not seen. */
-async function estimated(call: Call, outcome: ReplyOutcome): Promise<UsageOutcome> {
+/** Nobody said how many tokens it used. The cost of an estimate stays unknown where the provider has a bill that we have not seen. */
+async function estimated(call: Call, outcome: ReplyOutcome, costPico: bigint | null = null): Promise<UsageOutcome> {
   const counted = await estimateTokens(call.request, { tail: outcome.tail(), bytes: outcome.bytes })
   const tokens: Tokens = { ...counted, cacheRead: 0, cacheWrite: 0, reasoning: 0 }
   const known: Known = { tokens, usageSource: 'estimated' }
-  return call.provider.reportsCost ? billed(call, known, null, 'provider') : byListPrice(call, known)
+  return call.provider.reportsCost ? billed(call, known, costPico, 'provider') : byListPrice(call, known)
 }

@@ -5,8 +5,10 @@ import { forgetPriceLists } from '#app/domain/pricing/find-price.server.ts'
 import { type ProviderId, providerIds } from '#app/domain/providers/provider.ts'
 import { flushKeyHealth } from '#app/domain/vault/note-key-health.server.ts'
 import { useDatabase } from '#test/database.ts'
+import { saveKeyDirectly } from '#test/factories.ts'
 import { type Customer, ledgerOf, makePayer, openAttemptsOf, until, useGateway } from '#test/gateway.ts'
 import { catalogues } from '#test/sandbox/providers/catalogue.ts'
+import { sandboxCredential } from '#test/sandbox/providers/credentials.ts'
 
 const db = useDatabase()
 const gateway = useGateway(db)
@@ -445,4 +447,45 @@ test('the words of an error reach the caller, whatever shape the provider gives 
     ])
     expect(error.message).not.toContain('answered with status')
   }
+})
+
+describe('at OpenRouter, with a key of one’s own', () => {
+  let customer: Customer
+  beforeAll(async () => {
+    db.configure({ PROVIDER_BASE_URL_OPENROUTER: gateway.providers.baseUrl('openrouter') })
+    customer = await makePayer()
+    await saveKeyDirectly(customer.owner, sandboxCredential('openrouter'), 'openrouter')
+  })
+
+  test('a ranking is metered by its bill', async () => {
+    const body = { model: 'cohere/rerank-v3.5', query: 'which?', documents: ['one', 'two', 'three'], top_n: 2 }
+    const reply = await call(customer, body, {}, 'rerank')
+    expect(((await reply.json()) as { results: unknown[] }).results).toHaveLength(2)
+    const row = await lastRow(customer)
+    expect(row).toMatchObject({
+      endpoint: 'rerank',
+      provider: 'openrouter',
+      status: 'ok',
+      output_tokens: 0,
+      charge_pico: 0n,
+    })
+    expect(row?.cost_source).toBe('provider')
+
+    gateway.providers.fault({ scenario: { usageText: '{"cost":0.002,"search_units":1}' } })
+    await call(customer, body, {}, 'rerank')
+    expect(await lastRow(customer)).toMatchObject({
+      usage_source: 'estimated',
+      cost_source: 'provider',
+      raw_cost_pico: 2_000_000_000n,
+    })
+  })
+
+  test('embeddings and responses too', async () => {
+    await call(customer, { model: 'openai/text-embedding-3-small', input: 'hello' }, {}, 'embeddings')
+    expect(await lastRow(customer)).toMatchObject({ endpoint: 'embeddings', status: 'ok', cost_source: 'provider' })
+    const usageText = '{"input_tokens":3,"output_tokens":4,"total_tokens":7,"cost":0.000001,"is_byok":false}'
+    gateway.providers.fault({ scenario: { usageText } })
+    await (await call(customer, { model: 'openai/gpt-5-mini', input: 'hello', stream: true }, {}, 'responses')).text()
+    expect(await lastRow(customer)).toMatchObject({ endpoint: 'responses', status: 'ok', cost_source: 'provider' })
+  })
 })

@@ -119,7 +119,8 @@ export function clampRawCost(costPico: Pico, listPico: Pico): { costPico: Pico; 
 function readUsage(usage: unknown, shape: UsageShape): UsageReport {
   if (!isObject(usage)) return nothingReported
   const tokens = readTokens(usage, shape)
-  if (tokens === null) return nothingReported
+  // A ranking may be billed by the search and tell no tokens; a text whose tokens cannot be read has no cost to believe either.
+  if (tokens === null && shape === 'text') return nothingReported
   const upstream = isObject(usage.cost_details) ? usage.cost_details.upstream_inference_cost : undefined
   return { tokens, costPico: rawCost(usage.cost, usage.is_byok, upstream) }
 }
