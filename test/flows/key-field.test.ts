@@ -205,11 +205,12 @@ describe('the key field', () => {
   })
 
   /** Saves as the page does. @returns status and what the page would say */
-  async function save(key: string, who = { person: visitor, url: page }) {
+  async function save(key: string, who = { person: visitor, url: page }, more: Record<string, string> = {}) {
     const response = await who.person.post(`${who.url}?_data=${encodeURIComponent(ROUTE)}`, {
       intent: 'save-key',
       provider: 'openrouter',
       key,
+      ...more,
     })
     const text = await response.text()
     if (key.trim().length > 20) expect(text).not.toContain(key.trim().slice(9, -4))
@@ -266,7 +267,9 @@ describe('the key field', () => {
   it('case 45, two at once: one version each, both audited', async () => {
     const who = await admin()
     await save(goodKey('450'), who)
-    const saved = await Promise.all([save(goodKey('45a'), who), save(goodKey('45b'), who)])
+    const { rows: keys } = await db.owner.query('SELECT id FROM provider_keys WHERE workspace_id = $1', [who.id])
+    const keyId = keys[0].id
+    const saved = await Promise.all([save(goodKey('45a'), who, { keyId }), save(goodKey('45b'), who, { keyId })])
     expect(saved.map((one) => one.status)).toEqual([200, 200])
     expect(await stored(who.id)).toMatchObject([{ version: 3 }])
     const { rows } = await db.owner.query('SELECT action FROM audit_events WHERE workspace_id = $1 ORDER BY seq', [

@@ -56,7 +56,7 @@ export function toRoutingView({ settings, surfaces, platformChargeMode, canManag
       usd: lowBalanceUsd,
       shown: usd(lowBalanceUsd),
       sentence:
-        'When what is left on a key falls below this, its owners and billing admins are told by notice and mail. Nothing is stopped and nothing is charged.',
+        'When what is left on a key falls below this, the workspace’s owners and billing admins are told by notice and mail. Nothing is stopped, and nothing is charged for it.',
     },
   }
 }

@@ -2,7 +2,6 @@ import { Alert, Button, Code, Group, Text } from '@mantine/core'
 import { Form } from '@remix-run/react'
 import type { ReactNode } from 'react'
 import { AskButton } from '#app/ui/confirm-dialog.tsx'
-import { Facts } from '#app/ui/facts.tsx'
 import { StatusBadge } from '#app/ui/status-badge.tsx'
 import styles from './keys.module.css'
 import type { KeyView } from './keys-view.ts'
@@ -92,7 +91,14 @@ export function KeyRow({ view, canManage, replacing, children }: KeyRowProps) {
         <StatusBadge tone={view.state.tone}>{view.state.label}</StatusBadge>
         {view.low && <StatusBadge tone="yellow">Low balance</StatusBadge>}
       </Group>
-      <Facts facts={view.facts} />
+      <dl className={styles.facts}>
+        {view.facts.map(([label, value]) => (
+          <div key={label}>
+            <dt>{label}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
       {view.remarks.map(({ tone, text }) => (
         <Alert key={text} color={tone} c={tone === 'yellow' ? 'gray.9' : undefined} mt="sm">
           {text}

@@ -8,7 +8,7 @@ import { Coverage } from './coverage.tsx'
 import { KeyForm, shownFields } from './key-form.tsx'
 import { KeyRow } from './key-row.tsx'
 import styles from './keys.module.css'
-import type { CoverageView, KeyGroup, KeysView, RemovalView } from './keys-view.ts'
+import type { CoverageView, KeyFormView, KeyGroup, KeysView, RemovalView } from './keys-view.ts'
 import { LimitsForm } from './limits-form.tsx'
 
 export type BillingAnswer = Answer<{ message: string; warning?: string | null; coverage?: CoverageView }>
@@ -118,31 +118,42 @@ function Providers({ choices, chosen }: { choices: KeysView['choices']; chosen: 
   )
 }
 
-/** Where a key is added: closed until it is asked for, and again once one was saved. */
-function AddKey({ view, answer }: { view: KeysView; answer: BillingAnswer | undefined }) {
-  const { choosing, form } = view.open
-  const saved = saves.includes(answer?.intent ?? '') && answer?.ok
-  const adding = form && !form.replaces && !saved ? form : null
-  const only = view.choices.length === 1
-  if (!adding && (!choosing || saved))
-    return <AskButton ask={['add', only ? (view.choices[0]?.id ?? '') : 'choose']}>Add a key</AskButton>
+/** Where a key is added, while it is. */
+function AddKey({
+  view,
+  form,
+  answer,
+}: {
+  view: KeysView
+  form: KeyFormView | null
+  answer: BillingAnswer | undefined
+}) {
   return (
     <div>
-      {!only && <Providers choices={view.choices} chosen={adding?.provider} />}
-      {adding && <KeyForm key={adding.provider} form={adding} answer={answer} closable={view.groups.length > 0} />}
+      {view.choices.length > 1 && <Providers choices={view.choices} chosen={form?.provider} />}
+      {form && <KeyForm key={form.provider} form={form} answer={answer} closable={view.groups.length > 0} />}
     </div>
   )
 }
 
 /** The workspace's own provider keys. Without Manage billing: which there are and how they do; no field, no button. */
 export function KeysPanel({ view, answer }: { view: KeysView; answer: BillingAnswer | undefined }) {
-  const { form, removal } = view.open
+  const { form, removal, choosing } = view.open
   const about = answer && [...saves, ...changes].includes(answer.intent) ? answer : undefined
+  const saved = about?.ok === true && saves.includes(about.intent)
+  const adding = form && !form.replaces && !saved ? form : null
+  const isOpen = view.canManage && (adding !== null || (choosing && !saved))
   const beside = about?.intent === 'save-key-json' ? ['credential', ...shownFields(form)] : shownFields(form)
   const fields = about?.intent === 'limit-key' ? ['name', 'allowedModels', 'allowedSurfaces'] : beside
-  const connecting = view.connect && (view.choices.length === 1 || form?.provider === 'openrouter')
+  const [first, ...more] = view.choices
+  const connecting = view.connect && (more.length === 0 || adding?.provider === 'openrouter')
+  const connect = connecting && <ConnectOpenRouter action="connect" />
   return (
-    <Panel title="AI inference keys" note={view.note}>
+    <Panel
+      title="AI inference keys"
+      note={view.note}
+      actions={first && !isOpen && <AskButton ask={['add', more.length ? 'choose' : first.id]}>Add a key</AskButton>}
+    >
       <Outcome answer={about} fields={fields} />
       {view.endsOn && view.groups.length > 0 && (
         <Alert color="yellow" c="gray.9" mb="md">
@@ -151,11 +162,12 @@ export function KeysPanel({ view, answer }: { view: KeysView; answer: BillingAns
       )}
       <Stack gap="xl">
         {view.groups.length === 0 && <Text size="sm">{view.empty}</Text>}
+        {isOpen && <AddKey view={view} form={adding} answer={about} />}
+        {isOpen && connect}
         {view.groups.map((group) => (
           <Group key={group.id} group={group} view={view} answer={about} />
         ))}
-        {view.canManage && <AddKey view={view} answer={about} />}
-        {connecting && <ConnectOpenRouter action="connect" />}
+        {!isOpen && connect}
       </Stack>
       {removal && about?.intent !== 'remove-key' && <RemoveDialog removal={removal} />}
     </Panel>

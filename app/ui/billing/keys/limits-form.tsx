@@ -53,8 +53,8 @@ export function LimitsForm({ limits, answer }: { limits: LimitsView; answer: Ans
             comboboxProps={{ withinPortal: false }}
           />
           <Text size="sm" c="gray.7">
-            A call that no key may take is not moved to this one. It runs on your other keys, or where none may take it,
-            on the platform key as far as your plan and settings allow.
+            Calls on other models or surfaces do not use this key. They go to your other keys; one that none of them may
+            take runs on the platform key, or is refused where your plan or settings forbid that.
           </Text>
         </Stack>
         <Group mt="sm" gap="xs">
