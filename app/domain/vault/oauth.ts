@@ -1,20 +1,18 @@
 /** How an attempt to connect OpenRouter ended. Stable: it stands in the address of the page that explains it. */
-export const connectOutcomes = [
-  'connected',
-  'connected_unverified',
-  'denied',
-  'unknown',
-  'other_session',
-  'used',
-  'expired',
-  'code_expired',
-  'code_refused',
-  'unreachable',
-  'plan_required',
-  'subscription_paused',
-  'not_kept',
-] as const
-export type ConnectOutcome = (typeof connectOutcomes)[number]
+export type ConnectOutcome =
+  | 'connected'
+  | 'connected_unverified'
+  | 'denied'
+  | 'unknown'
+  | 'other_session'
+  | 'used'
+  | 'expired'
+  | 'code_expired'
+  | 'code_refused'
+  | 'unreachable'
+  | 'plan_required'
+  | 'subscription_paused'
+  | 'not_kept'
 
 /** Between the start and the callback, in ms: as long as OpenRouter's own code lives. */
 export const FLOW_MAX_MS = 10 * 60_000

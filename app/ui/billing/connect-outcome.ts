@@ -1,3 +1,4 @@
+import type { ConnectOutcome } from '#app/domain/vault/oauth.ts'
 import type { Tone } from '#app/ui/status-badge.tsx'
 
 type Outcome = { tone: Extract<Tone, 'teal' | 'yellow' | 'red'>; text: string }
@@ -6,7 +7,7 @@ const nothingSaved = 'No key was saved.'
 const again = `${nothingSaved} Start again with “Connect OpenRouter”.`
 
 /** What an attempt to connect OpenRouter came to, by the code in the page's address. */
-const outcomes: Record<string, Outcome> = {
+const outcomes: Record<ConnectOutcome, Outcome> = {
   connected: {
     tone: 'teal',
     text: 'OpenRouter is connected. The new key was tried, sealed and saved; it never passed through your browser. From the next call on, OpenRouter bills you for the model.',
@@ -48,4 +49,4 @@ const outcomes: Record<string, Outcome> = {
 
 /** Null for a code that is none: whatever somebody writes into an address is not shown. */
 export const connectOutcome = (code: string | null): Outcome | null =>
-  code !== null && Object.hasOwn(outcomes, code) ? (outcomes[code] ?? null) : null
+  code !== null && Object.hasOwn(outcomes, code) ? outcomes[code as ConnectOutcome] : null
