@@ -3,6 +3,7 @@ import { expect, test } from './setup/fixtures.ts'
 
 /** One click to a key of the customer's own OpenRouter account, in a real browser, and what comes of a key with a small limit. */
 const billing = '/w/cedar/settings/billing'
+const adding = `${billing}?add=openrouter`
 
 test('OpenRouter is connected without a key in the browser; its small limit is told at the bell and by mail', async ({
   page,
@@ -16,7 +17,7 @@ test('OpenRouter is connected without a key in the browser; its small limit is t
     seen.push(`${response.url()} ${JSON.stringify(response.headers())} ${text}`)
   })
   await signInAs('cedar', 'billing_admin')
-  await page.goto(system.origin + billing)
+  await page.goto(system.origin + adding)
   await page.getByLabel('Limit of the new key in USD').fill('1.50')
   await page.getByRole('button', { name: 'Connect OpenRouter' }).click()
   await expect(page.getByText(/asks for an API key of your account that may spend \$1.50/)).toBeVisible()
@@ -42,11 +43,12 @@ test('without scripts it works too; denied, it says so', async ({ browser, syste
   await page.getByLabel('E-mail').fill(demoEmail('cedar', 'owner'))
   await page.locator('input[name=password]').fill(demoPassword)
   await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.goto(system.origin + billing)
+  await page.goto(system.origin + adding)
   await page.getByRole('button', { name: 'Connect OpenRouter' }).click()
   await expect(page.getByText(/asks for an API key of your account, without a limit/)).toBeVisible()
   await page.getByRole('button', { name: 'Deny' }).click()
   await expect(page.getByText('You did not approve it at OpenRouter. No key was saved.')).toBeVisible()
+  await page.goto(system.origin + adding)
   await page.getByLabel('Limit of the new key in USD').fill('five')
   await page.getByRole('button', { name: 'Connect OpenRouter' }).click()
   await expect(page.getByText('Enter dollars above 0, such as 25 or 12.50, or leave it empty.')).toBeVisible()
@@ -55,7 +57,7 @@ test('without scripts it works too; denied, it says so', async ({ browser, syste
 
 test('the mail about it lies in the inbox of the owner and the billing admin', async ({ page, system, signInAs }) => {
   await signInAs('cedar', 'owner')
-  await page.goto(system.origin + billing)
+  await page.goto(system.origin + adding)
   await page.getByLabel('Limit of the new key in USD').fill('2')
   await page.getByRole('button', { name: 'Connect OpenRouter' }).click()
   await page.getByRole('button', { name: 'Approve' }).click()
