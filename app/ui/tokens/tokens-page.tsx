@@ -1,6 +1,7 @@
 import { Alert, Button, Code, CopyButton, Group, Text, TextInput } from '@mantine/core'
 import { Form, useNavigation, useSearchParams } from '@remix-run/react'
 import { useEffect, useRef } from 'react'
+import { snippetsFor, tokenPlaceholder } from '#app/domain/tokens/snippets.ts'
 import { type Answer, AnswerNotice, answerTo, fieldError } from '#app/ui/answer-notice.tsx'
 import { AskButton, ConfirmDialog } from '#app/ui/confirm-dialog.tsx'
 import { DataTable } from '#app/ui/data-table.tsx'
@@ -48,21 +49,15 @@ function Copyable({ label, text }: { label: string; text: string }) {
   )
 }
 
-const curl = ({ origin, model }: TokensView, token: string) =>
-  `curl -N ${origin}/v1/chat/completions \\
-  -H 'Authorization: Bearer ${token}' -H 'Content-Type: application/json' \\
-  -d '{"model":"${model}","stream":true,"messages":[{"role":"user","content":"Say hello"}]}'`
-
-const client = ({ origin, model }: TokensView, token: string) =>
-  `import OpenAI from 'openai'
-
-const client = new OpenAI({ baseURL: '${origin}/v1', apiKey: '${token}' })
-const stream = await client.chat.completions.create({
-  model: '${model}',
-  stream: true,
-  messages: [{ role: 'user', content: 'Say hello' }],
-})
-for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta?.content ?? '')`
+/** Programs to paste, the first one open. Works without scripts, apart from the copy button. */
+function Snippets({ view, token }: { view: TokensView; token: string }) {
+  return snippetsFor({ origin: view.origin, model: view.model, token }).map((snippet, at) => (
+    <details key={snippet.id} className={styles.snippet} open={at === 0}>
+      <summary>{snippet.label}</summary>
+      <Copyable label={snippet.install ? `After ${snippet.install}` : 'In a terminal'} text={snippet.text} />
+    </details>
+  ))
+}
 
 /** The one time a token is on screen. */
 function NewToken({ view, token, name }: { view: TokensView; token: string; name: string }) {
@@ -72,8 +67,7 @@ function NewToken({ view, token, name }: { view: TokensView; token: string; name
         Copy it now: it is shown this once and is not kept here in readable form.
       </Alert>
       <Copyable label="Token" text={token} />
-      <Copyable label="Try it with curl" text={curl(view, token)} />
-      <Copyable label="Or with the openai client" text={client(view, token)} />
+      <Snippets view={view} token={token} />
     </Panel>
   )
 }
@@ -166,6 +160,14 @@ export function TokensPage({ view, answer }: { view: TokensView; answer: TokenAn
       <Panel title="Tokens">
         <TokenList tokens={view.tokens} />
       </Panel>
+      {!(created?.ok && 'token' in created) && (
+        <Panel
+          title="Call it from your programs"
+          note={`Any OpenAI client works: set its base URL and key. Put a token in place of ${tokenPlaceholder}; right after you create one, it stands here for you to copy.`}
+        >
+          <Snippets view={view} token={tokenPlaceholder} />
+        </Panel>
+      )}
       {asked && (
         <ConfirmDialog
           title={`Revoke “${asked.name}”?`}
