@@ -41,7 +41,7 @@ async function priceOf(call: Call, inputTokens: number): Promise<PriceRow | null
     at: dispatch.dispatchedAt,
   }
   const row = await findPrice(question).catch(() => null)
-  if (!row) noteUnpriced(provider.id, model, dispatch.dispatchedAt).catch(() => null)
+  if (!row) noteUnpriced(provider.id, model, dispatch.dispatchedAt)
   return row
 }
 

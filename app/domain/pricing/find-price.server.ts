@@ -81,12 +81,33 @@ const atSize = (price: TablePrice, inputTokens: number): number | undefined =>
     ? price.tiers.reduce((now, tier) => (inputTokens > tier.start ? tier.price : now), price.base)
     : price
 
-/** The price tables' row for a model, with their conditions of time and size applied. */
+type TableRow = Record<string, TablePrice>
+
+/**
+ * The tables' row for a model at this moment, its conditions of time applied, those of size not. Looked up once a minute per
+ * model: searching the tables takes longer than everything else that is done to price a call.
+ */
+function tableRow(table: string, model: string, at: Date): TableRow | null {
+  const held = singleton('price-table-rows', () => ({ minute: -1, rows: new Map<string, TableRow | null>() }))
+  const minute = Math.floor(at.getTime() / 60_000)
+  if (held.minute !== minute || held.rows.size > 10_000) {
+    held.minute = minute
+    held.rows.clear()
+  }
+  const name = `${table} ${model}`
+  let row = held.rows.get(name)
+  if (row === undefined) {
+    const found = calcPrice({ input_tokens: 0, output_tokens: 0 }, model, { providerId: table, timestamp: at })
+    row = (found?.model_price as TableRow | undefined) ?? null
+    held.rows.set(name, row)
+  }
+  return row
+}
+
+/** What the tables charge for a model at this size and time; null where they do not know it. */
 function tablePrices(table: string, model: string, inputTokens: number, at: Date): TokenPrices | null {
-  const usage = { input_tokens: inputTokens, output_tokens: 0 }
-  const found = calcPrice(usage, model, { providerId: table, timestamp: at })
-  if (!found) return null
-  const price = found.model_price as Record<string, TablePrice>
+  const price = tableRow(table, model, at)
+  if (!price) return null
   const [input, output] = [atSize(price.input_mtok, inputTokens), atSize(price.output_mtok, inputTokens)]
   if (input === undefined || (output === undefined && !/embed|rerank/i.test(model))) return null
   const [read, write] = [atSize(price.cache_read_mtok, inputTokens), atSize(price.cache_write_mtok, inputTokens)]
@@ -130,11 +151,51 @@ export async function findPrice({
   return usd && { source: 'genai_prices', asOf: tablesVersion, model, usd }
 }
 
-/** Puts a model on the operator's list of those that nobody knows the price of. */
-export async function noteUnpriced(provider: string, model: string, at: Date): Promise<void> {
-  await systemPool().query(
-    `INSERT INTO unpriced_models AS u (provider, model, calls, first_seen_at, last_seen_at) VALUES ($1, $2, 1, $3, $3)
-     ON CONFLICT (provider, model) DO UPDATE SET calls = u.calls + 1, last_seen_at = greatest(u.last_seen_at, excluded.last_seen_at)`,
-    [provider, model.slice(0, 200), at],
+interface Unpriced {
+  provider: string
+  model: string
+  calls: number
+  lastAt: Date
+}
+
+const unpricedNotes = () =>
+  singleton('unpriced-models', () => ({ waiting: new Map<string, Unpriced>(), timer: null as NodeJS.Timeout | null }))
+
+/** How long notes wait for others: a busy model that nobody priced is one row in one statement. */
+const gatherMs = 500
+
+async function writeUnpriced(): Promise<void> {
+  const held = unpricedNotes()
+  held.timer = null
+  const rows = [...held.waiting.values()].sort((a, b) =>
+    `${a.provider} ${a.model}` < `${b.provider} ${b.model}` ? -1 : 1,
   )
+  held.waiting.clear()
+  await systemPool().query(
+    `INSERT INTO unpriced_models AS u (provider, model, calls, first_seen_at, last_seen_at)
+     SELECT provider, model, calls, at, at FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[]) AS n (provider, model, calls, at)
+     ON CONFLICT (provider, model) DO UPDATE SET calls = u.calls + excluded.calls, last_seen_at = greatest(u.last_seen_at, excluded.last_seen_at)`,
+    [
+      rows.map((row) => row.provider),
+      rows.map((row) => row.model),
+      rows.map((row) => row.calls),
+      rows.map((row) => row.lastAt),
+    ],
+  )
+}
+
+/**
+ * Puts a model on the operator's list of those that nobody knows the price of. Returns at once and never throws: the calls
+ * themselves say in the ledger that their cost is unknown.
+ */
+export function noteUnpriced(provider: string, model: string, at: Date): void {
+  const held = unpricedNotes()
+  const name = `${provider} ${model}`
+  const note = held.waiting.get(name) ?? { provider, model: model.slice(0, 200), calls: 0, lastAt: at }
+  note.calls += 1
+  note.lastAt = at
+  held.waiting.set(name, note)
+  held.timer ??= setTimeout(() => {
+    writeUnpriced().catch((error: Error) => log.warn({ reason: error.message }, 'unpriced models could not be noted'))
+  }, gatherMs).unref()
 }

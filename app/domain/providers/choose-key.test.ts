@@ -152,5 +152,5 @@ describe('several keys of one provider', () => {
 
 test('a list with two candidates is refused by name', () => {
   const twins = key('together', { models: indexModels(['a/llama-x', 'b/llama-x']) })
-  expect(choose('meta/llama-x', [twins])).toBe('ambiguous_model')
+  expect(choose('llama-x', [twins])).toBe('ambiguous_model')
 })

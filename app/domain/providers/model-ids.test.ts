@@ -26,9 +26,18 @@ describe('one model under its many ids', () => {
   })
 
   test('two candidates are refused, not guessed', () => {
-    expect(match('openai/gpt-oss-120b', 'groq/gpt-oss-120b', 'fast/gpt-oss-120b')).toEqual({
+    expect(match('gpt-oss-120b', 'openai/gpt-oss-120b', 'fast/gpt-oss-120b')).toEqual({
       kind: 'ambiguous',
-      models: ['fast/gpt-oss-120b', 'groq/gpt-oss-120b'],
+      models: ['fast/gpt-oss-120b', 'openai/gpt-oss-120b'],
+    })
+  })
+
+  test('another author’s model of the same name is another model', () => {
+    expect(match('somebody/gpt-5-mini', 'openai/gpt-5-mini')).toEqual({ kind: 'absent' })
+    expect(match('qwen/qwen3.5-plus', 'alibaba/qwen3.5-plus')).toMatchObject({ kind: 'found' })
+    expect(match('openai/gpt-oss-120b', 'fast/gpt-oss-120b', 'openai/GPT-OSS-120B')).toEqual({
+      kind: 'found',
+      model: 'openai/GPT-OSS-120B',
     })
   })
 })

@@ -16,6 +16,39 @@ const sameModel: readonly (readonly [string, string])[] = [
 ]
 const canonical = new Map(sameModel.map(([name, other]) => [other, name]))
 
+/** Authors that hosts write in several ways: one line each. */
+const sameAuthor = [
+  'qwen alibaba',
+  'moonshotai moonshot',
+  'meta-llama meta',
+  'x-ai xai',
+  'z-ai zai-org zai thudm',
+  'mistralai mistral',
+  'deepseek deepseek-ai',
+  'minimax minimaxai',
+  'cohere cohereforai coherelabs',
+  'xiaomi xiaomimimo',
+  'bytedance bytedance-seed',
+  'stepfun stepfun-ai',
+  'ai21 ai21labs',
+]
+const canonicalAuthor = new Map(
+  sameAuthor.flatMap((line) => line.split(' ').map((name) => [name, line.split(' ')[0] as string] as const)),
+)
+
+/** Whose model an id says it is; null where it does not say (`gpt-5-mini`, `accounts/fireworks/models/kimi-k2p6`). */
+function authorOf(id: string): string | null {
+  const parts = id.toLowerCase().split('/')
+  if (parts.length !== 2) return null
+  return canonicalAuthor.get(parts[0] as string) ?? (parts[0] as string)
+}
+
+/** Two authors who use the same name for a model do not mean the same model. */
+function mayBeTheSame(id: string, other: string): boolean {
+  const [one, two] = [authorOf(id), authorOf(other)]
+  return one === null || two === null || one === two
+}
+
 const variant = /:([a-z][a-z0-9-]*)$/i
 const bedrockVendor =
   /^(?:(?:us|eu|apac|jp|au|global|us-gov)\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|nvidia|qwen|writer|moonshotai?|minimax|google|zai|stability|twelvelabs)\./
@@ -67,7 +100,7 @@ export function indexModels(ids: Iterable<string>): ModelIndex {
 export function matchModel(id: string, index: ModelIndex): ModelMatch {
   if (index.ids.has(id)) return { kind: 'found', model: id }
   if (variantOf(id) !== null) return { kind: 'absent' }
-  const candidates = index.byName.get(normaliseModelId(id)) ?? []
+  const candidates = (index.byName.get(normaliseModelId(id)) ?? []).filter((listed) => mayBeTheSame(id, listed))
   if (candidates.length === 0) return { kind: 'absent' }
   const [only] = candidates
   if (candidates.length === 1 && only) return { kind: 'found', model: only }
