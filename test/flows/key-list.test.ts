@@ -1,77 +1,17 @@
 /** The list of provider keys on the Billing page: what each form may do, who may, and what it never gives back. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Role } from '#app/domain/permissions/permissions.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
 import type { ProviderId } from '#app/domain/providers/provider.ts'
-import { inTenant } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
 import { makeCall, recordAll } from '#test/call-factory.ts'
 import { useDatabase } from '#test/database.ts'
-import { makeWorkspace } from '#test/factories.ts'
-import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
 import { sandboxCredential } from '#test/sandbox/providers/credentials.ts'
 import { sandboxKey } from '#test/sandbox/providers/keys.ts'
-import { type ProvidersSandbox, startProvidersSandbox } from '#test/sandbox/providers/server.ts'
-import { makePerson, personPassword, useWeb, Visitor } from '#test/web.ts'
+import { type Fields, MARK, type Place, useBillingVisits } from './billing-visits.ts'
 import { databaseHash } from './database-hash.ts'
-
-const ROUTE = 'routes/w.$workspace.settings.billing'
-/** Stands inside what is refused, and must not come back from anywhere. */
-const MARK = 'Zq7pLm2xVtMARK'
-
-interface Member {
-  visitor: Visitor
-  userId: string
-}
-
-interface Place {
-  workspaceId: string
-  url: string
-}
 
 describe('the list of keys', () => {
   const db = useDatabase()
-  let providers: ProvidersSandbox
-  let openrouter: OpenRouterSandbox
-  const web = useWeb(db, async () => {
-    providers = await startProvidersSandbox()
-    openrouter = await startOpenRouterSandbox()
-    return { PROVIDER_BASE_URL_OPENROUTER: openrouter.baseUrl, ...providers.settings() }
-  })
-  afterAll(() => Promise.all([providers.close(), openrouter.close()]))
-
-  let admin: Member
-  let member: Member
-
-  /** Signed in once each: sign-ins from one address are limited. */
-  async function makeSignedIn(): Promise<Member> {
-    const { userId, email } = await makePerson()
-    const visitor = new Visitor(web.origin)
-    await visitor.signIn(email, personPassword)
-    return { visitor, userId }
-  }
-
-  beforeAll(async () => {
-    admin = await makeSignedIn()
-    member = await makeSignedIn()
-  })
-
-  async function makePlace(planId = 'every-provider'): Promise<Place> {
-    const { id: workspaceId, slug } = await makeWorkspace({ planId })
-    const join = (userId: string, role: Role) =>
-      inTenant({ workspaceId }, (tx) => tx.member.create({ data: { workspaceId, userId, role } }))
-    await join(admin.userId, 'billing_admin')
-    await join(member.userId, 'member')
-    return { workspaceId, url: `/w/${slug}/settings/billing` }
-  }
-
-  /** Sends a form and reads its answer as data. */
-  async function send({ url }: Place, fields: Record<string, string>, who = admin) {
-    const response = await who.visitor.post(`${url}?_data=${encodeURIComponent(ROUTE)}`, fields)
-    const text = await response.text()
-    return { status: response.status, text, ...JSON.parse(text) }
-  }
-
-  const page = async ({ url }: Place, query = '', who = admin) => (await who.visitor.ask(`${url}${query}`)).text()
+  const { makePlace, post, send, page, refused } = useBillingVisits(db)
 
   const keysOf = async ({ workspaceId }: Place) =>
     (
@@ -84,16 +24,6 @@ describe('the list of keys', () => {
 
   const saveKey = (place: Place, provider: ProviderId, key: string, more: Record<string, string> = {}) =>
     send(place, { intent: 'save-key', provider, key, ...more })
-
-  /** Refused as data and as document: nothing stored, nothing echoed, nothing logged. */
-  async function refused(place: Place, fields: Record<string, string>) {
-    const before = await databaseHash(db.owner)
-    const answer = await send(place, fields)
-    const document = await (await admin.visitor.post(place.url, fields)).text()
-    expect(await databaseHash(db.owner)).toBe(before)
-    for (const text of [answer.text, document, web.output()]) expect(text).not.toContain(MARK)
-    return { status: answer.status, field: answer.error.field, message: answer.error.message }
-  }
 
   describe('adding', () => {
     it('keeps several keys of a provider, in the order they came in', async () => {
@@ -299,8 +229,8 @@ describe('the list of keys', () => {
           { intent: 'switch-key', to: 'off' },
           { intent: 'limit-key', name: 'x', models: '', surfaces: '' },
           { intent: 'remove-key' },
-        ]) {
-          const response = await admin.visitor.post(foreign.url, { keyId, ...(fields as Record<string, string>) })
+        ] as Fields[]) {
+          const response = await post(foreign, { keyId, ...fields })
           expect(response.status).toBe(404)
         }
       expect(await databaseHash(db.owner)).toBe(before)
@@ -310,82 +240,28 @@ describe('the list of keys', () => {
       const html = await page(
         place,
         `?limits=${ids[1]}&replace=${ids[1]}&remove=${ids[1]}&coverage=${ids[1]}&add=openai`,
-        member,
+        'member',
       )
       const main = html.slice(html.indexOf('<main'), html.indexOf('</main>'))
       expect(main).toContain('sk-proj-…')
       expect(main).toContain('Last success')
       expect(main).not.toMatch(/<form|<input|<button/)
       const before = await databaseHash(db.owner)
+      const [, keyId = ''] = ids
       for (const fields of [
         { intent: 'save-key', provider: 'openai', key: sandboxKey('openai', 'live', 'x') },
         { intent: 'save-key-json', provider: 'azure', json: '{}' },
-        { intent: 'move-key', keyId: ids[1], position: '0' },
-        { intent: 'switch-key', keyId: ids[1], to: 'off' },
-        { intent: 'limit-key', keyId: ids[1], name: '', models: '', surfaces: '' },
-        { intent: 'remove-key', keyId: ids[1] },
+        { intent: 'move-key', keyId, position: '0' },
+        { intent: 'switch-key', keyId, to: 'off' },
+        { intent: 'limit-key', keyId, name: '', models: '', surfaces: '' },
+        { intent: 'remove-key', keyId },
         { intent: 'set-never-platform', to: 'on' },
         { intent: 'set-low-balance', lowBalanceUsd: '9' },
         { intent: 'allow-fallback', surface: 'agent_run', dailyCapUsd: '9' },
         { intent: 'forbid-fallback', surface: 'agent_run' },
-      ])
-        expect((await member.visitor.post(place.url, fields as Record<string, string>)).status, fields.intent).toBe(403)
+      ] as Fields[])
+        expect((await post(place, fields, 'member')).status, fields.intent).toBe(403)
       expect(await databaseHash(db.owner)).toBe(before)
     })
-  })
-
-  describe('how calls are routed', () => {
-    const settingsOf = async ({ workspaceId }: Place) =>
-      (
-        await db.owner.query(
-          `SELECT never_platform_key, low_balance_usd::float8, (SELECT json_agg(surface || ' ' || daily_cap_usd::float8)
-             FROM surface_fallbacks f WHERE f.workspace_id = w.id) AS fallbacks FROM workspaces w WHERE id = $1`,
-          [workspaceId],
-        )
-      ).rows[0]
-
-    it('is switched, capped and undone, each with its own sentence on the page', async () => {
-      const place = await makePlace('enterprise')
-      expect(await page(place)).toContain('Off: a call without a usable key of yours runs on the platform key.')
-      await send(place, { intent: 'set-never-platform', to: 'on' })
-      await send(place, { intent: 'set-low-balance', lowBalanceUsd: '$12.50' })
-      await send(place, { intent: 'allow-fallback', surface: 'agent_run', dailyCapUsd: '3' })
-      expect(await settingsOf(place)).toEqual({
-        never_platform_key: true,
-        low_balance_usd: 12.5,
-        fallbacks: ['agent_run 3'],
-      })
-      const html = await page(place)
-      expect(html).toContain('On: the platform key is never used.')
-      expect(html).toContain('$3.00')
-      await send(place, { intent: 'set-never-platform', to: 'off' })
-      await send(place, { intent: 'forbid-fallback', surface: 'agent_run' })
-      expect(await settingsOf(place)).toMatchObject({ never_platform_key: false, fallbacks: null })
-    })
-
-    it.each([
-      [{ intent: 'set-low-balance', lowBalanceUsd: MARK }, 'lowBalanceUsd'],
-      [{ intent: 'allow-fallback', surface: 'agent_run', dailyCapUsd: '0' }, 'dailyCapUsd'],
-      [{ intent: 'allow-fallback', surface: MARK, dailyCapUsd: '1' }, 'surface'],
-      [{ intent: 'allow-fallback', surface: 'search_indexer', dailyCapUsd: '1' }, 'surface'],
-      [{ intent: 'set-never-platform', to: MARK }, 'to'],
-    ])('refuses %o', async (fields, field) => {
-      expect(await refused(await makePlace('enterprise'), fields as never)).toMatchObject({ status: 400, field })
-    })
-
-    it('offers no background surface, and no switch where the plan has no platform key', async () => {
-      const html = await page(await makePlace('enterprise'))
-      expect(html).toContain('value="agent_run"')
-      expect(html).not.toContain('value="search_indexer"')
-      const without = await page(await makePlace())
-      expect(without).toContain('This plan has no platform key')
-      expect(without).not.toContain('set-never-platform')
-    })
-  })
-
-  it('a plan without own keys shows neither keys nor routing', async () => {
-    const html = await page(await makePlace('pro'))
-    expect(html).not.toContain('AI inference key')
-    expect(html).not.toContain('How calls are routed')
   })
 })

@@ -1,5 +1,6 @@
 import type { ChargeMode, KeySource } from '#app/domain/plans/plans.ts'
 import { isTier, type Tier } from '#app/domain/pricing/pricing.ts'
+import type { PriceRow } from '#app/domain/pricing/raw-prices.ts'
 import { type CalendarMonth, parseMonth } from '#app/platform/calendar-month.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { idTime, isId } from '#app/platform/ids.ts'
@@ -115,7 +116,7 @@ export function parseCallFilter(params: URLSearchParams, now: Date): CallFilter 
     surface: readName(params, 'surface'),
     tier: readTier(params),
     keySource: readChoice(params, 'key', ['platform', 'workspace'] as const),
-    chargeMode: readChoice(params, 'mode', ['tier', 'tier_margin'] as const),
+    chargeMode: readChoice(params, 'mode', ['tier', 'tier_margin', 'pass_through'] as const),
     billedIn: readMonth(params),
     priceBookVersion: readVersion(params),
     outcome: readChoice(params, 'outcome', ['failed', 'held'] as const),
@@ -249,6 +250,14 @@ export interface CallDetail extends CallRow {
   recordedAt: Date
   origin: string
   responseModel: string | null
+  /** The model's id at the provider, where it is not the one that was asked for. */
+  upstreamModel: string | null
+  endpoint: string
+  /** The prices that made the raw cost, where it was worked out here. */
+  priceRow: PriceRow | null
+  /** The refused call that this one stands in for, and the one that stood in for this. */
+  fallbackOf: string | null
+  standIn: string | null
   usageSource: string
   costClamped: boolean
   keyId: string | null

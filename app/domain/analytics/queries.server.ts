@@ -1,6 +1,7 @@
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
 import { isTier } from '#app/domain/pricing/pricing.ts'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
+import type { PriceRow } from '#app/domain/pricing/raw-prices.ts'
 import { findKeyHint } from '#app/domain/vault/queries.server.ts'
 import { Prisma } from '#app/generated/prisma/client.ts'
 import type { CalendarMonth } from '#app/platform/calendar-month.ts'
@@ -91,6 +92,11 @@ interface RawDetail extends RawCall {
   recorded_at: Date
   origin: string
   response_model: string | null
+  upstream_model: string | null
+  endpoint: string
+  price_row: PriceRow | null
+  fallback_of: string | null
+  stand_in: string | null
   usage_source: string
   cost_clamped: boolean
   key_id: string | null
@@ -108,8 +114,15 @@ export async function getCall(ctx: Ctx, id: string): Promise<CallDetail> {
   return inTenant({ workspaceId }, async (tx) => {
     const [row] = await tx.$queryRaw<RawDetail[]>`
       SELECT ${callColumns}, to_char(billing_month, 'YYYY-MM') AS billing_month, recorded_at, origin, response_model, usage_source,
-        cost_clamped, key_id::text, key_version, token_id::text
+        cost_clamped, key_id::text, key_version, token_id::text, upstream_model, endpoint, price_row, fallback_of::text, stand_in::text
       FROM metering.calls_now
+      CROSS JOIN LATERAL (
+        SELECT upstream_model, endpoint, price_row, fallback_of FROM metering.inference_calls c
+        WHERE c.workspace_id = calls_now.workspace_id AND c.dispatched_at = calls_now.dispatched_at AND c.id = calls_now.id) AS route
+      LEFT JOIN LATERAL (
+        SELECT c.id AS stand_in FROM metering.inference_calls c
+        WHERE c.workspace_id = calls_now.workspace_id AND c.fallback_of = calls_now.id
+          AND c.dispatched_at BETWEEN calls_now.dispatched_at AND calls_now.dispatched_at + interval '1 day' LIMIT 1) AS later ON true
       WHERE workspace_id = ${workspaceId}::uuid AND dispatched_at = to_timestamp(${at.getTime()}::float8 / 1000) AND id = ${id}::uuid`
     if (!row) throw notFound('Call')
     const token = row.token_id
@@ -126,6 +139,11 @@ export async function getCall(ctx: Ctx, id: string): Promise<CallDetail> {
       recordedAt: row.recorded_at,
       origin: row.origin,
       responseModel: row.response_model,
+      upstreamModel: row.upstream_model,
+      endpoint: row.endpoint,
+      priceRow: row.price_row,
+      fallbackOf: row.fallback_of,
+      standIn: row.stand_in,
       usageSource: row.usage_source,
       costClamped: row.cost_clamped,
       keyId,

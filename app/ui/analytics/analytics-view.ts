@@ -1,6 +1,8 @@
 import type { CallFilter, CallPage, CallRow, DayUsage, NamedSums, Usage } from '#app/domain/analytics/analytics.ts'
 import { isTier, tierNames, tiers } from '#app/domain/pricing/pricing.ts'
 import type { Catalogue } from '#app/domain/pricing/queries.server.ts'
+import { isProviderId } from '#app/domain/providers/provider.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
 import { monthName } from '#app/platform/calendar-month.ts'
 import type { Pico } from '#app/platform/pico.ts'
 import { cents, count, counted, money } from '#app/ui/money.ts'
@@ -39,7 +41,8 @@ export interface CallLine {
   at: string
   surface: string
   model: string
-  tier: string
+  /** Provider, and the tier where the call has one. */
+  modelNote: string
   key: string
   input: string
   inputNote: string | null
@@ -83,6 +86,8 @@ const statusNames: Record<string, string> = {
 export const statusName = (status: string): string => statusNames[status] ?? status
 export const tierName = (tier: string): string => (isTier(tier) ? tierNames[tier] : tier)
 
+export const providerName = (id: string): string => (isProviderId(id) ? providerOf(id).name : id)
+
 const dash = (text: string | null): string => text ?? '–'
 const tokens = (value: bigint | null): string => dash(value === null ? null : count(value))
 
@@ -103,7 +108,7 @@ function toLine(root: string, call: CallRow, { models, surfaces }: Catalogue): C
     at: utcSecond(call.dispatchedAt.toISOString()),
     surface: surfaces.get(call.surface)?.name ?? call.surface,
     model: models.get(call.model)?.name ?? call.model,
-    tier: tierName(call.tier),
+    modelNote: [providerName(call.provider), ...(isTier(call.tier) ? [tierName(call.tier)] : [])].join(', '),
     key: keyNames[call.keySource],
     input: tokens(call.inputTokens),
     inputNote: notes([

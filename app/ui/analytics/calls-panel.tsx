@@ -8,7 +8,7 @@ import type { AnalyticsView, CallLine } from './analytics-view.ts'
 const columns: Column[] = [
   { label: 'Time (UTC)' },
   { label: 'Surface and key' },
-  { label: 'Model and tier' },
+  { label: 'Model, provider and tier' },
   { label: 'Input tokens', numeric: true },
   { label: 'Output tokens', numeric: true },
   { label: 'Raw cost', numeric: true },
@@ -40,7 +40,7 @@ const toCells = (call: CallLine): ReactNode[] => [
   <WithNote key="surface" note={call.key}>
     {call.surface}
   </WithNote>,
-  <WithNote key="model" note={call.tier}>
+  <WithNote key="model" note={call.modelNote}>
     {call.model}
   </WithNote>,
   <WithNote key="input" note={call.inputNote}>

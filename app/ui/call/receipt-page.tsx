@@ -31,6 +31,13 @@ export function ReceiptPage({ view }: { view: ReceiptView }) {
         ← LLM analytics
       </Anchor>
       <PageHeading title={view.title}>{view.at}</PageHeading>
+      {view.link && (
+        <Alert color="yellow" c="gray.9" mb="lg">
+          <Anchor component={Link} to={view.link.to} inherit>
+            {view.link.text}
+          </Anchor>
+        </Alert>
+      )}
       <SimpleGrid cols={{ base: 1, md: 2 }} spacing="lg">
         <Panel
           title="Margin receipt"

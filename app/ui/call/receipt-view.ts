@@ -1,10 +1,9 @@
 import type { CallDetail } from '#app/domain/analytics/analytics.ts'
 import type { Catalogue } from '#app/domain/pricing/queries.server.ts'
-import { isProviderId } from '#app/domain/providers/provider.ts'
-import { providerOf } from '#app/domain/providers/registry.ts'
+import type { PriceRow } from '#app/domain/pricing/raw-prices.ts'
 import { monthName } from '#app/platform/calendar-month.ts'
-import type { Atto } from '#app/platform/pico.ts'
-import { latency, statusName, tierName } from '#app/ui/analytics/analytics-view.ts'
+import { type Atto, parseAtto } from '#app/platform/pico.ts'
+import { latency, providerName, statusName, tierName } from '#app/ui/analytics/analytics-view.ts'
 import { count, exactMoney } from '#app/ui/money.ts'
 import { utcMinute } from '#app/ui/time.ts'
 
@@ -16,6 +15,8 @@ export interface ReceiptView {
   sum: { label: string; detail: string; amount: string; strong?: boolean }[]
   verdict: string
   held: boolean
+  /** The other half of a call that fell back to the platform key. */
+  link: { to: string; text: string } | null
   call: [label: string, value: string][]
   money: [label: string, value: string][]
 }
@@ -43,6 +44,19 @@ const origins: Record<string, string> = {
   import: 'Imported from a file',
 }
 
+const endpoints: Record<string, string> = {
+  chat: 'chat completions',
+  responses: 'responses',
+  embeddings: 'embeddings',
+  rerank: 'rerank',
+}
+
+const priceSources: Record<PriceRow['source'], string> = {
+  override: "the operator's own price",
+  provider_catalogue: "the provider's published list",
+  genai_prices: 'public price tables',
+}
+
 /** Atto-dollars per token as USD per million tokens: the unit price lists use. Exact. */
 const perMillion = (atto: Atto): string => exactMoney(atto)
 
@@ -65,7 +79,23 @@ function tierLines(call: CallDetail): ReceiptView['sum'] {
   ]
 }
 
+/** On a plan that passes costs through, nothing is priced here: the provider's bill is all there is. */
+const passedThrough = (call: CallDetail): ReceiptView['sum'] => [
+  {
+    label: 'Your provider charged you',
+    detail: costSources[call.costSource] ?? call.costSource,
+    amount: call.rawCostPico === null ? 'unknown' : exactMoney(call.rawCostPico),
+  },
+  {
+    label: 'Charged',
+    detail: 'this plan bills nothing for calls on your own keys',
+    amount: call.chargePico === null ? 'held' : exactMoney(call.chargePico),
+    strong: true,
+  },
+]
+
 function sumOf(call: CallDetail): ReceiptView['sum'] {
+  if (call.chargeMode === 'pass_through') return passedThrough(call)
   const lines = tierLines(call)
   const charge = call.chargePico === null ? 'held' : exactMoney(call.chargePico)
   if (call.chargeMode === 'tier')
@@ -89,6 +119,8 @@ function sumOf(call: CallDetail): ReceiptView['sum'] {
 }
 
 function verdictOf(call: CallDetail): string {
+  if (call.chargeMode === 'pass_through')
+    return `This call ran on your key. ${providerName(call.provider)} bills you for it, and we bill nothing.${call.rawCostPico === null ? ' What it cost there is not known here.' : ''}`
   if (call.chargePico === null)
     return 'This call is held: what the provider charged you for it is not known yet, and unknown is not zero. It is billed once the cost is known; if it is still unknown when the month closes, it is billed $0.'
   if (call.correctionReason === 'cost_cutoff')
@@ -107,6 +139,36 @@ function keyFact(call: CallDetail): [string, string][] {
   return [['Key', `Your key${call.keyHint ? ` ${call.keyHint}` : ''}${version}`]]
 }
 
+/** The prices that made the cost: enough to work it out by hand. */
+function priceFacts({ priceRow }: CallDetail): [string, string][] {
+  if (!priceRow) return []
+  const { source, asOf, model, usd } = priceRow
+  const each: [string, string | undefined][] = [
+    ['input', usd.input],
+    ['output', usd.output],
+    ['cache read', usd.cacheRead],
+    ['cache write', usd.cacheWrite],
+  ]
+  const prices = each.flatMap(([what, text]) => (text === undefined ? [] : [`${perMillion(parseAtto(text))} ${what}`]))
+  const perCall = usd.request === undefined ? '' : `; and $${usd.request} per call`
+  const when = /^\d{4}-\d\d-\d\dT/.test(asOf) ? utcMinute(asOf) : asOf
+  return [
+    ['Prices used', `${prices.join(', ')}, per million tokens${perCall}`],
+    ['Prices from', `${priceSources[source] ?? source}, as of ${when}, for ${model}`],
+  ]
+}
+
+function linkOf(root: string, { fallbackOf, standIn }: CallDetail): ReceiptView['link'] {
+  if (fallbackOf)
+    return {
+      to: `${root}/calls/${fallbackOf}`,
+      text: `This call stands in for call ${fallbackOf}, which your provider refused. You allowed that for its surface.`,
+    }
+  return standIn
+    ? { to: `${root}/calls/${standIn}`, text: `Call ${standIn} stood in for this one, under the platform key.` }
+    : null
+}
+
 /** Everything that is known of a call, in words; amounts exact to the last digit. */
 export function toReceiptView(root: string, call: CallDetail, { models, surfaces }: Catalogue): ReceiptView {
   const optional = (label: string, value: string | null): [string, string][] => (value === null ? [] : [[label, value]])
@@ -122,11 +184,15 @@ export function toReceiptView(root: string, call: CallDetail, { models, surfaces
     sum: sumOf(call),
     verdict: verdictOf(call),
     held: call.chargePico === null,
+    link: linkOf(root, call),
     call: [
       ['Call id', call.id],
       ['Status', `${statusName(call.status)}${call.httpStatus === null ? '' : ` (HTTP ${call.httpStatus})`}`],
       ...optional('Error', call.errorCode),
+      ['Provider', providerName(call.provider)],
+      ['Endpoint', endpoints[call.endpoint] ?? call.endpoint],
       ['Model', call.model],
+      ...optional('Model at the provider', call.upstreamModel === call.model ? null : call.upstreamModel),
       ...optional('Model that answered', call.responseModel === call.model ? null : call.responseModel),
       ['Surface', surfaces.get(call.surface)?.name ?? call.surface],
       ...optional('Gateway token', call.tokenName),
@@ -142,7 +208,6 @@ export function toReceiptView(root: string, call: CallDetail, { models, surfaces
     ],
     money: [
       ...keyFact(call),
-      ['Provider', isProviderId(call.provider) ? providerOf(call.provider).name : call.provider],
       ['Input tokens', call.inputTokens === null ? 'unknown' : count(call.inputTokens)],
       ...classes.flatMap(([label, value]) => optional(label, value === null ? null : count(value))),
       ['Output tokens', call.outputTokens === null ? 'unknown' : count(call.outputTokens)],
@@ -152,6 +217,7 @@ export function toReceiptView(root: string, call: CallDetail, { models, surfaces
         'Raw cost',
         `${raw}, ${costSources[call.costSource] ?? call.costSource}${call.costClamped ? '; it was outside what is plausible and was limited to 5 × list price' : ''}`,
       ],
+      ...priceFacts(call),
       ['Price book', `version ${call.priceBookVersion}, in force when the call was sent`],
       ['On the invoice of', monthName(call.billingMonth)],
     ],
