@@ -43,6 +43,26 @@ describe('one model under its many ids', () => {
 })
 
 describe('price and quality never change on the way', () => {
+  test.each([
+    ['claude-3-5-sonnet-20240620', 'claude-3-5-sonnet-20241022'],
+    ['anthropic.claude-3-5-sonnet-20240620-v1:0', 'anthropic.claude-3-5-sonnet-20241022-v2:0'],
+    ['amazon.titan-embed-text-v1', 'amazon.titan-embed-text-v2:0'],
+  ])('%s is a dated or numbered edition, and never becomes %s', (asked, listed) => {
+    expect(match(asked, listed)).toEqual({ kind: 'absent' })
+  })
+  test('an undated id still finds the dated one, and one with its date the alias of it', () => {
+    expect(match('claude-3-5-sonnet', 'claude-3-5-sonnet-20241022')).toMatchObject({ kind: 'found' })
+    expect(match('anthropic.claude-sonnet-4-20250514-v1:0', 'anthropic/claude-sonnet-4')).toMatchObject({
+      kind: 'found',
+    })
+  })
+  test('a call for one region of Bedrock is never sent to another, nor to none', () => {
+    const [us, eu, here] = ['us.', 'eu.', ''].map((region) => `${region}anthropic.claude-sonnet-4-20250514-v1:0`)
+    expect(match(`${us}`, `${eu}`)).toEqual({ kind: 'absent' })
+    expect(match(`${us}`, `${here}`)).toEqual({ kind: 'absent' })
+    expect(match('us.anthropic.claude-sonnet-4', `${us}`, `${eu}`, `${here}`)).toEqual({ kind: 'found', model: us })
+    expect(match(`${us}`, 'anthropic/claude-sonnet-4')).toMatchObject({ kind: 'found' })
+  })
   test('a free model never becomes a paid one, nor the other way round', () => {
     expect(match('qwen/qwen3-coder:free', 'qwen/qwen3-coder', 'qwen3-coder')).toEqual({ kind: 'absent' })
     expect(match('qwen/qwen3-coder', 'qwen/qwen3-coder:free')).toEqual({ kind: 'absent' })

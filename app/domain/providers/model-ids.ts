@@ -43,12 +43,6 @@ function authorOf(id: string): string | null {
   return canonicalAuthor.get(parts[0] as string) ?? (parts[0] as string)
 }
 
-/** Two authors who use the same name for a model do not mean the same model. */
-function mayBeTheSame(id: string, other: string): boolean {
-  const [one, two] = [authorOf(id), authorOf(other)]
-  return one === null || two === null || one === two
-}
-
 const variant = /:([a-z][a-z0-9-]*)$/i
 const bedrockVendor =
   /^(?:(?:us|eu|apac|jp|au|global|us-gov)\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|nvidia|qwen|writer|moonshotai?|minimax|google|zai|stability|twelvelabs)\./
@@ -71,6 +65,31 @@ export function normaliseModelId(id: string): string {
 /** The variant of an id, such as `free` or `nitro`: OpenRouter's own notion, which no other host can be asked for. */
 export function variantOf(id: string): string | null {
   return bedrockVendor.test(id) ? null : (variant.exec(id)?.[1]?.toLowerCase() ?? null)
+}
+
+const dated = /-(20\d{6})(?=$|-v\d|:)/
+const bedrockRegion = /^(us|eu|apac|jp|au|global|us-gov)\./
+const bedrockVersion = /-v(\d+)(?::\d+)?$/
+
+/** What a pattern finds in an id of Bedrock, and null in any other. */
+const inBedrock = (id: string, pattern: RegExp): string | null =>
+  bedrockVendor.test(id) ? (pattern.exec(id)?.[1] ?? null) : null
+
+const contradict = (one: string | null, two: string | null): boolean => one !== null && two !== null && one !== two
+
+/**
+ * Whether two ids of one name can mean one model. Two authors who use the same name do not; nor do two dates or versions of
+ * it, which differ in price and answers. A caller who names a region of Bedrock's gets that one: data stays where it was sent.
+ */
+function mayBeTheSame(asked: string, listed: string): boolean {
+  const [id, other] = [asked.toLowerCase(), listed.toLowerCase()]
+  const region = inBedrock(id, bedrockRegion)
+  if (region !== null && bedrockVendor.test(other) && inBedrock(other, bedrockRegion) !== region) return false
+  return (
+    !contradict(authorOf(id), authorOf(other)) &&
+    !contradict(dated.exec(id)?.[1] ?? null, dated.exec(other)?.[1] ?? null) &&
+    !contradict(inBedrock(id, bedrockVersion), inBedrock(other, bedrockVersion))
+  )
 }
 
 /** `ambiguous`: two of the host's models could be meant; choosing one would be a guess about price and quality. */
