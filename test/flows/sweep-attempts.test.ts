@@ -94,6 +94,33 @@ test('those that have to wait keep no younger one from being settled', async () 
   expect(settled).toBe(450)
 })
 
+test('what the provider recorded counts, also of a model that the catalogue does not hold', async () => {
+  const key = { keySource: 'workspace', keyId: newId(), keyVersion: 1, chargeMode: 'pass_through' } as const
+  const id = await leaveOpen({ ...key, model: 'somebody/unheard-of', tier: 'none' })
+  await noteUntilKept(id, 'gen-unlisted')
+  const found: GenerationReader = async () => ({ kind: 'found', report: { tokens, costPico: 9n } as never })
+  expect(await sweepAttempts(found, later(2 * MINUTE))).toMatchObject({ settled: 1 })
+  const { rows } = await db.owner.query(
+    'SELECT usage_source, cost_source, raw_cost_pico, input_tokens, charge_pico FROM metering.inference_calls WHERE id = $1',
+    [id],
+  )
+  const known = { usage_source: 'generation', cost_source: 'generation', raw_cost_pico: '9' }
+  expect(rows).toEqual([{ ...known, input_tokens: '10', charge_pico: '0' }])
+})
+
+test('a bill that no column can hold leaves no call open for ever: its cost is unknown', async () => {
+  const key = { keySource: 'workspace', keyId: newId(), keyVersion: 1, chargeMode: 'pass_through' } as const
+  const id = await leaveOpen({ ...key, model: 'somebody/unheard-of', tier: 'none' })
+  await noteUntilKept(id, 'gen-dear')
+  const found: GenerationReader = async () => ({ kind: 'found', report: { tokens, costPico: 10n ** 40n } as never })
+  expect(await sweepAttempts(found, later(2 * MINUTE))).toMatchObject({ settled: 1 })
+  const { rows } = await db.owner.query(
+    'SELECT cost_source, raw_cost_pico, input_tokens FROM metering.inference_calls WHERE id = $1',
+    [id],
+  )
+  expect(rows).toEqual([{ cost_source: 'unknown', raw_cost_pico: null, input_tokens: '10' }])
+})
+
 const tokens = { input: 10, output: 5, cacheRead: 0, cacheWrite: 0, reasoning: 0 }
 
 async function noteUntilKept(callId: string, upstreamId: string): Promise<void> {

@@ -91,10 +91,10 @@ async function usageOf(
   now: Date,
 ): Promise<UsageOutcome | null> {
   const { dispatch, upstreamId, openedAt } = attempt
-  const list = catalogue.models.get(dispatch.model)?.list
+  const list = catalogue.models.get(dispatch.model)?.list ?? null
   const found: GenerationLookup =
     upstreamId === null ? { kind: 'refused' } : await readGeneration({ dispatch, upstreamId })
-  if (found.kind === 'found' && found.report.tokens && list)
+  if (found.kind === 'found' && found.report.tokens)
     return usageOutcome({
       tokens: found.report.tokens,
       usageSource: 'generation',

@@ -67,7 +67,13 @@ export interface ReportedUsage {
   priceRow?: PriceRow
 }
 
-/** Usage as the ledger stores it, the cost held within what the provider's own list allows. */
+/**
+ * A million dollars for one call: nobody's bill, and near what a column of the ledger can hold. A row that it cannot hold
+ * would leave the call unsettled for ever.
+ */
+const mostCostPico = 1_000_000_000_000_000_000n
+
+/** Usage as the ledger stores it, the cost held within what the provider's own list allows. One beyond belief is unknown. */
 export function usageOutcome(usage: ReportedUsage): UsageOutcome {
   const { tokens, usageSource, costPico, costSource, list, priceRow } = usage
   const columns = tokenColumns(tokens)
@@ -76,6 +82,7 @@ export function usageOutcome(usage: ReportedUsage): UsageOutcome {
   const row = priceRow ? { ...priceRow } : null
   const believed = list === null || row !== null ? null : clampRawCost(costPico, priceTokens(list, columns))
   const rawCostPico = believed?.costPico ?? costPico
+  if (rawCostPico > mostCostPico) return usageOutcome({ ...usage, costPico: null })
   return { ...columns, usageSource, rawCostPico, costSource, costClamped: believed?.clamped ?? false, priceRow: row }
 }
 

@@ -180,3 +180,8 @@ test('a generation record says native tokens and the charge', () => {
   expect(readGeneration('{"data":null}')).toBe(null)
   expect(readGeneration('<html>')).toBe(null)
 })
+
+test('a model name with control characters is none: the ledger could not store the call', () => {
+  const reply = { id: 'gen-1', model: 'gpt\u0000-5', usage: { prompt_tokens: 1, completion_tokens: 1 } }
+  expect(readReply(JSON.stringify(reply))).toMatchObject({ model: null, generationId: 'gen-1', tokens: { input: 1 } })
+})

@@ -143,7 +143,11 @@ export interface ReplyFacts extends UsageReport {
   generationId: string | null
 }
 
-const textAt = (value: unknown): string | null => (typeof value === 'string' && value.length <= 200 ? value : null)
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a NUL is refused by the database, and the call with it
+const controls = /[\u0000-\u001f\u007f]/
+
+const textAt = (value: unknown): string | null =>
+  typeof value === 'string' && value.length <= 200 && !controls.test(value) ? value : null
 
 /** Responses wrap the reply of their last event. */
 const replyIn = (event: Json): Json => (isObject(event.response) ? event.response : event)
