@@ -37,11 +37,11 @@ const words: Partial<Record<CredentialInput, Words>> = {
     description: 'Starts with AKIA, or with ASIA for a temporary one.',
     secret: true,
   },
-  secretAccessKey: { label: 'Secret access key', description: null, secret: true },
+  secretAccessKey: { label: 'Secret access key', description: '40 characters, shown once by AWS.', secret: true },
   region: { label: 'Region', description: 'Such as us-east-1.', secret: false },
   sessionToken: { label: 'Session token (optional)', description: 'Temporary keys only.', secret: true },
   endpoint: { label: 'Endpoint', description: 'Such as https://my-resource.openai.azure.com', secret: false },
-  apiKey: { label: 'API key', description: null, secret: true },
+  apiKey: { label: 'API key', description: 'From “Keys and Endpoint” of the resource.', secret: true },
   deploymentName: { label: 'Deployment name', description: 'As it is called in Azure.', secret: false },
   apiVersion: { label: 'API version', description: 'Such as 2024-10-21.', secret: false },
 }

@@ -2,6 +2,7 @@ import { Button, Group, PasswordInput, SimpleGrid, Text, Textarea, TextInput } f
 import { Form, Link, useLocation, useNavigation } from '@remix-run/react'
 import { type ReactNode, useEffect, useRef } from 'react'
 import { type Answer, answerTo, fieldError } from '#app/ui/answer-notice.tsx'
+import styles from './keys.module.css'
 import type { KeyFormView } from './keys-view.ts'
 
 type Field = KeyFormView['fields'][number]
@@ -62,7 +63,7 @@ function PasteForm({ form, members, answer }: { form: KeyFormView; members: stri
   const refusal = answer && !answer.ok ? answer.error.message : undefined
   const busy = useBusy('save-key-json')
   return (
-    <details open={refusal !== undefined}>
+    <details open={refusal !== undefined} className={styles.paste}>
       <summary>
         <Text span size="sm">
           Or paste it as JSON

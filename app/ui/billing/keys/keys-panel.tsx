@@ -147,7 +147,14 @@ export function KeysPanel({ view, answer }: { view: KeysView; answer: BillingAns
   const fields = about?.intent === 'limit-key' ? ['name', 'allowedModels', 'allowedSurfaces'] : beside
   const [first, ...more] = view.choices
   const connecting = view.connect && (more.length === 0 || adding?.provider === 'openrouter')
-  const connect = connecting && <ConnectOpenRouter action="connect" />
+  const connect = connecting && (
+    <div>
+      <Title order={3} size="h5" mb={6}>
+        Or connect OpenRouter without copying a key
+      </Title>
+      <ConnectOpenRouter action="connect" />
+    </div>
+  )
   return (
     <Panel
       title="AI inference keys"

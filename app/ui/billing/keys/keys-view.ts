@@ -73,7 +73,7 @@ export interface KeysView {
   note: string
   empty: string
   groups: KeyGroup[]
-  /** Providers whose keys may be added. */
+  /** Providers whose keys may be added, by name. */
   choices: { id: string; name: string }[]
   connect: boolean
   /** Day on which the plan ends and the keys are destroyed. */
@@ -219,6 +219,9 @@ export function toRemoval(key: ProviderKeyStatus, input: KeysInput, counterfactu
   }
 }
 
+const choicesOf = (allowed: ProviderId[]): KeysView['choices'] =>
+  allowed.map((id) => ({ id, name: nameOf(id) })).sort((a, b) => a.name.localeCompare(b.name))
+
 export function toKeysView(input: KeysInput, open: KeysView['open']): KeysView {
   const { allowed, canManage, rules, endsAt } = input
   const [only, ...more] = allowed
@@ -227,7 +230,7 @@ export function toKeysView(input: KeysInput, open: KeysView['open']): KeysView {
     note: keysNote(rules, only && !more.length ? nameOf(only) : null),
     empty: noKeysText(rules, canManage),
     groups: toGroups(input),
-    choices: canManage ? allowed.map((id) => ({ id, name: nameOf(id) })) : [],
+    choices: canManage ? choicesOf(allowed) : [],
     connect: canManage && allowed.includes('openrouter'),
     endsOn: endsAt && utcDay(endsAt),
     open,
