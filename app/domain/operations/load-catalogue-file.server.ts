@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { tiers } from '#app/domain/pricing/pricing.ts'
 import { CATALOGUE_AGE_MAX_MS, forgetCatalogue } from '#app/domain/pricing/queries.server.ts'
@@ -87,13 +88,27 @@ async function publishPriceBooks(tx: Tx, books: Parsed['priceBooks'], now: Date)
 }
 
 /**
+ * Writes the plans. One that changed raises the epoch of every workspace on it: processes admit calls from memory and must
+ * not go on by the plan as it was (docs/decisions/0011).
+ */
+async function writePlans(tx: Tx, plans: Parsed['plans']): Promise<void> {
+  const before = new Map((await tx.plan.findMany()).map((plan) => [plan.id, plan as Record<string, unknown>]))
+  const changed = plans.filter((plan) =>
+    Object.entries(plan).some(([name, value]) => !isDeepStrictEqual(value, before.get(plan.id)?.[name])),
+  )
+  for (const plan of changed) await tx.plan.upsert({ where: { id: plan.id }, create: plan, update: plan })
+  const planId = { in: changed.map((plan) => plan.id) }
+  if (changed.length) await tx.workspace.updateMany({ where: { planId }, data: { keyEpoch: { increment: 1 } } })
+}
+
+/**
  * Loads a catalogue into the database; running it again changes nothing.
  * @throws ZodError naming each wrong field; RangeError on a past-dated price book. Nothing is stored then.
  */
 export async function loadCatalogueFile(contents: unknown, now: Date): Promise<Record<string, number>> {
   const file = catalogueFile.parse(contents)
   const counts = await inSystem(async (tx) => {
-    for (const plan of file.plans) await tx.plan.upsert({ where: { id: plan.id }, create: plan, update: plan })
+    await writePlans(tx, file.plans)
     for (const row of file.planProducts)
       await tx.planProduct.upsert({ where: { productId: row.productId }, create: row, update: row })
     for (const surface of file.surfaces)
