@@ -46,6 +46,21 @@ describe('the operator’s prices', () => {
     await until(written, 'the note of an unpriced model')
   }
 
+  it('two long ids that are shown alike are one row, and lose no other model’s note', async () => {
+    const long = 'x'.repeat(200)
+    for (const id of [`${long}-1`, `${long}-2`, 'beside-them']) noteUnpriced(provider, id, new Date())
+    const written = async () => {
+      const { rows } = await db.owner.query(`SELECT FROM unpriced_models WHERE model = 'beside-them'`)
+      return rows.length > 0
+    }
+    await until(written, 'the note beside two long ids')
+    const { rows } = await db.owner.query('DELETE FROM unpriced_models RETURNING model, calls')
+    expect(rows.sort((a, b) => a.model.length - b.model.length)).toEqual([
+      { model: 'beside-them', calls: '1' },
+      { model: long, calls: '2' },
+    ])
+  })
+
   it('a price typed per million tokens is stored exactly per token, used by the next call, and taken back', async () => {
     expect(await ask()).toBeNull()
     await noteCalls(2)

@@ -190,8 +190,9 @@ async function writeUnpriced(): Promise<void> {
  */
 export function noteUnpriced(provider: string, model: string, at: Date): void {
   const held = unpricedNotes()
-  const name = `${provider} ${model}`
-  const note = held.waiting.get(name) ?? { provider, model: model.slice(0, 200), calls: 0, lastAt: at }
+  const shown = model.slice(0, 200)
+  const name = `${provider} ${shown}` // what is written: two notes of one row in a statement would lose all of its notes
+  const note = held.waiting.get(name) ?? { provider, model: shown, calls: 0, lastAt: at }
   note.calls += 1
   note.lastAt = at
   held.waiting.set(name, note)

@@ -27,7 +27,7 @@ const perMillion = -6
  */
 const bySize = (value: unknown): string | undefined => {
   const asWritten = price(value)
-  if (asWritten === undefined || /^0(?:\.00[0-9]*)?$/.test(asWritten)) return asWritten
+  if (asWritten === undefined || /^0(?:\.000[0-9]*)?$/.test(asWritten)) return asWritten
   return price(value, perMillion)
 }
 
