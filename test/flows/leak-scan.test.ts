@@ -75,11 +75,13 @@ describe('no secret is left behind', () => {
 
   const as = (role: string) => visitors.get(role) as Visitor
 
-  /** Both as a document and as data. @returns the last status */
+  /** In place of the key there is, both as a document and as data. @returns the last status */
   async function saveKey(key: string): Promise<number> {
     let status = 0
     for (const query of ['', '?_data=routes%2Fw.%24workspace.settings.billing']) {
-      const form = { intent: 'save-key', provider: 'openrouter', key }
+      const { rows } = await db.owner.query('SELECT id FROM provider_keys WHERE workspace_id = $1', [workspaceId])
+      const replaced: Record<string, string> = rows.length ? { keyId: rows[0].id } : {}
+      const form = { intent: 'save-key', provider: 'openrouter', key, ...replaced }
       const response = await as('billing_admin').post(`/w/${slug}/settings/billing${query}`, form)
       status = response.status
       formAnswers.push(await response.text())
@@ -220,7 +222,11 @@ describe('no secret is left behind', () => {
     const { rows } = await db.owner.query('SELECT id FROM gateway_tokens WHERE workspace_id = $1', [workspaceId])
     await as('owner').post(`/w/${slug}/settings/tokens`, { intent: 'revoke-token', id: rows[0].id })
     places.set('pages', await readPages())
-    await as('owner').post(`/w/${slug}/settings/billing`, { intent: 'remove-key', provider: 'openrouter' })
+    const keys = await db.owner.query('SELECT id FROM provider_keys WHERE workspace_id = $1', [workspaceId])
+    for (const { id: keyId } of keys.rows) {
+      const removed = await as('owner').post(`/w/${slug}/settings/billing`, { intent: 'remove-key', keyId })
+      expect(removed.status).toBe(200)
+    }
     places.set('pages after removal', await readPages())
     places.set('database', await dumpDatabase(db.owner))
     places.set('database files', await databaseFiles(db.owner))
