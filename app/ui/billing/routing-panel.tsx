@@ -51,7 +51,7 @@ function AllowForm({ choices, answer }: { choices: RoutingView['choices']; answe
   return (
     <Form method="post" preventScrollReset key={choices.length}>
       <input type="hidden" name="intent" value="allow-fallback" />
-      <Group align="flex-start" gap="sm">
+      <Group align="flex-start" gap="sm" mt="md">
         <NativeSelect name="surface" label="Surface" data={choices} error={fieldError(answer, 'surface')} />
         <TextInput
           name="dailyCapUsd"

@@ -42,7 +42,7 @@ export function toRoutingView({ settings, surfaces, platformChargeMode, canManag
               : 'Off: a call without a usable key of yours runs on the platform key.',
             sentence: on
               ? `A call that none of your keys serves is refused with a clear error and costs nothing. ${background.join(', ')} run on your keys too, so your provider bills you for them.`
-              : `A call that none of your keys serves runs on the platform key and is billed at the tier price, and so are ${background.join(', ')}. Switched on, such a call is refused instead and costs nothing, and those run on your keys.`,
+              : `A call that none of your keys serves runs on the platform key and is billed at the tier price, as are ${background.join(', ')}. Switched on, such a call is refused instead and costs nothing, and those run on your keys.`,
           },
     fallbacks: fallbacks.map(({ surface, dailyCapUsd }) => ({
       surface,
@@ -50,8 +50,7 @@ export function toRoutingView({ settings, surfaces, platformChargeMode, canManag
       cap: usd(dailyCapUsd),
     })),
     choices: foreground.map(([value, { name }]) => ({ value, label: name })),
-    fallbackSentence:
-      'Off unless you allow it here. Where your provider answers “too many requests” (429) or fails (5xx), the call goes out once more under the platform key, and you pay the tier price for it on our invoice. Once a day’s fall-backs of a surface reach its limit, calls fail as before until midnight UTC. Every use is shown in the analytics and told in a notice.',
+    fallbackSentence: `Off unless you allow it here. Where your provider answers “too many requests” (429) or fails (5xx), the call goes out once more under the platform key, and you pay the tier price for it on our invoice. Once a day’s fall-backs of a surface reach its limit, calls fail as before until midnight UTC. Every use is shown in the analytics and told in a notice.${on ? ' While the platform key is never used, nothing falls back to it.' : ''}`,
     lowBalance: {
       usd: lowBalanceUsd,
       shown: usd(lowBalanceUsd),
