@@ -155,6 +155,8 @@ describe('balances', () => {
     })
     const { keyId } = await saveProviderKey(ctx, { provider: 'openrouter', credential: key('one') })
     const credential = { apiKey: '', managementKey: key('mgmt') }
+    const nowhere = saveProviderKey(ctx, { provider: 'openrouter', credential, keyId: 'no id at all' })
+    await expect(nowhere).rejects.toMatchObject({ code: 'not_found' })
     expect(await saveProviderKey(ctx, { provider: 'openrouter', credential, keyId })).toMatchObject({
       outcome: 'replaced',
     })

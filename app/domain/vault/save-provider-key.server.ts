@@ -6,6 +6,7 @@ import type { ProviderId } from '#app/domain/providers/provider.ts'
 import { providerOf } from '#app/domain/providers/registry.ts'
 import { inTenant } from '#app/platform/db.server.ts'
 import { AppError, notFound } from '#app/platform/errors.ts'
+import { isId } from '#app/platform/ids.ts'
 import { lockEntitledWorkspace } from './entitled-workspace.server.ts'
 import { checkKeyName } from './key-name.ts'
 import { forgetOpenKeys, openProviderKey } from './open-provider-key.server.ts'
@@ -76,6 +77,7 @@ async function withSavedKey(ctx: Ctx, input: SaveKeyInput): Promise<SaveKeyInput
 export async function saveProviderKey(ctx: Ctx, given: SaveKeyInput): Promise<SavedKey> {
   authorize(ctx, 'manage:Billing', { workspaceId: ctx.workspaceId })
   const { provider, keyId } = given
+  if (keyId !== undefined && !isId(keyId)) throw notFound('Provider key')
   const scope = { workspaceId: ctx.workspaceId }
   await inTenant(scope, (tx) => lockEntitledWorkspace(tx, ctx.workspaceId, provider))
   const name = checkKeyName(given.name)
