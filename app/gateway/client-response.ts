@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { errorJson, type GatewayError } from './gateway-error.ts'
+import { drainFlight } from './in-flight.server.ts'
 
 /** The caller's side of one call. Knows when the caller has gone, and never throws at somebody who has. */
 export class ClientResponse {
@@ -7,8 +8,8 @@ export class ClientResponse {
   #callId: string
   #ended = false
   gone = false
-  /** Called once when the caller leaves before the end. */
-  onGone: () => void = () => {}
+  /** Where the reply sits that is read on should the caller leave before its end: a number, never the reply itself. */
+  seat: number | null = null
 
   constructor(response: ServerResponse, callId: string) {
     this.#response = response
@@ -16,7 +17,7 @@ export class ClientResponse {
     response.once('close', () => {
       if (this.#ended) return
       this.gone = true
-      this.onGone()
+      if (this.seat !== null) drainFlight(this.seat)
     })
     response.on('error', () => {})
   }

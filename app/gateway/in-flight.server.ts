@@ -10,14 +10,27 @@ export interface Flight {
   reply: UpstreamReply
 }
 
+interface Seated extends Flight {
+  /** Monotonic ms. */
+  tookOffAt: number
+  /** Since when the reply is read although its client has gone. */
+  drainedSince: number | null
+}
+
 /** Longest life of a reply; longest time and largest number of replies that are read after their client has gone. */
 const longestReplyMs = 15 * 60_000
 const longestDrainMs = 120_000
 const mostDrains = 200
 const progressEveryMs = 2_000
+const limitsEveryMs = 1_000
 
+/**
+ * Flights lie in numbered seats, and whoever follows one keeps its number. In a Map or a Set that calls come to and leave all
+ * the time, every table that was outgrown leads to the next, and in the old generation that chain keeps dead calls alive.
+ */
 interface Flights {
-  open: Set<Flight>
+  seats: (Seated | null)[]
+  free: number[]
   drains: number
   draining: boolean
   /** This process is about to end and breaks off what is still under way. */
@@ -25,54 +38,72 @@ interface Flights {
 }
 
 const flights = () =>
-  singleton<Flights>('gateway:flights', () => ({ open: new Set(), drains: 0, draining: false, ending: false }))
+  singleton<Flights>('gateway:flights', () => ({ seats: [], free: [], drains: 0, draining: false, ending: false }))
 
 /** Whether this process still takes calls. */
 export const takesCalls = (): boolean => !flights().draining
 
+const underWay = ({ seats, free }: Flights): number => seats.length - free.length
+
 function noteAll(): void {
-  for (const { callId, streamed, reply } of flights().open) {
-    if (streamed && reply.bytes > 0) noteProgress({ callId, upstreamId: reply.generationId, relayedBytes: reply.bytes })
+  for (const flight of flights().seats) {
+    if (!flight?.streamed || flight.reply.bytes === 0) continue
+    const { callId, reply } = flight
+    noteProgress({ callId, upstreamId: reply.generationId, relayedBytes: reply.bytes })
   }
 }
 
-const progressTimer = () => singleton('gateway:progress', () => setInterval(noteAll, progressEveryMs).unref())
-
-/** Registers a reply until `land` is called, and bounds its life. */
-export function takeOff(flight: Flight): { land: () => void } {
-  progressTimer()
-  const { open } = flights()
-  open.add(flight)
-  const tooLong = setTimeout(() => flight.reply.abandon(), longestReplyMs)
-  tooLong.unref()
-  return {
-    land: () => {
-      clearTimeout(tooLong)
-      open.delete(flight)
-    },
+/** Breaks off what has lasted too long. One look at all of them costs less than a timer for each. */
+function holdToLimits(): void {
+  const now = performance.now()
+  for (const flight of flights().seats) {
+    if (!flight) continue
+    const { tookOffAt, drainedSince, reply } = flight
+    if (now - tookOffAt >= longestReplyMs || (drainedSince !== null && now - drainedSince >= longestDrainMs))
+      reply.abandon()
   }
+}
+
+const startTimers = () =>
+  singleton('gateway:flight-timers', () => [
+    setInterval(noteAll, progressEveryMs).unref(),
+    setInterval(holdToLimits, limitsEveryMs).unref(),
+  ])
+
+/** Registers a reply until its seat is given back, and bounds its life. @returns its seat, for `land` and `drainFlight` */
+export function takeOff(flight: Flight): number {
+  startTimers()
+  const { seats, free } = flights()
+  const seat = free.pop() ?? seats.length
+  seats[seat] = { ...flight, tookOffAt: performance.now(), drainedSince: null }
+  return seat
+}
+
+/** The reply is over and accounted for. */
+export function land(seat: number): void {
+  const held = flights()
+  const flight = held.seats[seat]
+  if (!flight) return
+  if (flight.drainedSince !== null) held.drains -= 1
+  held.seats[seat] = null
+  held.free.push(seat)
 }
 
 /**
  * Reads a reply to its end although its client has gone: the provider bills it whole, and only its end says what it cost.
  * Bounded in time and number; beyond that the reply is broken off and settled from the provider's record.
  */
-export function drainReply(reply: UpstreamReply): { done: () => void } {
+export function drainFlight(seat: number): void {
   const held = flights()
+  const flight = held.seats[seat]
+  if (!flight || flight.drainedSince !== null) return
   if (held.drains >= mostDrains) {
-    reply.abandon()
-    return { done: () => {} }
+    flight.reply.abandon()
+    return
   }
   held.drains += 1
-  const deadline = setTimeout(() => reply.abandon(), longestDrainMs)
-  deadline.unref()
-  reply.drain()
-  return {
-    done: () => {
-      clearTimeout(deadline)
-      held.drains -= 1
-    },
-  }
+  flight.drainedSince = performance.now()
+  flight.reply.drain()
 }
 
 /**
@@ -83,10 +114,10 @@ export async function landAll(ms: number): Promise<number> {
   const held = flights()
   held.draining = true
   const deadline = performance.now() + ms
-  while (held.open.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
+  while (underWay(held) > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
   noteAll()
-  held.ending = held.open.size > 0
-  return held.open.size
+  held.ending = underWay(held) > 0
+  return underWay(held)
 }
 
 /**

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { dropSingleton } from '#app/platform/singleton.server.ts'
-import { drainReply, takeOff } from './in-flight.server.ts'
+import { drainFlight, land, takeOff } from './in-flight.server.ts'
 import type { UpstreamReply } from './upstream-reply.ts'
 
 /** A reply that only notes what is done to it. */
@@ -10,17 +10,24 @@ function noted() {
   return { done, reply: reply as unknown as UpstreamReply }
 }
 
+/** A call whose client has gone. @returns its seat */
+function drained(reply: UpstreamReply): number {
+  const seat = takeOff({ callId: 'x', streamed: false, reply })
+  drainFlight(seat)
+  return seat
+}
+
 beforeEach(() => {
   vi.useFakeTimers()
 })
 afterEach(() => {
   vi.useRealTimers()
-  for (const name of ['gateway:flights', 'gateway:progress']) dropSingleton(name)
+  for (const name of ['gateway:flights', 'gateway:flight-timers']) dropSingleton(name)
 })
 
 test('a drained reply is read for at most 120 seconds', () => {
   const { done, reply } = noted()
-  drainReply(reply)
+  drained(reply)
   vi.advanceTimersByTime(119_000)
   expect(done).toEqual(['drain'])
   vi.advanceTimersByTime(1_000)
@@ -28,13 +35,13 @@ test('a drained reply is read for at most 120 seconds', () => {
 })
 
 test('at most 200 replies are drained at a time; one more is broken off at once, and a place that is free is taken again', () => {
-  const drains = Array.from({ length: 200 }, () => drainReply(noted().reply))
+  const drains = Array.from({ length: 200 }, () => drained(noted().reply))
   const late = noted()
-  drainReply(late.reply)
+  drained(late.reply)
   expect(late.done).toEqual(['abandon'])
-  drains[0]?.done()
+  land(drains[0] as number)
   const next = noted()
-  drainReply(next.reply)
+  drained(next.reply)
   expect(next.done).toEqual(['drain'])
 })
 
@@ -42,7 +49,7 @@ test('no reply lives longer than 15 minutes', () => {
   const { done, reply } = noted()
   takeOff({ callId: 'x', streamed: false, reply })
   const landed = noted()
-  takeOff({ callId: 'y', streamed: false, reply: landed.reply }).land()
+  land(takeOff({ callId: 'y', streamed: false, reply: landed.reply }))
   vi.advanceTimersByTime(15 * 60_000)
   expect([done, landed.done]).toEqual([['abandon'], []])
 })

@@ -6,7 +6,7 @@ import { log } from '#app/platform/log.server.ts'
 import type { Call, ReplyOutcome } from './call.ts'
 import type { ClientResponse } from './client-response.ts'
 import { GatewayError } from './gateway-error.ts'
-import { drainReply, leftToSweeper, takeOff } from './in-flight.server.ts'
+import { land, leftToSweeper, takeOff } from './in-flight.server.ts'
 import { patience } from './patience.ts'
 import { reportOnKey } from './report-refusal.server.ts'
 import { settle } from './settle.server.ts'
@@ -61,7 +61,6 @@ const mayStandIn = (call: Call, { ending, httpStatus, clientGone }: ReplyOutcome
 function send(call: Call, client: ClientResponse): Promise<CallEnd> {
   const { id, streamed, endpoint } = call.dispatch
   return new Promise((resolve) => {
-    let drain = { done: () => {} }
     let ended = false
     const onFirstByte = (upstreamId: string | null) => {
       // A reply that is over within this turn of the event loop needs no note.
@@ -82,19 +81,16 @@ function send(call: Call, client: ClientResponse): Promise<CallEnd> {
         client.sever()
       }
       // Whoever leaves from now on leaves nothing to drain.
-      client.onGone = () => {}
-      drain.done()
-      flight.land()
+      client.seat = null
+      land(seat)
       resolve(end)
     }
     const reply = new UpstreamReply(call, client, {
       onFirstByte,
       onEnded: (outcome, answer) => void onEnded(outcome, answer),
     })
-    const flight = takeOff({ callId: id, streamed, reply })
-    client.onGone = () => {
-      drain = drainReply(reply)
-    }
+    const seat = takeOff({ callId: id, streamed, reply })
+    client.seat = seat
     const { upstreamModel: model, body, credential } = call
     dispatchCall(call.provider.id, { id, endpoint, model, body, credential, streamed, patience }, reply)
   })
