@@ -157,10 +157,21 @@ test('on a phone nothing is wider than the screen', async ({ page, system, signI
   for (const [path, name] of [
     ['settings/billing?add=bedrock', 'keys-phone'],
     ['settings/tokens', 'tokens-phone'],
+    ['analytics', 'analytics-phone'],
   ] as const) {
     await page.goto(`${system.origin}/w/cedar/${path}`)
     await expect(page.getByRole('heading').first()).toBeVisible()
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390)
     await picture(name)
   }
+})
+
+test('on a desk no column of the list of calls is cut off', async ({ page, system, signInAs, picture }) => {
+  await signInAs('acme', 'member')
+  await page.goto(`${system.origin}/w/acme/analytics`)
+  const table = page.getByRole('table', { name: 'Calls, newest first' })
+  await expect(table).toContainText('OpenRouter')
+  const hidden = await table.evaluate((one) => one.scrollWidth - (one.parentElement?.clientWidth ?? 0))
+  await picture('analytics-whole')
+  expect(hidden).toBeLessThanOrEqual(0)
 })

@@ -52,13 +52,13 @@ const optional: Record<string, readonly string[]> = {
   azure_responses: ['apiVersion'],
 }
 
-const managementField: CredentialField = {
+const managementField = (replacing: boolean): CredentialField => ({
   name: 'managementKey',
   label: 'Management key (optional)',
-  description: 'Used for nothing but to read what is left in the account. It cannot run models.',
+  description: `Used for nothing but to read what is left in the account. It cannot run models.${replacing ? ' With a new API key, one saved before is dropped unless you paste it again.' : ''}`,
   secret: true,
   required: false,
-}
+})
 
 /** The inputs that a provider's credential is typed into, in their order. `replacing` a saved one, some may stay empty. */
 export function credentialFields(id: ProviderId, replacing: boolean): CredentialField[] {
@@ -76,7 +76,7 @@ export function credentialFields(id: ProviderId, replacing: boolean): Credential
       : `${begins}It is tried at once, stored sealed and never shown again.`
     const label = `${replacing ? 'New ' : ''}${name} API key`
     const key = { name: 'key', label, description, secret: true, required: !(replacing && withManagement) }
-    return withManagement ? [key, managementField] : [key]
+    return withManagement ? [key, managementField(replacing)] : [key]
   }
   return sealedMembers[credential].map((member) => {
     const may = optional[credential]?.includes(member) ?? false

@@ -84,7 +84,8 @@ const statusNames: Record<string, string> = {
 }
 
 export const statusName = (status: string): string => statusNames[status] ?? status
-export const tierName = (tier: string): string => (isTier(tier) ? tierNames[tier] : tier)
+/** `none`: a model that no tier holds. */
+export const tierName = (tier: string): string => (isTier(tier) ? tierNames[tier] : tier === 'none' ? 'No tier' : tier)
 
 export const providerName = (id: string): string => (isProviderId(id) ? providerOf(id).name : id)
 

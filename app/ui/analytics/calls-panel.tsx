@@ -8,24 +8,23 @@ import type { AnalyticsView, CallLine } from './analytics-view.ts'
 const columns: Column[] = [
   { label: 'Time (UTC)' },
   { label: 'Surface and key' },
-  { label: 'Model, provider and tier' },
-  { label: 'Input tokens', numeric: true },
-  { label: 'Output tokens', numeric: true },
+  { label: 'Model' },
+  { label: 'Tokens in', numeric: true },
+  { label: 'Tokens out', numeric: true },
   { label: 'Raw cost', numeric: true },
   { label: 'Tier price', numeric: true },
   { label: 'Charge', numeric: true },
-  { label: 'Latency', numeric: true },
   { label: 'Status' },
 ]
 
 const statusColors = { none: 'gray.9', failed: 'red.9', held: 'orange.9' } as const
 
-function WithNote({ children, note }: { children: ReactNode; note: string | null }) {
+function WithNote({ children, note, wraps = false }: { children: ReactNode; note: string | null; wraps?: boolean }) {
   return (
     <>
       {children}
       {note && (
-        <Text size="xs" c="gray.7" style={{ whiteSpace: 'nowrap' }}>
+        <Text size="xs" c="gray.7" style={wraps ? undefined : { whiteSpace: 'nowrap' }}>
           {note}
         </Text>
       )}
@@ -40,7 +39,7 @@ const toCells = (call: CallLine): ReactNode[] => [
   <WithNote key="surface" note={call.key}>
     {call.surface}
   </WithNote>,
-  <WithNote key="model" note={call.modelNote}>
+  <WithNote key="model" note={call.modelNote} wraps>
     {call.model}
   </WithNote>,
   <WithNote key="input" note={call.inputNote}>
@@ -52,10 +51,11 @@ const toCells = (call: CallLine): ReactNode[] => [
   call.rawCost,
   call.tierPrice,
   call.charge,
-  call.latency,
-  <Text key="status" span inherit c={statusColors[call.trouble]}>
-    {call.trouble === 'held' ? 'Held: cost unknown' : call.status}
-  </Text>,
+  <WithNote key="status" note={call.latency}>
+    <Text span inherit c={statusColors[call.trouble]}>
+      {call.trouble === 'held' ? 'Held: cost unknown' : call.status}
+    </Text>
+  </WithNote>,
 ]
 
 function NoCalls({ view }: { view: AnalyticsView }) {
