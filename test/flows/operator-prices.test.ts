@@ -61,6 +61,14 @@ describe('the operator’s prices', () => {
     ])
   })
 
+  it('the tables price what is kept in a cache for an hour apart from what is kept for minutes', async () => {
+    const question = { provider: 'anthropic', priceTable: 'anthropic', model: 'claude-sonnet-4-5', inputTokens: 10 }
+    const row = await findPrice({ ...question, at: new Date('2026-11-21T12:00:00Z') })
+    const price = (name: 'input' | 'cacheWrite' | 'cacheWriteHour') => Number(row?.usd[name]) * 1e6
+    expect(price('cacheWriteHour')).toBeCloseTo(2 * price('input'), 9)
+    expect(price('cacheWrite')).toBeLessThan(price('cacheWriteHour'))
+  })
+
   it('a price typed per million tokens is stored exactly per token, used by the next call, and taken back', async () => {
     expect(await ask()).toBeNull()
     await noteCalls(2)

@@ -111,11 +111,13 @@ function tablePrices(table: string, model: string, inputTokens: number, at: Date
   const [input, output] = [atSize(price.input_mtok, inputTokens), atSize(price.output_mtok, inputTokens)]
   if (input === undefined || (output === undefined && !/embed|rerank/i.test(model))) return null
   const [read, write] = [atSize(price.cache_read_mtok, inputTokens), atSize(price.cache_write_mtok, inputTokens)]
+  const hour = atSize(price.cache_write_1h_mtok, inputTokens)
   return {
     input: perToken(input),
     output: perToken(output ?? 0),
     ...(read === undefined ? {} : { cacheRead: perToken(read) }),
     ...(write === undefined ? {} : { cacheWrite: perToken(write) }),
+    ...(hour === undefined ? {} : { cacheWriteHour: perToken(hour) }),
   }
 }
 

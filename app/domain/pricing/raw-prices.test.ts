@@ -15,6 +15,12 @@ describe('a raw cost from a price list', () => {
     ).toBe(200_000_000n + 60_000_000n + 250_000_000n)
     expect(rawCostOf({ input: '0.000001', output: '0' }, cached)).toBe(1_000_000_000n)
   })
+  test('what is kept in the cache for an hour costs its own price, and that of a write where there is none', () => {
+    const cached = { input: 1000, output: 0, cacheRead: 0, cacheWrite: 1000, cacheWriteHour: 400 }
+    const usd = { input: '0.000003', output: '0', cacheWrite: '0.00000375' }
+    expect(rawCostOf({ ...usd, cacheWriteHour: '0.000006' }, cached)).toBe(2_250_000_000n + 2_400_000_000n)
+    expect(rawCostOf(usd, cached)).toBe(3_750_000_000n)
+  })
   test('adds what is charged per request', () => {
     expect(rawCostOf({ input: '0', output: '0', request: '0.005' }, tokens)).toBe(5_000_000_000n)
   })

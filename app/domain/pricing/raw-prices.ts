@@ -6,6 +6,8 @@ export interface TokenPrices {
   output: string
   cacheRead?: string
   cacheWrite?: string
+  /** What is kept for an hour instead of minutes; where a list does not price it apart, it costs what `cacheWrite` does. */
+  cacheWriteHour?: string
   /** Per request, on top. */
   request?: string
 }
@@ -39,6 +41,8 @@ export interface PricedTokens {
   output: number
   cacheRead: number
   cacheWrite: number
+  /** Part of `cacheWrite`. */
+  cacheWriteHour?: number
 }
 
 const minuteOf = (hhmm: string): number => Number(hhmm.slice(0, 2)) * 60 + Number(hhmm.slice(2, 4))
@@ -64,11 +68,13 @@ export function pricesFor({ overrides = [], ...listed }: ListedPrices, inputToke
 export function rawCostOf(usd: TokenPrices, tokens: PricedTokens): Pico {
   const input = parseAtto(usd.input)
   const price = (text: string | undefined): Atto => (text === undefined ? input : parseAtto(text))
+  const hour = tokens.cacheWriteHour ?? 0
   const plain = BigInt(tokens.input - tokens.cacheRead - tokens.cacheWrite)
   const atto =
     plain * input +
     BigInt(tokens.cacheRead) * price(usd.cacheRead) +
-    BigInt(tokens.cacheWrite) * price(usd.cacheWrite) +
+    BigInt(tokens.cacheWrite - hour) * price(usd.cacheWrite) +
+    BigInt(hour) * price(usd.cacheWriteHour ?? usd.cacheWrite) +
     BigInt(tokens.output) * parseAtto(usd.output) +
     (usd.request === undefined ? 0n : parseAtto(usd.request))
   return attoToPico(atto)

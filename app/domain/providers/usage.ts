@@ -7,6 +7,8 @@ export interface Tokens {
   output: number
   cacheRead: number
   cacheWrite: number
+  /** Of `cacheWrite`, what is kept for an hour: some providers charge more for that. Absent: none. */
+  cacheWriteHour?: number
   reasoning: number
 }
 
@@ -48,6 +50,7 @@ interface SaidTokens {
   total: number | null
   cacheRead: number | null
   cacheWrite: number | null
+  cacheWriteHour: number | null
   reasoning: number | null
 }
 
@@ -67,6 +70,7 @@ function saidTokens(usage: Json, shape: UsageShape): SaidTokens | null {
     // DeepSeek's own name for the same count; its newer replies carry both (providers §3.3).
     cacheRead: cacheNamed ? tokensAt(details, 'cached_tokens') : tokensAt(usage, 'prompt_cache_hit_tokens'),
     cacheWrite: tokensAt(details, 'cache_write_tokens'),
+    cacheWriteHour: tokensAt(details, 'cache_write_1h_tokens'),
     reasoning: tokensAt(usage[`${output}_details`], 'reasoning_tokens'),
   }
 }
@@ -78,11 +82,15 @@ function saidTokens(usage: Json, shape: UsageShape): SaidTokens | null {
 function readTokens(usage: unknown, shape: UsageShape): Tokens | null {
   const said = isObject(usage) ? saidTokens(usage, shape) : null
   if (said === null || Object.values(said).some((count) => count === null)) return null
-  const { input, completion, total, cacheRead, cacheWrite, reasoning } = said as Record<keyof SaidTokens, number>
+  const { input, completion, total, cacheRead, cacheWrite, cacheWriteHour, reasoning } = said as Record<
+    keyof SaidTokens,
+    number
+  >
   const output = Math.max(completion, total - input)
   if (cacheRead + cacheWrite > input || reasoning > output)
     return { input, output, cacheRead: 0, cacheWrite: 0, reasoning: 0 }
-  return { input, output, cacheRead, cacheWrite, reasoning }
+  const hour = Math.min(cacheWriteHour, cacheWrite)
+  return { input, output, cacheRead, cacheWrite, ...(hour > 0 ? { cacheWriteHour: hour } : {}), reasoning }
 }
 
 /** An amount in USD from its text: a JSON number, or the same as a string. Negative, broken or anything else: unknown. */

@@ -8,6 +8,8 @@ export interface SaidTokens {
   allInput?: unknown
   cacheRead: unknown
   cacheWrite: unknown
+  /** Part of `cacheWrite` that is kept for an hour, which costs more than the usual five minutes. */
+  cacheWriteHour?: unknown
   output: unknown
   reasoning: unknown
 }
@@ -25,8 +27,8 @@ function tokens(value: unknown): number | null {
  * missing or cannot be true: unknown is not zero.
  */
 export function chatUsage(said: SaidTokens): Json | null {
-  const [read, written, reasoning] = [said.cacheRead, said.cacheWrite, said.reasoning].map((value) =>
-    tokens(value ?? 0),
+  const [read, written, reasoning, hour] = [said.cacheRead, said.cacheWrite, said.reasoning, said.cacheWriteHour].map(
+    (value) => tokens(value ?? 0),
   )
   const fresh = said.allInput === undefined ? tokens(said.freshInput) : 0
   const all = said.allInput === undefined ? 0 : tokens(said.allInput)
@@ -38,7 +40,11 @@ export function chatUsage(said: SaidTokens): Json | null {
     prompt_tokens: input,
     completion_tokens: output,
     total_tokens: input + output,
-    prompt_tokens_details: { cached_tokens: read, cache_write_tokens: written },
+    prompt_tokens_details: {
+      cached_tokens: read,
+      cache_write_tokens: written,
+      ...(hour ? { cache_write_1h_tokens: hour } : {}),
+    },
     ...((said.reasoning ?? null) === null ? {} : { completion_tokens_details: { reasoning_tokens: reasoning } }),
   }
 }

@@ -89,3 +89,12 @@ test('an error keeps the provider’s words', () => {
   for (const other of ['{}', 'nginx', '{"type":"error"}', '{"error":{"message":"x"}}'])
     expect(replies.error(Buffer.from(other))).toBe(null)
 })
+
+test('tokens kept in the cache for an hour are told apart, down to the ledger: they cost more', () => {
+  const cache_creation = { ephemeral_5m_input_tokens: 100, ephemeral_1h_input_tokens: 200 }
+  const usage = { input_tokens: 5, output_tokens: 7, cache_creation_input_tokens: 300, cache_creation }
+  const reply = whole(message({ usage }))
+  expect(readReply(String(reply))?.tokens).toEqual({
+    ...{ input: 305, output: 7, cacheRead: 0, cacheWrite: 300, cacheWriteHour: 200, reasoning: 0 },
+  })
+})

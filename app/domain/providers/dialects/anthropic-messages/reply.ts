@@ -29,6 +29,7 @@ export const usageOf = (usage: Json): Json | null =>
     freshInput: usage.input_tokens,
     cacheRead: usage.cache_read_input_tokens,
     cacheWrite: usage.cache_creation_input_tokens,
+    cacheWriteHour: objectOf(usage.cache_creation).ephemeral_1h_input_tokens,
     output: usage.output_tokens,
     reasoning: objectOf(usage.output_tokens_details).thinking_tokens,
   })
