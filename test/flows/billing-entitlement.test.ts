@@ -5,7 +5,7 @@ import { removeProviderKey } from '#app/domain/vault/remove-provider-key.server.
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
 import { setProviderKey } from '#app/domain/vault/set-provider-key.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
-import { makeMember } from '#test/factories.ts'
+import { makeMember, saveKeyDirectly } from '#test/factories.ts'
 import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
 import {
   customerWithKey,
@@ -226,4 +226,17 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     await expect(save).rejects.toMatchObject({ code: 'subscription_paused' })
     expect(await keysOf(customer)).toEqual([{ enabled: false }])
   })
+})
+
+// Last: it changes a plan of the catalogue.
+test('a plan that allows some of the keys destroys the others only', async () => {
+  const { customer, admin } = await customerWithKey(world)
+  await saveKeyDirectly(admin, 'gsk_sandbox_live_0123456789abcdef', 'groq')
+  const allow = (plan: string, providers: string) =>
+    world.db.owner.query('UPDATE plans SET allowed_providers = $2 WHERE id = $1', [plan, providers])
+  await allow('pro', '{openrouter}')
+  await moveTo(world, customer, 'pro')
+  await settle(world)
+  expect((await listProviderKeys(admin)).map((key) => key.provider)).toEqual(['openrouter'])
+  expect(await listPurgeCertificates(admin)).toMatchObject([{ provider: 'groq', cause: 'plan_changed' }])
 })

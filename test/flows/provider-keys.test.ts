@@ -4,7 +4,7 @@ import { hangUp } from '#app/domain/providers/dispatch-call.server.ts'
 import type { ProviderId } from '#app/domain/providers/provider.ts'
 import { enqueueKeyJobs } from '#app/domain/vault/enqueue-key-jobs.server.ts'
 import { flushKeyHealth, forgetKeyHealth, noteKeyHealth } from '#app/domain/vault/note-key-health.server.ts'
-import { openProviderKey } from '#app/domain/vault/open-provider-key.server.ts'
+import { forgetOpenKeys, openProviderKey } from '#app/domain/vault/open-provider-key.server.ts'
 import { purgeWorkspaceKeys } from '#app/domain/vault/purge-workspace-keys.server.ts'
 import { listProviderKeys, listPurgeCertificates } from '#app/domain/vault/queries.server.ts'
 import { refreshKeyModels } from '#app/domain/vault/refresh-key-models.server.ts'
@@ -102,6 +102,30 @@ describe('several keys of a provider', () => {
     expect(await listPurgeCertificates(ctx)).toHaveLength(3)
     for (const table of ['provider_keys', 'provider_key_models', 'workspace_data_keys'])
       expect((await db.owner.query(`SELECT FROM ${table} WHERE workspace_id = $1`, [workspaceId])).rowCount).toBe(0)
+  })
+})
+
+describe('keys of a plan that allows only some of them', () => {
+  it('stay, sealed under a fresh data key, while the others are destroyed with their certificates', async () => {
+    const ctx = await owner()
+    const { workspaceId } = ctx
+    const { keyId } = await save(ctx, 'groq', 'kept')
+    await save(ctx, 'xai', 'gone')
+    const dataKey = async () =>
+      (await db.owner.query('SELECT id FROM workspace_data_keys WHERE workspace_id = $1', [workspaceId])).rows
+    const [before] = await dataKey()
+    const cause = { cause: 'plan_changed', causeReference: null, fromPlanId: 'enterprise', toPlanId: 'pro' }
+    const input = { workspaceId, ...cause, actor: { kind: 'system' as const }, at }
+    const keeps = (provider: string) => provider === 'groq'
+    expect(await inSystem((tx) => purgeWorkspaceKeys(tx, { ...input, keeps }))).toBe(1)
+    forgetOpenKeys(workspaceId)
+    const after = await dataKey()
+    expect(after).toHaveLength(1)
+    expect(after[0].id).not.toBe(before.id)
+    expect(await listPurgeCertificates(ctx)).toMatchObject([{ provider: 'xai', dataKeyId: before.id }])
+    expect((await listProviderKeys(ctx)).map(({ provider }) => provider)).toEqual(['groq'])
+    const opened = await openProviderKey({ workspaceId, keyId, keyVersion: 1 })
+    expect(opened.apiKey).toBe(sandboxKey('groq', 'live', 'kept'))
   })
 })
 

@@ -86,7 +86,7 @@ async function applyEntitlement(tx: Tx, input: Applied): Promise<string> {
   return entitlement.kind === 'paused' ? 'paused' : `plan_${plan.id}`
 }
 
-/** Keys follow the plan: destroyed where it allows none, disabled while paused, enabled again when the pause ends. */
+/** Keys follow the plan: those that it does not allow are destroyed, disabled while paused, enabled again when the pause ends. */
 async function settleKeys(
   tx: Tx,
   { workspaceId, cause, customerDeleted, now }: Applied,
@@ -101,12 +101,11 @@ async function settleKeys(
   // A key that was removed by hand leaves the workspace's data key behind: leaving the plan ends that one too.
   const dataKeys = await tx.workspaceDataKey.count({ where: { workspaceId } })
   if (keys.length === 0 && dataKeys === 0) return
-  const forbidden =
-    entitlement.kind === 'none' ||
-    entitlement.plan.allowedProviders.length === 0 ||
-    keys.some((key) => !planAllowsProvider(entitlement.plan, key.provider))
-  if (forbidden || (entitlement.kind === 'paused' && entitlement.purge)) {
-    const why = customerDeleted ? 'customer_deleted' : entitlement.kind === 'plan' ? 'plan_changed' : entitlement.kind
+  const ended = entitlement.kind === 'none' || (entitlement.kind === 'paused' && entitlement.purge)
+  const keeps = (provider: string) => !ended && planAllowsProvider(entitlement.plan, provider)
+  const holdsNone = ended || entitlement.plan.allowedProviders.length === 0
+  if (holdsNone || keys.some((key) => !keeps(key.provider))) {
+    const why = customerDeleted ? 'customer_deleted' : ended ? entitlement.kind : 'plan_changed'
     const reason = why === 'none' ? 'subscription_ended' : why === 'paused' ? 'paused_too_long' : why
     await purgeWorkspaceKeys(tx, {
       workspaceId,
@@ -116,8 +115,9 @@ async function settleKeys(
       toPlanId: planId,
       actor: SYSTEM,
       at: now,
+      keeps,
     })
-    return
+    if (!keys.some((key) => keeps(key.provider))) return
   }
   const enabled = entitlement.kind === 'plan'
   const resumed = enabled && before.status === 'paused'

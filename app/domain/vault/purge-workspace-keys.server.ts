@@ -2,6 +2,7 @@ import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import type { Actor } from '#app/domain/permissions/permissions.ts'
 import type { Tx } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
+import { replaceDataKey } from './internal/reseal-keys.server.ts'
 import { forgetKeyNotices } from './note-balance.server.ts'
 
 export interface PurgeInput {
@@ -14,17 +15,21 @@ export interface PurgeInput {
   toPlanId: string | null
   actor: Actor
   at: Date
+  /** Providers whose keys stay: they are sealed anew under a fresh data key. Without it none do. */
+  keeps?: (provider: string) => boolean
 }
 
 /**
- * Destroys all provider keys of a workspace in the caller's transaction, together with the plan change that demands it:
+ * Destroys the provider keys of a workspace, all or those of providers that its plan no longer allows, in the caller's transaction, together with the plan change that demands it:
  * ciphertexts and the workspace's data key are deleted, a tombstone and an audit row are written for each, the epoch is
  * raised, which notifies every process. The caller holds the workspace's row lock.
  * @returns how many keys were destroyed
  */
 export async function purgeWorkspaceKeys(tx: Tx, input: PurgeInput): Promise<number> {
   const { workspaceId, at } = input
-  const keys = await tx.providerKey.findMany({ where: { workspaceId } })
+  const held = await tx.providerKey.findMany({ where: { workspaceId } })
+  const kept = held.filter((key) => input.keeps?.(key.provider))
+  const keys = held.filter((key) => !kept.includes(key))
   const workspace = await tx.workspace.update({ where: { id: workspaceId }, data: { keyEpoch: { increment: 1 } } })
   for (const key of keys) {
     const id = newId()
@@ -57,7 +62,7 @@ export async function purgeWorkspaceKeys(tx: Tx, input: PurgeInput): Promise<num
       at,
     })
   }
-  await tx.providerKey.deleteMany({ where: { workspaceId } })
-  await tx.workspaceDataKey.deleteMany({ where: { workspaceId } })
+  await tx.providerKey.deleteMany({ where: { workspaceId, id: { in: keys.map((key) => key.id) } } })
+  await replaceDataKey(tx, workspaceId, kept)
   return keys.length
 }
