@@ -41,9 +41,14 @@ interface Child {
   port: number
 }
 
+/** As `npm run start:web` starts the web process; the pass-throughs get the same. */
+const nodeFlags = ['--max-semi-space-size=32']
+
 async function startChild(file: string, args: string[], env: Settings, underTest = true): Promise<Child> {
   const script = [path.resolve(import.meta.dirname, file), ...args]
-  const [program, all] = underTest ? onGatewayCore(process.execPath, script) : [process.execPath, script]
+  const [program, all] = underTest
+    ? onGatewayCore(process.execPath, [...nodeFlags, ...script])
+    : [process.execPath, script]
   const child = spawn(program, all, { env: env as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'inherit'] })
   process.once('exit', () => child.kill())
   const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer]
