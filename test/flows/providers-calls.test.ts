@@ -489,3 +489,9 @@ describe('at OpenRouter, with a key of one’s own', () => {
     expect(await lastRow(customer)).toMatchObject({ endpoint: 'responses', status: 'ok', cost_source: 'provider' })
   })
 })
+
+test('prices that a provider shows to holders of a key only are read with its models', async () => {
+  await makePayer('together')
+  const { rows } = await db.owner.query(`SELECT models FROM provider_catalogues WHERE provider = 'together'`)
+  expect(rows[0]?.models).toHaveProperty(['moonshotai/Kimi-K2.6', 'input'])
+})

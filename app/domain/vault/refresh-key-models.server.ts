@@ -1,4 +1,6 @@
+import { storePriceList } from '#app/domain/pricing/store-price-list.server.ts'
 import { listKeyModels } from '#app/domain/providers/list-models.server.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { openProviderKey } from './open-provider-key.server.ts'
@@ -21,12 +23,16 @@ export async function refreshKeyModels(
   )
   if (!row?.enabled) return 'gone'
   const { version: keyVersion } = row
-  const listing = await listKeyModels(await openProviderKey({ workspaceId, keyId, keyVersion }))
+  const credential = await openProviderKey({ workspaceId, keyId, keyVersion })
+  const listing = await listKeyModels(credential)
   if ('failure' in listing) {
     if (listing.failure === 'refused') return 'refused'
     const internal = listing.failure
     throw new AppError('upstream', 'provider_unreachable', 'The provider’s models could not be listed.', { internal })
   }
+  // Some providers show their prices to holders of a key only.
+  const { models: list } = providerOf(credential.provider)
+  if (list.prices !== null && !list.public) await storePriceList(credential.provider, listing.models, at)
   const models = listing.models.map(({ id }) => id)
   return inSystem(async (tx) => {
     const current = await tx.providerKey.count({ where: { workspaceId, id: keyId, version: keyVersion } })
