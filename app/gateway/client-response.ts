@@ -1,6 +1,5 @@
 import type { ServerResponse } from 'node:http'
 import { errorJson, type GatewayError } from './gateway-error.ts'
-import { drainFlight } from './in-flight.server.ts'
 
 /** The caller's side of one call. Knows when the caller has gone, and never throws at somebody who has. */
 export class ClientResponse {
@@ -11,13 +10,14 @@ export class ClientResponse {
   /** Where the reply sits that is read on should the caller leave before its end: a number, never the reply itself. */
   seat: number | null = null
 
-  constructor(response: ServerResponse, callId: string) {
+  /** `onLeft` is told the seat of a reply whose caller left before its end. */
+  constructor(response: ServerResponse, callId: string, onLeft: (seat: number) => void) {
     this.#response = response
     this.#callId = callId
     response.once('close', () => {
       if (this.#ended) return
       this.gone = true
-      if (this.seat !== null) drainFlight(this.seat)
+      if (this.seat !== null) onLeft(this.seat)
     })
     response.on('error', () => {})
   }

@@ -11,7 +11,7 @@ import type { Call } from './call.ts'
 import { ClientResponse } from './client-response.ts'
 import { endpointAt } from './endpoints.ts'
 import { asGatewayError, errorJson, GatewayError } from './gateway-error.ts'
-import { landAll, takesCalls } from './in-flight.server.ts'
+import { drainFlight, landAll, takesCalls } from './in-flight.server.ts'
 import { readInferenceRequest } from './inference-request.ts'
 import { listModels, modelsJson } from './models.server.ts'
 import { openapiJson, openapiPath } from './openapi.ts'
@@ -59,7 +59,7 @@ async function answerCall(endpoint: Endpoint, request: IncomingMessage, response
   body.catch(() => null) // where the token is refused, that is the answer, whatever the body was
   const headers = { surface: request.headers[surfaceHeader], provider: request.headers[providerHeader] }
   const call = await openCall(token, body, endpoint, headers)
-  const client = new ClientResponse(response, call.dispatch.id)
+  const client = new ClientResponse(response, call.dispatch.id, drainFlight)
   if (response.destroyed) client.gone = true
   try {
     const end = await runCall(call, client)

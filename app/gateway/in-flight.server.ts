@@ -25,8 +25,9 @@ const progressEveryMs = 2_000
 const limitsEveryMs = 1_000
 
 /**
- * Flights lie in numbered seats, and whoever follows one keeps its number. In a Map or a Set that calls come to and leave all
- * the time, every table that was outgrown leads to the next, and in the old generation that chain keeps dead calls alive.
+ * Flights lie in numbered seats, and whoever follows one keeps its number, not the flight: when a client's side held its reply
+ * by a closure, dead calls survived every scavenge (docs/performance.md). A Map or a Set is no place for them either: each
+ * table that it outgrows leads to the next, another chain by which the old generation can keep dead calls.
  */
 interface Flights {
   seats: (Seated | null)[]
