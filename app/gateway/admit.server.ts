@@ -11,6 +11,7 @@ import type { Admission } from './admission.server.ts'
 import type { Call } from './call.ts'
 import { badRequest, GatewayError } from './gateway-error.ts'
 import type { InferenceRequest } from './inference-request.ts'
+import { memberText } from './json-members.ts'
 import { type CallRoute, chooseRoute, fallbackRoute } from './route.server.ts'
 import { toUpstreamBody } from './upstream-body.ts'
 
@@ -34,6 +35,26 @@ export function readSurface(header: string | string[] | undefined, catalogue: Ca
       surfaceHeader,
     )
   return surface
+}
+
+/** Parameters that make a call dearer for whoever pays the provider. A tier price does not hold them. */
+const dearer: readonly [name: string, harmless: RegExp][] = [
+  ['service_tier', /^(?:null|"auto"|"default"|"flex")$/],
+  ['web_search_options', /^null$/],
+  ['provider', /^null$/],
+]
+
+/** On the platform's key the operator would pay for what the customer's price does not hold. @throws GatewayError 400 */
+function refuseDearer({ bytes, members }: InferenceRequest): void {
+  for (const [name, harmless] of dearer) {
+    const member = members.get(name)
+    if (member && !(member.end - member.start < 16 && harmless.test(memberText(bytes, member))))
+      throw badRequest(
+        'unsupported_parameter',
+        `Parameter '${name}' is not accepted on the platform key: its price does not hold what it costs.`,
+        name,
+      )
+  }
 }
 
 const notPriced = (): GatewayError =>
@@ -93,6 +114,7 @@ async function toCall(
   catalogue: Catalogue,
   arrivedAt: number,
 ): Promise<Call> {
+  if (route.keySource === 'platform') refuseDearer(request)
   const book = priceBookAt(catalogue.books, new Date())
   if (!book) throw notPriced()
   const dispatch = toDispatch(admission, surface, request, route, book)

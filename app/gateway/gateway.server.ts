@@ -74,9 +74,16 @@ async function standInFor(
   end: Extract<CallEnd, { kind: 'refused' }>,
   client: ClientResponse,
 ): Promise<void> {
-  const standIn = await admitStandIn(call, end.status)
-  if (standIn && (await writeAttempt(standIn)) === 'opened') await runCall(standIn, client)
-  else end.answer()
+  const standIn = takesCalls() ? await admitStandIn(call, end.status) : null
+  if (!standIn) return end.answer()
+  try {
+    // Where it cannot be written, or what it was decided on has changed, the refusal is the answer.
+    if ((await writeAttempt(standIn.call).catch(() => 'stale')) !== 'opened') return end.answer()
+    standIn.sent()
+    await runCall(standIn.call, client)
+  } finally {
+    standIn.release()
+  }
 }
 
 function refuseWhileEnding(): void {

@@ -31,8 +31,10 @@ async function lookUp(call: Call, outcome: ReplyOutcome): Promise<UsageReport | 
 }
 
 /** What the provider lists for the model at this size and time; null, and on the operator's list, where nobody knows. */
-async function priceOf(call: Call, inputTokens: number): Promise<PriceRow | null> {
-  const { provider, upstreamModel: model, dispatch } = call
+async function priceOf(call: Call, served: string | null, inputTokens: number): Promise<PriceRow | null> {
+  const { provider, upstreamModel, dispatch } = call
+  // Azure is called by the name that somebody gave a deployment: only the reply says which model that is.
+  const model = provider.models.shape === 'deployment' ? (served ?? upstreamModel) : upstreamModel
   const question = {
     provider: provider.id,
     priceTable: provider.priceTable,
@@ -48,8 +50,8 @@ async function priceOf(call: Call, inputTokens: number): Promise<PriceRow | null
 type Known = Pick<ReportedUsage, 'tokens' | 'usageSource'>
 
 /** Usage of a provider that sends no bill: what its own list, or the price tables, make of the tokens. */
-async function byListPrice(call: Call, known: Known): Promise<UsageOutcome> {
-  const row = await priceOf(call, known.tokens.input)
+async function byListPrice(call: Call, known: Known, served: string | null): Promise<UsageOutcome> {
+  const row = await priceOf(call, served, known.tokens.input)
   return usageOutcome({
     ...known,
     costPico: row && rawCostOf(row.usd, known.tokens),
@@ -80,7 +82,7 @@ export async function resolveUsage(call: Call, outcome: ReplyOutcome): Promise<U
     return billed(call, { tokens: record.tokens, usageSource: 'generation' }, record.costPico, 'generation')
   if (tokens !== null) {
     const known: Known = { tokens, usageSource: 'provider' }
-    return reportsCost ? billed(call, known, null, 'provider') : byListPrice(call, known)
+    return reportsCost ? billed(call, known, null, 'provider') : byListPrice(call, known, outcome.facts.model)
   }
   if (outcome.bytes === 0 || outcome.ending === 'invalid') return nothingKnown
   return estimated(call, outcome)
@@ -91,5 +93,7 @@ async function estimated(call: Call, outcome: ReplyOutcome, costPico: bigint | n
   const counted = await estimateTokens(call.request, { tail: outcome.tail(), bytes: outcome.bytes })
   const tokens: Tokens = { ...counted, cacheRead: 0, cacheWrite: 0, reasoning: 0 }
   const known: Known = { tokens, usageSource: 'estimated' }
-  return call.provider.reportsCost ? billed(call, known, costPico, 'provider') : byListPrice(call, known)
+  return call.provider.reportsCost
+    ? billed(call, known, costPico, 'provider')
+    : byListPrice(call, known, outcome.facts.model)
 }

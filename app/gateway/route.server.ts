@@ -166,7 +166,8 @@ export async function chooseRoute(
       provider: answer.key.provider,
       upstreamModel: answer.model,
       key: answer.key.row,
-      hosted: hosted ?? hostedModel(catalogue, answer.model),
+      // An Azure key serves its deployment, whatever the caller calls it: a cheap name must not make a dear model's tier.
+      hosted: hostedModel(catalogue, answer.model) ?? (answer.key.provider === 'azure' ? null : hosted),
     }
   // The platform's own provider may be named without a key of one's own: that is what the platform's key is for.
   if (answer.kind === 'refused' && !(answer.code === 'no_key_for_provider' && answer.provider === platformProvider))

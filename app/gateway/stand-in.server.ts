@@ -1,17 +1,69 @@
 import { raiseNotice } from '#app/domain/notifications/notices.server.ts'
+import { tierPricePico } from '#app/domain/pricing/pricing.ts'
 import { inSystem, systemPool } from '#app/platform/db.server.ts'
+import { env } from '#app/platform/env.server.ts'
 import { log } from '#app/platform/log.server.ts'
+import type { Pico } from '#app/platform/pico.ts'
+import { singleton } from '#app/platform/singleton.server.ts'
 import type { Call, StandIn } from './call.ts'
+import { memberText } from './json-members.ts'
 
 const chargedToday = `
-  SELECT coalesce(sum(charge_pico), 0)::text AS charged FROM metering.inference_calls
+  SELECT coalesce(sum(charge_pico), 0)::text AS charged,
+    (SELECT count(*) FROM metering.attempts
+      WHERE workspace_id = $1 AND surface = $2 AND fallback_of IS NOT NULL AND process_id <> $3)::text AS elsewhere
+    FROM metering.inference_calls
    WHERE workspace_id = $1 AND surface = $2 AND fallback_of IS NOT NULL
      AND dispatched_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'`
 
-/** Whether today's stand-ins on the surface leave room under the workspace's cap. Calls in flight are not in the sum yet. */
-async function underCap({ dispatch }: Call, { capPico }: StandIn): Promise<boolean> {
-  const { rows } = await systemPool().query<{ charged: string }>(chargedToday, [dispatch.workspaceId, dispatch.surface])
-  return BigInt(rows[0]?.charged ?? '0') < capPico
+/** Output that is set aside for a call that names no limit of its own, in tokens. */
+const outputSetAside = 4_096
+
+/** What stand-ins under way in this process may come to, by workspace and surface: they are in no sum yet. */
+const setAside = () => singleton('gateway:stand-ins', () => new Map<string, Pico>())
+const placeOf = ({ dispatch }: Call): string => `${dispatch.workspaceId} ${dispatch.surface}`
+
+/** What a stand-in may be charged: its input as estimated, and all the output it may ask for. */
+function mostOf({ dispatch, request, book }: Call): Pico {
+  if (dispatch.tier === 'none') return 0n
+  const limits = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'].flatMap((name) => {
+    const member = request.members.get(name)
+    const limit = member ? Number(memberText(request.bytes, member)) : 0
+    return Number.isSafeInteger(limit) && limit > 0 ? [limit] : []
+  })
+  const outputTokens = BigInt(limits[0] ?? outputSetAside)
+  return tierPricePico(book, dispatch.tier, { inputTokens: BigInt(request.promptTokensEstimate), outputTokens })
+}
+
+/** What is charged, and what stand-ins of other processes may come to, each taken to be like this one. */
+async function chargedSoFar({ dispatch }: Call, most: Pico): Promise<Pico> {
+  const values = [dispatch.workspaceId, dispatch.surface, env().processId]
+  const { rows } = await systemPool().query<{ charged: string; elsewhere: string }>(chargedToday, values)
+  const { charged = '0', elsewhere = '0' } = rows[0] ?? {}
+  return BigInt(charged) + BigInt(elsewhere) * most
+}
+
+/**
+ * Takes room under the workspace's cap for one stand-in. A provider that refuses, refuses a burst: every one of them asks
+ * before the first is in the ledger, so what is under way counts too. The cap is passed by one call at most.
+ * @returns gives the room back, once the stand-in is in the ledger; null where there is none
+ */
+async function takeRoom(call: Call, standIn: Call, { capPico }: StandIn): Promise<(() => void) | null> {
+  const [held, place, most] = [setAside(), placeOf(call), mostOf(standIn)]
+  const change = (by: Pico) => {
+    const next = (held.get(place) ?? 0n) + by
+    if (next > 0n) held.set(place, next)
+    else held.delete(place)
+  }
+  change(most) // before the question: whoever asks meanwhile sees it
+  const before = (held.get(place) ?? 0n) - most
+  const charged = await chargedSoFar(call, most).catch((error) => {
+    change(-most)
+    throw error
+  })
+  if (charged + before < capPico) return () => change(-most)
+  change(-most)
+  return null
 }
 
 function tellWorkspace(call: Call, status: number): void {
@@ -32,17 +84,26 @@ function tellWorkspace(call: Call, status: number): void {
   ).catch((error: Error) => log.warn({ reason: error.message }, 'a notice could not be raised'))
 }
 
+export interface AdmittedStandIn {
+  call: Call
+  /** The call is over, and in the ledger where it was sent. */
+  release: () => void
+  /** It goes out: the workspace is told. */
+  sent: () => void
+}
+
 /**
  * The call that stands in for a refused one under the platform's key; null where the day's cap is used up or nothing can
  * stand in. The workspace is told once a day and surface.
  */
-export async function admitStandIn(call: Call, status: number): Promise<Call | null> {
+export async function admitStandIn(call: Call, status: number): Promise<AdmittedStandIn | null> {
   const { standIn } = call
   try {
-    if (!standIn || !(await underCap(call, standIn))) return null
+    if (!standIn) return null
     const next = await standIn.admit()
-    tellWorkspace(call, status)
-    return next
+    const release = await takeRoom(call, next, standIn)
+    if (!release) return null
+    return { call: next, release, sent: () => tellWorkspace(call, status) }
   } catch (error) {
     log.warn({ callId: call.dispatch.id, reason: (error as Error).message }, 'no call could stand in for a refused one')
     return null

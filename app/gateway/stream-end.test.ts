@@ -84,3 +84,10 @@ test('the tail holds the end of a long reply and lets go of the rest', () => {
   expect(large.text().endsWith('az')).toBe(true)
   expect(large.total).toBe(1_000_001)
 })
+
+test('an error deep inside an ordinary event ends nothing: a filter that failed says so there', () => {
+  const filtered =
+    'data: {"choices":[],"prompt_filter_results":[{"content_filter_results":{"error":{"code":"x"}}}]}\n\n'
+  expect(new StreamEnd().sign(Buffer.from(filtered))).toBe(null)
+  expect(new StreamEnd().sign(Buffer.from('data: {"metadata":{"a":{}},"error":{"code":502}}\n\n'))?.kind).toBe('error')
+})

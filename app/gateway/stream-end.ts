@@ -49,7 +49,7 @@ function signIn(bytes: Buffer, afterLine: boolean): StreamSign | null {
     if (line >= 0) return { kind: 'end', at: line }
   }
   for (let at = bytes.indexOf(errorName); at >= 0; at = bytes.indexOf(errorName, at + 1)) {
-    if (opensObject(bytes, at + errorName.length))
+    if (opensObject(bytes, at + errorName.length) && atTop(bytes, at))
       return { kind: 'error', at: Math.max(0, bytes.lastIndexOf(lineFeed, at) + 1) }
   }
   return null
@@ -64,6 +64,33 @@ function lineStart(bytes: Buffer, mark: number, afterLine: boolean): number {
   if (at < 5 || bytes.toString('latin1', at - 5, at) !== 'data:') return -1
   const begins = at === 5 ? afterLine : isLineEnd(bytes[at - 6])
   return begins ? at - 5 : -1
+}
+
+const quote = 0x22
+const backslash = 0x5c
+const closeBrace = 0x7d
+/** An error event says so at its beginning; a name farther into a long line is not counted through. In bytes. */
+const farthest = 16 * 1024
+
+/**
+ * Whether the name at `at` stands in the outermost object of its event (or of Responses' `response`): a filter that failed
+ * writes `"error":{…}` deep into an ordinary event (Azure's `content_filter_results`), and nothing ends there.
+ */
+function atTop(bytes: Buffer, at: number): boolean {
+  const start = bytes.lastIndexOf(lineFeed, at) + 1
+  if (at - start > farthest) return false
+  let depth = 0
+  let inText = false
+  for (let i = start; i < at; i += 1) {
+    const byte = bytes[i]
+    if (inText) {
+      if (byte === backslash) i += 1
+      else if (byte === quote) inText = false
+    } else if (byte === quote) inText = true
+    else if (byte === openBrace) depth += 1
+    else if (byte === closeBrace) depth -= 1
+  }
+  return depth <= 1
 }
 
 /** Whether an object follows the name: `"error":{`, not `"error":null` nor `"finish_reason":"error"`. */

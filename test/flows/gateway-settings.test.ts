@@ -121,6 +121,17 @@ describe('the opt-in fall-back to the platform key', () => {
     expect((await call(customer)).status).toBe(429)
   })
 
+  test('a burst that is refused at once takes no more than the cap, beyond the one call that reaches it', async () => {
+    const customer = await makeCustomer()
+    await allowFallback(customer.owner, { surface: 'agent_run', dailyCapUsd: '0.000001' })
+    gateway.sandbox.fault({ scenario: { error: 429 }, times: 20, match: { key: own } })
+    gateway.sandbox.fault({ scenario: { firstMs: 200 }, match: { key: fingerprintOf(platformKey()) } })
+    const answers = await Promise.all(Array.from({ length: 20 }, () => call(customer)))
+    expect(answers.map(({ status }) => status).filter((status) => status === 200)).toHaveLength(1)
+    const standIns = (await ledgerOf(db, customer.workspaceId)).filter((row) => row.fallback_of !== null)
+    expect(standIns).toHaveLength(1)
+  })
+
   test('is told to the workspace, once a day and surface', async () => {
     const customer = await makeCustomer()
     await allowFallback(customer.owner, { surface: 'agent_run', dailyCapUsd: '5' })
@@ -135,6 +146,24 @@ describe('the opt-in fall-back to the platform key', () => {
       return found.rows.length > 0 && found
     }, 'the notice')
     expect(rows).toEqual([{ kind: 'fallback_used', message: expect.stringContaining('429') }])
+  })
+})
+
+describe('what would make a call dearer for the operator', () => {
+  test.each([
+    ['service_tier', '"priority"'],
+    ['web_search_options', '{}'],
+    ['provider', '{"order":["dear"]}'],
+  ])('%s is refused on the platform key, and goes on under an own one', async (name, value) => {
+    const body = `{"model":"${model}","messages":[{"role":"user","content":"hello"}],"${name}":${value}}`
+    const send = async (key: string | null) => {
+      const { token } = await makeCustomer({ key })
+      const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
+      return fetch(`${gateway.origin}/v1/chat/completions`, { method: 'POST', headers, body })
+    }
+    const refused = await send(null)
+    expect([refused.status, ((await refused.json()) as { error: { param: string } }).error.param]).toEqual([400, name])
+    expect((await send(customerKey)).status).toBe(200)
   })
 })
 

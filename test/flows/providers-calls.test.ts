@@ -320,6 +320,13 @@ describe('what a call cost', () => {
     expect(await costOf('xai', 'grok-4.3', { input: 101, output: 5 })).toMatchObject({ raw_cost_pico: 1_020_000_000n })
   })
 
+  test('of a deployment is that of the model that its reply names, not of the name somebody gave it', async () => {
+    expect(await costOf('azure', 'prod-gpt5', { input: 10, output: 5, replyModel: 'gpt-4o' })).toMatchObject({
+      cost_source: 'list_price',
+      price_row: { source: 'genai_prices', model: 'gpt-4o' },
+    })
+  })
+
   test('comes from the operator’s own row before all', async () => {
     await price('deepseek', 'deepseek-v4-flash')
     forgetPriceLists()
