@@ -53,9 +53,14 @@ async function warmUp(world: World): Promise<void> {
 }
 
 async function profile(world: World): Promise<void> {
-  for (const name of chosen.filter((each) => each === 'json' || each === 'sse')) {
-    const load = loadOf(world, 'keymargin', chatBody({ streamed: name === 'sse' }))
-    await profileUnder(name.toUpperCase(), load, profileFile, 4)
+  const bodies: Record<string, Buffer> = {
+    json: chatBody({ streamed: false }),
+    sse: chatBody({ streamed: true }),
+    prompts: chatBody({ streamed: false, promptBytes: 128 * 1024 }),
+  }
+  for (const name of chosen) {
+    const body = bodies[name]
+    if (body) await profileUnder(name.toUpperCase(), loadOf(world, 'keymargin', body), profileFile, 4)
   }
 }
 
