@@ -1,6 +1,5 @@
 /** Keys after they were saved: several of a provider, what they are held to, and what is known of them. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { hangUp } from '#app/domain/providers/dispatch-call.server.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { ProviderId } from '#app/domain/providers/provider.ts'
 import { enqueueKeyJobs } from '#app/domain/vault/enqueue-key-jobs.server.ts'
 import { flushKeyHealth, forgetKeyHealth, noteKeyHealth } from '#app/domain/vault/note-key-health.server.ts'
@@ -16,26 +15,13 @@ import { inSystem } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
 import { useDatabase } from '#test/database.ts'
 import { makeMember, makeWorkspace, saveKeyDirectly } from '#test/factories.ts'
-import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
+import { useProviderSandboxes } from '#test/provider-sandboxes.ts'
 import { sandboxCredential } from '#test/sandbox/providers/credentials.ts'
 import { sandboxKey } from '#test/sandbox/providers/keys.ts'
-import { type ProvidersSandbox, startProvidersSandbox } from '#test/sandbox/providers/server.ts'
 
 const db = useDatabase()
-let sandbox: ProvidersSandbox
-let openrouter: OpenRouterSandbox
+const sandboxes = useProviderSandboxes(db)
 
-beforeAll(async () => {
-  sandbox = await startProvidersSandbox()
-  openrouter = await startOpenRouterSandbox()
-  db.configure({ ...sandbox.settings(), PROVIDER_BASE_URL_OPENROUTER: openrouter.baseUrl })
-  await db.owner.query("UPDATE plans SET allowed_providers = '{*}' WHERE id = 'enterprise'")
-})
-afterAll(async () => {
-  await hangUp()
-  await sandbox.close()
-  await openrouter.close()
-})
 beforeEach(() => void forgetKeyHealth())
 
 const owner = async () => makeMember((await makeWorkspace()).id, 'owner')
@@ -199,7 +185,7 @@ describe('the daily question', () => {
     const ctx = await owner()
     const { keyId } = await save(ctx, 'groq', 'daily')
     const asked = { workspaceId: ctx.workspaceId, keyId }
-    sandbox.setKey(sandboxKey('groq', 'live', 'daily'), { live: false })
+    sandboxes.providers.setKey(sandboxKey('groq', 'live', 'daily'), { live: false })
     expect([await reprobeProviderKey(asked, at), await reprobeProviderKey(asked, at)]).toEqual(['invalid', 'invalid'])
     expect((await listProviderKeys(ctx))[0]).toMatchObject({
       enabled: true,
@@ -210,7 +196,7 @@ describe('the daily question', () => {
     const alert = async () =>
       (await db.owner.query('SELECT resolved_at FROM alerts WHERE reference = $1', [keyId])).rows[0].resolved_at
     expect(await alert()).toBeNull()
-    sandbox.setKey(sandboxKey('groq', 'live', 'daily'), { live: true })
+    sandboxes.providers.setKey(sandboxKey('groq', 'live', 'daily'), { live: true })
     expect(await reprobeProviderKey(asked, at)).toBe('valid')
     expect((await listProviderKeys(ctx))[0]).toMatchObject({ lastErrorCode: null, lastErrorText: null })
     expect(await alert()).not.toBeNull()
@@ -224,7 +210,7 @@ describe('the daily question', () => {
   it('a provider that cannot be asked changes nothing of a key that was verified before', async () => {
     const ctx = await owner()
     const { keyId } = await save(ctx, 'groq', 'away')
-    sandbox.setKey(sandboxKey('groq', 'live', 'away'), { status: 503 })
+    sandboxes.providers.setKey(sandboxKey('groq', 'live', 'away'), { status: 503 })
     expect(await reprobeProviderKey({ workspaceId: ctx.workspaceId, keyId }, at)).toBe('unasked')
   })
 

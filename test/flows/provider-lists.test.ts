@@ -1,6 +1,5 @@
 /** What providers tell under a key: their models, with prices, and what is left to spend. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { hangUp } from '#app/domain/providers/dispatch-call.server.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { fetchCatalogue, listKeyModels } from '#app/domain/providers/list-models.server.ts'
 import { parseCredential } from '#app/domain/providers/parse-credential.ts'
 import { type ProviderId, providerIds } from '#app/domain/providers/provider.ts'
@@ -14,38 +13,19 @@ import { removeProviderKey } from '#app/domain/vault/remove-provider-key.server.
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
 import { useDatabase } from '#test/database.ts'
 import { makeMember, makeWorkspace } from '#test/factories.ts'
-import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
+import { useProviderSandboxes } from '#test/provider-sandboxes.ts'
 import { catalogues } from '#test/sandbox/providers/catalogue.ts'
 import { sandboxCredential } from '#test/sandbox/providers/credentials.ts'
 import { sandboxKey } from '#test/sandbox/providers/keys.ts'
-import { type ProvidersSandbox, startProvidersSandbox } from '#test/sandbox/providers/server.ts'
 
 const db = useDatabase()
-let sandbox: ProvidersSandbox
-let openrouter: OpenRouterSandbox
+const sandboxes = useProviderSandboxes(db)
 
-beforeAll(async () => {
-  sandbox = await startProvidersSandbox()
-  openrouter = await startOpenRouterSandbox()
-  db.configure({ ...sandbox.settings(), PROVIDER_BASE_URL_OPENROUTER: openrouter.baseUrl })
-  await db.owner.query("UPDATE plans SET allowed_providers = '{*}' WHERE id = 'enterprise'")
-})
-afterAll(async () => {
-  await hangUp()
-  await sandbox.close()
-  await openrouter.close()
-})
 beforeEach(() => void forgetKeyHealth())
 
 const owner = async () => makeMember((await makeWorkspace()).id, 'owner')
 const save = (ctx: Awaited<ReturnType<typeof owner>>, provider: ProviderId, seed: string, more = {}) =>
   saveProviderKey(ctx, { provider, credential: sandboxKey(provider, 'live', seed), ...more })
-const _epochOf = async (id: string) =>
-  Number((await db.owner.query('SELECT key_epoch FROM workspaces WHERE id = $1', [id])).rows[0].key_epoch)
-const _actionsOf = async (id: string) =>
-  (await db.owner.query('SELECT action FROM audit_events WHERE workspace_id = $1 ORDER BY seq', [id])).rows.map(
-    (row) => row.action,
-  )
 const at = new Date('2026-11-21T10:00:00Z')
 
 describe.each(providerIds)('models of %s', (id) => {
@@ -101,7 +81,7 @@ describe('models of a key', () => {
     const ctx = await owner()
     const { keyId } = await save(ctx, 'together', 'c')
     await refreshKeyModels(ctx.workspaceId, keyId, at)
-    sandbox.setKey(sandboxKey('together', 'live', 'c'), { status: 503 })
+    sandboxes.providers.setKey(sandboxKey('together', 'live', 'c'), { status: 503 })
     await expect(refreshKeyModels(ctx.workspaceId, keyId, at)).rejects.toMatchObject({ code: 'provider_unreachable' })
     expect((await listProviderKeys(ctx))[0]?.modelCount).toBe(catalogues.together.length)
   })
@@ -118,7 +98,7 @@ describe('balances', () => {
     const ctx = await owner()
     const { keyId } = await save(ctx, id, 'balance')
     expect((await listProviderKeys(ctx))[0]?.balance).toMatchObject({ kind: 'account', usd, low: false })
-    sandbox.setKey(sandboxKey(id, 'live', 'balance'), { balance: '0.75' })
+    sandboxes.providers.setKey(sandboxKey(id, 'live', 'balance'), { balance: '0.75' })
     expect(await pollKeyBalance({ workspaceId: ctx.workspaceId, keyId }, at)).toBe(true)
     expect((await listProviderKeys(ctx))[0]?.balance).toEqual({
       kind: 'account',
