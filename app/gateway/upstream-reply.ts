@@ -164,10 +164,19 @@ export class UpstreamReply implements ReplyHandler {
     if (this.#malformed) this.#settleInvalid('answered with something that is not its own format')
     else if (this.#mode?.kind === 'stream') {
       this.#mode.relay.close()
-      this.#settleStream(this.#mode.relay)
+      if (this.#endedEarly(this.#mode.relay)) this.#settleBroken(new Error('gateway: no end mark'))
+      else this.#settleStream(this.#mode.relay)
     } else if (this.#mode?.kind === 'json') this.#settleJson(this.#mode.relay)
     else if (this.#mode?.kind === 'refusal') this.#settleRefusal()
     else this.#settleInvalid(this.#mode?.what ?? 'answered with nothing')
+  }
+
+  /**
+   * A translated stream is whole only with its provider's own end mark: a connection closed politely before it would look
+   * like a short answer. OpenAI-compatible hosts are not held to theirs, since some never send it (security item 132).
+   */
+  #endedEarly(relay: StreamRelay): boolean {
+    return this.#translator !== null && !this.#translator.ended && !relay.closing && relay.total > 0
   }
 
   onResponseError(_controller: ReplyController, error: Error): void {

@@ -166,7 +166,7 @@ describe.each(upstreams)('$provider', (upstream) => {
       const told = broken || response.status >= 400 || /"error":\{/.test(text)
       // What an OpenAI-compatible host streams is relayed as it is: bytes that hold no event are none for the client either.
       const nothing = response.status === 200 && !/"choices":\[\{/.test(text)
-      expect(told || nothing).toBe(true)
+      expect(told || (provider === 'groq' && nothing)).toBe(true)
       if (response.status >= 400) expect(JSON.parse(text).error.code).toMatch(/^upstream_|^provider_/)
       expect(row.output_tokens ?? 0).toBe(0)
       await stillServes()
@@ -208,7 +208,9 @@ describe.each(upstreams)('$provider', (upstream) => {
     test('164 another model’s name in the reply is noted, not believed', async () => {
       const { row } = await meet({ replyModel: 'somebody/else' }, streamed)
       expect(row.provider).toBe(provider)
-      if (row.response_model !== model) expect(row.model).not.toBe('somebody/else')
+      expect(row.model).not.toBe('somebody/else')
+      // Bedrock's replies name no model.
+      expect(row.response_model).toBe(provider === 'bedrock' ? model : 'somebody/else')
     })
   })
 
@@ -224,8 +226,11 @@ describe.each(upstreams)('$provider', (upstream) => {
   })
 
   test('163 tool-call fragments that are never closed', async () => {
-    const { row } = await meet({ openTool: true }, true)
-    expect(row.charge_pico).toBe(0n)
+    const { text, broken, row } = await meet({ openTool: true }, true)
+    // A translated stream lacks its end mark then, and is no short answer; others may never send one.
+    const whole = provider === 'groq'
+    expect(row).toMatchObject({ status: whole ? 'ok' : 'upstream_error', usage_source: 'estimated' })
+    expect(broken || /"error":\{/.test(text)).toBe(!whole)
     await stillServes()
   })
 })
