@@ -1,4 +1,5 @@
-import { type ReplyFacts, readLastEvents, readStreamTail } from '#app/domain/providers/usage.ts'
+import { readLastEvents, readStreamTail } from '#app/domain/providers/stream-usage.ts'
+import type { ReplyFacts } from '#app/domain/providers/usage.ts'
 import type { ClientResponse } from './client-response.ts'
 import { errorJson, type GatewayError } from './gateway-error.ts'
 import type { SecretScrub } from './key-scrub.ts'

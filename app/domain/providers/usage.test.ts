@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { parsePico } from '#app/platform/pico.ts'
-import { clampRawCost, readGeneration, readReply, readStreamTail } from './usage.ts'
+import { readStreamTail } from './stream-usage.ts'
+import { clampRawCost, readGeneration, readReply } from './usage.ts'
 
 const reply = (usage: string) => `{"id":"gen-1","model":"a/b","choices":[],"usage":${usage}}`
 const counts = '"prompt_tokens":10,"completion_tokens":5,"total_tokens":15'

@@ -30,7 +30,8 @@ const wholeNumber = /^(?:0|[1-9]\d{0,8})$/
 
 type Json = Record<string, unknown>
 
-const isObject = (value: unknown): value is Json =>
+/** A JSON object, and neither an array nor a number that was kept as text. */
+export const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !isLosslessNumber(value)
 
 function tokensAt(block: unknown, name: string): number | null {
@@ -154,13 +155,15 @@ export interface ReplyFacts extends UsageReport {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: a NUL is refused by the database, and the call with it
 const controls = /[\u0000-\u001f\u007f]/
 
-const textAt = (value: unknown): string | null =>
+/** A name short and clean enough to be stored; null for everything else. */
+export const textAt = (value: unknown): string | null =>
   typeof value === 'string' && value.length <= 200 && !controls.test(value) ? value : null
 
 /** Responses wrap the reply of their last event. */
-const replyIn = (event: Json): Json => (isObject(event.response) ? event.response : event)
+export const replyIn = (event: Json): Json => (isObject(event.response) ? event.response : event)
 
-function factsOf(event: Json, shape: UsageShape): ReplyFacts {
+/** What one reply, or one event of a stream, says of the call. */
+export function factsOf(event: Json, shape: UsageShape): ReplyFacts {
   const reply = replyIn(event)
   const failed = isObject(reply.error)
   return {
@@ -172,7 +175,8 @@ function factsOf(event: Json, shape: UsageShape): ReplyFacts {
   }
 }
 
-function errorCodeOf(error: Json): string {
+/** The stable code of an error object: its type where it has one, else its code. */
+export function errorCodeOf(error: Json): string {
   const type = isObject(error.metadata) ? textAt(error.metadata.error_type) : null
   const code = isLosslessNumber(error.code) ? error.code.value : textAt(error.code)
   const said = type ?? code ?? 'upstream_error'
@@ -205,75 +209,6 @@ export function readReplyParts({ id, model, usage, error }: ReplyParts, shape: U
 export function readReply(text: string, shape: UsageShape = 'text'): ReplyFacts | null {
   const reply = parseLossless(text)
   return isObject(reply) ? factsOf(reply, shape) : null
-}
-
-/** The data of one event: its `data:` lines joined. */
-function eventData(event: string): string {
-  if (event.startsWith('data: ') && !event.includes('\n')) return event.slice(6)
-  const lines = event.split('\n').filter((line) => line.startsWith('data:'))
-  return lines.map((line) => line.slice(line[5] === ' ' ? 6 : 5)).join('\n')
-}
-
-const mayMatter = /"(?:usage|error)"/g
-
-/** The events of a stream's end that may say something: those with usage or an error, else the last ones. */
-function eventsThatMatter(text: string): string[] {
-  const events: string[] = []
-  let from = 0
-  mayMatter.lastIndex = 0
-  for (let found = mayMatter.exec(text); found; found = mayMatter.exec(text)) {
-    const start = text.lastIndexOf('\n\n', found.index)
-    const end = text.indexOf('\n\n', found.index)
-    from = end < 0 ? text.length : end
-    events.push(text.slice(start < 0 ? 0 : start + 2, from))
-    mayMatter.lastIndex = from
-  }
-  return events.length > 0 ? events : text.split('\n\n').slice(-4)
-}
-
-/**
- * Reads the end of an event stream. Lines may end in LF, CR LF or CR, and data may span lines. The last usage block counts,
- * never a sum: some providers repeat a growing one. The words "usage" and "error" inside a model's own text are not at the
- * top level of an event and so never count.
- */
-export function readStreamTail(text: string): ReplyFacts {
-  const facts: ReplyFacts = { ...noFacts }
-  const plain = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text
-  for (const data of eventsThatMatter(plain)) {
-    const event = parseLossless(eventData(data))
-    if (!isObject(event)) continue
-    const said = factsOf(event, 'text')
-    if (isObject(replyIn(event).usage)) Object.assign(facts, { tokens: said.tokens, costPico: said.costPico })
-    if (said.failed) Object.assign(facts, { failed: true, errorCode: said.errorCode })
-    facts.model = said.model ?? facts.model
-    facts.generationId = said.generationId ?? facts.generationId
-  }
-  return facts.model === null || facts.generationId === null ? withNames(facts, plain) : facts
-}
-
-/** Reads the last events of a stream of Responses, which are whole however long: the newest with a usage counts. */
-export function readLastEvents(text: string): ReplyFacts {
-  let facts: ReplyFacts = noFacts
-  const plain = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text
-  for (const event of plain.split('\n\n')) {
-    const parsed = parseLossless(eventData(event.trim()))
-    if (isObject(parsed) && isObject(parsed.response)) facts = factsOf(parsed, 'text')
-    else if (isObject(parsed) && isObject(parsed.error))
-      facts = { ...facts, failed: true, errorCode: errorCodeOf(parsed.error) }
-  }
-  return facts
-}
-
-/** Fills in the model and the generation from any event that names them: not every provider repeats them with the usage. */
-function withNames(facts: ReplyFacts, plain: string): ReplyFacts {
-  const named = plain.lastIndexOf('"model"')
-  if (named < 0) return facts
-  const end = plain.indexOf('\n\n', named)
-  const event = parseLossless(
-    eventData(plain.slice(plain.lastIndexOf('\n\n', named) + 1, end < 0 ? undefined : end).trim()),
-  )
-  if (!isObject(event)) return facts
-  return { ...facts, model: facts.model ?? textAt(event.model), generationId: facts.generationId ?? textAt(event.id) }
 }
 
 /** What `GET /generation` says of a generation that is over (providers §1.7). */

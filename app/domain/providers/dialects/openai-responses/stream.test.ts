@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { readStreamTail } from '#app/domain/providers/usage.ts'
+import { readStreamTail } from '#app/domain/providers/stream-usage.ts'
 import { readAsOpenAi } from '#test/dialects/openai-reader.ts'
 import {
   countedStream,
