@@ -29,6 +29,7 @@ export async function makeCall(
     keyId: null,
     keyVersion: null,
     chargeMode: keySource === 'workspace' ? 'tier_margin' : 'tier',
+    markupBp: null,
     priceBookVersion: 1,
     streamed: false,
   }

@@ -101,7 +101,8 @@ export function useDatabase(settings: TestSettings = {}): TestDatabase {
     }
     db.configure({})
     await db.owner.connect()
-    for (const preset of ['tier-margin', 'pass-through']) await loadCatalogueFile(readPreset(preset), new Date())
+    for (const preset of ['tier-margin', 'pass-through', 'harness-fee', 'credits', 'markup'])
+      await loadCatalogueFile(readPreset(preset), new Date())
     await openVault()
   })
   afterAll(async () => {

@@ -1,4 +1,5 @@
 import type { PlanRules } from '#app/domain/plans/plans.ts'
+import { toPlanRules } from '#app/domain/plans/queries.server.ts'
 import { isProviderId, type ProviderId } from '#app/domain/providers/provider.ts'
 import { isRefusal, systemPool } from '#app/platform/db.server.ts'
 import { GroupCommit } from '#app/platform/group-commit.ts'
@@ -25,6 +26,10 @@ export interface Admission {
   /** The workspace's epoch: any change of its plan, keys or settings raises it. */
   keyEpoch: bigint
   neverPlatformKey: boolean
+  /** What the workspace is billed in. */
+  currency: string
+  /** Whether it has hard budgets: what a call may come to is set aside then. */
+  hardBudgets: boolean
   /** Enabled keys, in their holder's order. */
   keys: AdmissionKey[]
   /** Surfaces that may fall back to the platform key, with what that may come to in a UTC day. */
@@ -34,7 +39,13 @@ export interface Admission {
 const select = `
   SELECT encode(t.hash, 'base64') AS hash, t.id::text AS token_id, t.workspace_id::text, t.revoked_at IS NOT NULL AS revoked,
     coalesce(t.last_used_at < now() - interval '1 hour', true) AS stale, w.key_epoch::text, w.never_platform_key,
-    p.id AS plan_id, p.name, p.rank, p.allowed_providers, p.platform_charge_mode, p.workspace_charge_mode, p.provider_precedence,
+    w.currency, EXISTS (SELECT FROM budgets b WHERE b.workspace_id = w.id AND b.enabled AND b.hard) AS hard_budgets,
+    json_build_object('id', p.id, 'name', p.name, 'rank', p.rank, 'allowedProviders', p.allowed_providers,
+      'platformChargeMode', p.platform_charge_mode, 'workspaceChargeMode', p.workspace_charge_mode,
+      'providerPrecedence', p.provider_precedence, 'platformMarkupBp', p.platform_markup_bp,
+      'workspaceMarkupBp', p.workspace_markup_bp, 'keyFeeUsd', p.key_fee_usd::text, 'keyFeeProration', p.key_fee_proration,
+      'monthlyCreditsUsd', p.monthly_credits_usd::text, 'minimumCreditsUsd', p.minimum_credits_usd::text,
+      'creditOverage', p.credit_overage) AS plan,
     (SELECT json_agg(json_build_object('id', k.id, 'provider', k.provider, 'version', k.version,
               'allowedModels', k.allowed_models, 'allowedSurfaces', k.allowed_surfaces) ORDER BY k.position, k.created_at, k.id)
        FROM provider_keys k WHERE k.workspace_id = w.id AND k.enabled) AS keys,
@@ -52,15 +63,9 @@ function toAdmission(row: Record<string, any>): Admission {
     workspaceId: row.workspace_id,
     revoked: row.revoked,
     stale: row.stale,
-    plan: {
-      id: row.plan_id,
-      name: row.name,
-      rank: row.rank,
-      allowedProviders: row.allowed_providers,
-      platformChargeMode: row.platform_charge_mode,
-      workspaceChargeMode: row.workspace_charge_mode,
-      providerPrecedence: row.provider_precedence,
-    },
+    plan: toPlanRules(row.plan),
+    currency: row.currency,
+    hardBudgets: row.hard_budgets,
     keyEpoch: BigInt(row.key_epoch),
     neverPlatformKey: row.never_platform_key,
     keys: ((row.keys ?? []) as AdmissionKey[]).filter((key) => isProviderId(key.provider)),

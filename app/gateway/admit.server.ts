@@ -1,5 +1,5 @@
 import type { Dispatch } from '#app/domain/ledger/ledger.ts'
-import { chargeModeFor, needsTier } from '#app/domain/plans/plans.ts'
+import { type ChargeMode, chargeModeFor, type KeySource, markupBpFor, needsTier } from '#app/domain/plans/plans.ts'
 import { type PriceBook, priceBookAt } from '#app/domain/pricing/pricing.ts'
 import { type Catalogue, loadCatalogue, type Surface } from '#app/domain/pricing/queries.server.ts'
 import type { Credential } from '#app/domain/providers/credential.ts'
@@ -12,6 +12,7 @@ import type { Call } from './call.ts'
 import { badRequest, GatewayError } from './gateway-error.ts'
 import type { InferenceRequest } from './inference-request.ts'
 import { memberText } from './json-members.ts'
+import { mostOfCall } from './most-of-call.ts'
 import { type CallRoute, chooseRoute, fallbackRoute } from './route.server.ts'
 import { toUpstreamBody } from './upstream-body.ts'
 
@@ -60,15 +61,22 @@ function refuseDearer({ bytes, members }: InferenceRequest): void {
 const notPriced = (): GatewayError =>
   new GatewayError(503, 'model_not_priced', 'The model has no price at the moment. The operator must publish one.')
 
+/** A plan that bills what goes beyond its credits charges such a call by its tier, on the invoice. */
+const modeOf = ({ plan }: Admission, keySource: KeySource, beyondCredits: boolean): ChargeMode => {
+  const mode = chargeModeFor(plan, keySource)
+  return mode === 'credits' && beyondCredits ? 'tier' : mode
+}
+
 function toDispatch(
   admission: Admission,
   surface: Surface,
   request: InferenceRequest,
   route: CallRoute,
   book: PriceBook,
+  beyondCredits: boolean,
 ): Dispatch {
   const { keySource, provider, key, hosted, upstreamModel } = route
-  const chargeMode = chargeModeFor(admission.plan, keySource)
+  const chargeMode = modeOf(admission, keySource, beyondCredits)
   if (needsTier(chargeMode) && !hosted)
     throw new GatewayError(
       404,
@@ -95,9 +103,18 @@ function toDispatch(
     keyId: key?.id ?? null,
     keyVersion: key?.version ?? null,
     chargeMode,
+    markupBp: markupBpFor(admission.plan, chargeMode, keySource),
     priceBookVersion: book.version,
     streamed: request.streamed,
   }
+}
+
+/** What is known of a call beside what it asks for. */
+export interface Circumstances {
+  /** Monotonic ms. */
+  arrivedAt: number
+  /** The workspace's credits do not cover it, and its plan bills what goes beyond them. */
+  beyondCredits: boolean
 }
 
 /** The chosen key. One that does not open fails the call: there is no falling back to the platform's. */
@@ -112,12 +129,15 @@ async function toCall(
   route: CallRoute,
   surface: Surface,
   catalogue: Catalogue,
-  arrivedAt: number,
+  { arrivedAt, beyondCredits }: Circumstances,
 ): Promise<Call> {
   if (route.keySource === 'platform') refuseDearer(request)
-  const book = priceBookAt(catalogue.books, new Date())
+  const { workspaceId, currency } = admission
+  const book = priceBookAt(catalogue.books, new Date(), { workspaceId, currency, tier: route.hosted?.tier })
   if (!book) throw notPriced()
-  const dispatch = toDispatch(admission, surface, request, route, book)
+  const dispatch = toDispatch(admission, surface, request, route, book, beyondCredits)
+  const list = route.hosted?.list ?? null
+  const setsAside = admission.hardBudgets || dispatch.chargeMode === 'credits'
   const upstream = toUpstreamBody(request, route)
   return {
     dispatch,
@@ -128,8 +148,9 @@ async function toCall(
     dialect: upstream.dialect,
     hidesUsage: upstream.hidesUsage,
     keyEpoch: admission.keyEpoch,
-    list: route.hosted?.list ?? null,
+    list,
     book,
+    most: setsAside ? mostOfCall({ dispatch, request, book, list }) : { chargePico: 0n, costPico: 0n },
     credential: await openKey(dispatch),
     arrivedAt,
     standIn: null,
@@ -144,20 +165,20 @@ export async function admit(
   admission: Admission,
   request: InferenceRequest,
   headers: CallHeaders,
-  arrivedAt: number,
+  circumstances: Circumstances,
 ): Promise<Call> {
   const catalogue = await loadCatalogue()
   const surface = readSurface(headers.surface, catalogue)
   const { model, endpoint } = request
   const route = await chooseRoute(admission, catalogue, { model, endpoint, surface, providerHeader: headers.provider })
-  const call = await toCall(admission, request, route, surface, catalogue, arrivedAt)
+  const call = await toCall(admission, request, route, surface, catalogue, circumstances)
   const cap = route.keySource === 'workspace' ? admission.fallbackCaps.get(surface.id) : undefined
   const standInRoute = cap === undefined ? null : fallbackRoute(admission, route)
   if (cap !== undefined && standInRoute)
     call.standIn = {
       capPico: cap,
       admit: async () => {
-        const standIn = await toCall(admission, request, standInRoute, surface, catalogue, arrivedAt)
+        const standIn = await toCall(admission, request, standInRoute, surface, catalogue, circumstances)
         standIn.dispatch.fallbackOf = call.dispatch.id
         return standIn
       },

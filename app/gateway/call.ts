@@ -6,6 +6,7 @@ import type { Provider } from '#app/domain/providers/provider.ts'
 import type { ReplyFacts } from '#app/domain/providers/usage.ts'
 import type { Pico } from '#app/platform/pico.ts'
 import type { InferenceRequest } from './inference-request.ts'
+import type { MostOf } from './most-of-call.ts'
 
 /** A call that was admitted: everything about it that is fixed before the first byte goes out. */
 export interface Call {
@@ -24,6 +25,8 @@ export interface Call {
   /** What the provider lists for the model, where the catalogue knows: the measure of what can be believed of its bill. */
   list: TierPrice | null
   book: PriceBook
+  /** What it may come to; nothing where neither credits nor hard budgets apply. */
+  most: MostOf
   /** The provider key it goes out under; only for the request's headers, the generation lookup and scrubbing. */
   credential: Credential
   /** Monotonic ms of its arrival. */

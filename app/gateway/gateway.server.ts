@@ -16,6 +16,7 @@ import { readInferenceRequest } from './inference-request.ts'
 import { listModels, modelsJson } from './models.server.ts'
 import { openapiJson, openapiPath } from './openapi.ts'
 import { checkBodyHeaders, readBody } from './read-body.ts'
+import { spendRefusal } from './refuse-spend.server.ts'
 import { providerHeader } from './route.server.ts'
 import { type CallEnd, runCall, writeAttempt } from './run-call.server.ts'
 import { admitStandIn } from './stand-in.server.ts'
@@ -33,14 +34,19 @@ async function openCall(
   endpoint: Endpoint,
   headers: CallHeaders,
 ): Promise<Call> {
-  const arrivedAt = performance.now()
+  const circumstances = { arrivedAt: performance.now(), beyondCredits: false }
   for (let decision = 1; ; decision += 1) {
     const { admission, fresh } = await authenticate(tokenHash, { fresh: decision > 1 })
     const request = readInferenceRequest(endpoint, await body)
     try {
-      const call = await admit(admission, request, headers, arrivedAt)
+      const call = await admit(admission, request, headers, circumstances)
       refuseWhileEnding() // a slow body may have come in meanwhile: sent now, its reply would be cut off by our own end
-      if ((await writeAttempt(call)) === 'opened') return call
+      const written = await writeAttempt(call)
+      if (written === 'opened') return call
+      if (written !== 'stale') {
+        if (written !== 'credits' || admission.plan.creditOverage !== 'bill') throw await spendRefusal(call, written)
+        circumstances.beyondCredits = true
+      }
     } catch (error) {
       if (fresh || decision > 1) throw error
     }

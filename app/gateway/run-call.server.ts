@@ -8,20 +8,29 @@ import type { ClientResponse } from './client-response.ts'
 import { GatewayError } from './gateway-error.ts'
 import { land, leftToSweeper, takeOff } from './in-flight.server.ts'
 import { patience } from './patience.ts'
+import type { NoRoom } from './refuse-spend.server.ts'
 import { reportOnKey } from './report-refusal.server.ts'
 import { settle } from './settle.server.ts'
 import { UpstreamReply } from './upstream-reply.ts'
 
 /**
  * Writes the attempt, the promise that the call will be accounted for.
- * @returns `stale` where the call was decided on facts that no longer hold: nothing was written, decide again
+ * @returns `stale` where the call was decided on facts that no longer hold: nothing was written, decide again; `credits` or a
+ * budget where there is no room for what it may come to: nothing was written either
  * @throws GatewayError 503 where it cannot be written: nothing may be sent
  */
-export async function writeAttempt(call: Call): Promise<'opened' | 'stale'> {
-  const { dispatch, request, keyEpoch } = call
+export async function writeAttempt(call: Call): Promise<'opened' | 'stale' | NoRoom> {
+  const { dispatch, request, keyEpoch, most } = call
   const { promptTokensEstimate } = request
   try {
-    return await openAttempt({ ...dispatch, processId: env().processId, promptTokensEstimate, keyEpoch })
+    return await openAttempt({
+      ...dispatch,
+      processId: env().processId,
+      promptTokensEstimate,
+      keyEpoch,
+      mostChargePico: most.chargePico,
+      mostCostPico: most.costPico,
+    })
   } catch {
     throw new GatewayError(
       503,

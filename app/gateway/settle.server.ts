@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type CallRecord, type CallStatus, type Outcome, settleCall } from '#app/domain/ledger/ledger.ts'
+import { markupBasis } from '#app/domain/ledger/markup-basis.server.ts'
 import { recordCalls } from '#app/domain/ledger/record-calls.server.ts'
 import type { UsageOutcome } from '#app/domain/ledger/usage-outcome.ts'
 import { isRefusal } from '#app/platform/db.server.ts'
@@ -43,7 +44,8 @@ function toOutcome(call: Call, outcome: ReplyOutcome, usage: UsageOutcome): Outc
  */
 export async function settle(call: Call, reply: ReplyOutcome): Promise<boolean> {
   const usage = await resolveUsage(call, reply)
-  const settled = settleCall(call.dispatch, toOutcome(call, reply, usage), call.book)
+  const basis = await markupBasis(call.dispatch, usage)
+  const settled = settleCall(call.dispatch, toOutcome(call, reply, usage), call.book, basis)
   const deadline = performance.now() + patienceMs
   for (let wait = 50; ; wait = Math.min(wait * 2, 2_000)) {
     try {

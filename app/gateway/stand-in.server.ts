@@ -1,39 +1,23 @@
 import { raiseNotice } from '#app/domain/notifications/notices.server.ts'
-import { tierPricePico } from '#app/domain/pricing/pricing.ts'
 import { inSystem, systemPool } from '#app/platform/db.server.ts'
 import { env } from '#app/platform/env.server.ts'
 import { log } from '#app/platform/log.server.ts'
 import type { Pico } from '#app/platform/pico.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import type { Call, StandIn } from './call.ts'
-import { memberText } from './json-members.ts'
+import { mostOfCall } from './most-of-call.ts'
 
 const chargedToday = `
-  SELECT coalesce(sum(charge_pico), 0)::text AS charged,
+  SELECT coalesce(sum(charge_pico + credit_pico), 0)::text AS charged,
     (SELECT count(*) FROM metering.attempts
       WHERE workspace_id = $1 AND surface = $2 AND fallback_of IS NOT NULL AND process_id <> $3)::text AS elsewhere
     FROM metering.inference_calls
    WHERE workspace_id = $1 AND surface = $2 AND fallback_of IS NOT NULL
      AND dispatched_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'`
 
-/** Output that is set aside for a call that names no limit of its own, in tokens. */
-const outputSetAside = 4_096
-
 /** What stand-ins under way in this process may come to, by workspace and surface: they are in no sum yet. */
 const setAside = () => singleton('gateway:stand-ins', () => new Map<string, Pico>())
 const placeOf = ({ dispatch }: Call): string => `${dispatch.workspaceId} ${dispatch.surface}`
-
-/** What a stand-in may be charged: its input as estimated, and all the output it may ask for. */
-function mostOf({ dispatch, request, book }: Call): Pico {
-  if (dispatch.tier === 'none') return 0n
-  const limits = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'].flatMap((name) => {
-    const member = request.members.get(name)
-    const limit = member ? Number(memberText(request.bytes, member)) : 0
-    return Number.isSafeInteger(limit) && limit > 0 ? [limit] : []
-  })
-  const outputTokens = BigInt(limits[0] ?? outputSetAside)
-  return tierPricePico(book, dispatch.tier, { inputTokens: BigInt(request.promptTokensEstimate), outputTokens })
-}
 
 /** What is charged, and what stand-ins of other processes may come to, each taken to be like this one. */
 async function chargedSoFar({ dispatch }: Call, most: Pico): Promise<Pico> {
@@ -49,7 +33,7 @@ async function chargedSoFar({ dispatch }: Call, most: Pico): Promise<Pico> {
  * @returns gives the room back, once the stand-in is in the ledger; null where there is none
  */
 async function takeRoom(call: Call, standIn: Call, { capPico }: StandIn): Promise<(() => void) | null> {
-  const [held, place, most] = [setAside(), placeOf(call), mostOf(standIn)]
+  const [held, place, most] = [setAside(), placeOf(call), mostOfCall(standIn).chargePico]
   const change = (by: Pico) => {
     const next = (held.get(place) ?? 0n) + by
     if (next > 0n) held.set(place, next)

@@ -168,6 +168,7 @@ function callAt(at: Date, past: Past, catalogue: Catalogue, random: () => number
     keyId: keySource === 'workspace' ? (key?.id ?? null) : null,
     keyVersion: keySource === 'workspace' ? (key?.version ?? null) : null,
     chargeMode: chargeModeFor(past.plan, keySource),
+    markupBp: null,
     priceBookVersion: book.version,
     streamed: habit.surface === 'agent_run' || habit.surface === 'canvas_autocomplete',
   }

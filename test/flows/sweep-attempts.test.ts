@@ -30,7 +30,8 @@ function openingOf(over: Partial<Opening> & { workspaceId: string }): Opening {
   const asked = { model: 'openai/gpt-5-mini', upstreamModel: null, endpoint: 'chat', fallbackOf: null } as const
   const price = { tier: 'balanced', chargeMode: 'tier', priceBookVersion: 1, promptTokensEstimate: 10 } as const
   const key = { keySource: 'platform', keyId: null, keyVersion: null, keyEpoch: 0n } as const
-  return { ...dispatch, ...asked, ...price, ...key, streamed: false, processId: 'silent', ...over }
+  const most = { markupBp: null, mostChargePico: 0n, mostCostPico: 0n }
+  return { ...dispatch, ...asked, ...price, ...key, ...most, streamed: false, processId: 'silent', ...over }
 }
 
 async function leaveOpen(over: Partial<Opening> = {}): Promise<string> {

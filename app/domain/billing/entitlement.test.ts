@@ -10,6 +10,13 @@ const plan = (id: string, rank: number, allowedProviders: string[]): PlanRules =
   allowedProviders,
   platformChargeMode: 'tier',
   workspaceChargeMode: 'tier_margin',
+  platformMarkupBp: 10_000,
+  workspaceMarkupBp: 0,
+  keyFeePico: 0n,
+  keyFeeProration: 'seconds',
+  monthlyCreditsPico: 0n,
+  minimumCreditsPico: 0n,
+  creditOverage: 'stop',
   providerPrecedence: [],
 })
 const plans: Record<string, PlanRules> = {

@@ -1,10 +1,11 @@
 import { createReadStream } from 'node:fs'
 import { parse } from 'csv-parse'
-import { chargeModeFor, type KeySource, type PlanRules } from '#app/domain/plans/plans.ts'
+import { chargeModeFor, type KeySource, markupBpFor, type PlanRules } from '#app/domain/plans/plans.ts'
 import { priceBookAt, priceTokens } from '#app/domain/pricing/pricing.ts'
 import { type Catalogue, loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { type CallRecord, settleCall } from './ledger.ts'
+import { markupBasis } from './markup-basis.server.ts'
 import { ensurePartitions, importCalls } from './record-calls.server.ts'
 import {
   type Header,
@@ -84,12 +85,12 @@ async function check(
       if (row.at > now) errors.push({ line: row.line, message: `timestamp ${row.at.toISOString()} lies in the future` })
       if (!catalogue.surfaces.has(row.surface))
         errors.push({ line: row.line, message: `surface "${row.surface.slice(0, 40)}" is not in the catalogue` })
-      if (!priceBookAt(catalogue.books, row.at)?.tiers[row.tier])
+      if (!priceBookAt(catalogue.books, row.at, { workspaceId: input.workspaceId, tier: row.tier })?.tiers[row.tier])
         errors.push({
           line: row.line,
           message: `no price for tier ${row.tier} was in force at ${row.at.toISOString()}`,
         })
-      else if (isTooLarge(toCall(input, row, 0, catalogue)))
+      else if (isTooLarge(await toCall(input, row, 0, catalogue)))
         errors.push({ line: row.line, message: 'the call costs more than can be stored; check its tokens and cost' })
     }
     if (errors.length >= ERRORS_SHOWN) break
@@ -108,13 +109,14 @@ async function check(
 const isTooLarge = ({ tierPricePico, rawCostPico }: CallRecord): boolean =>
   (tierPricePico ?? 0n) > MOST_PICO || (rawCostPico ?? 0n) > MOST_PICO
 
-function toCall(input: UsageImport, row: UsageRow, ordinal: number, catalogue: Catalogue): CallRecord {
+async function toCall(input: UsageImport, row: UsageRow, ordinal: number, catalogue: Catalogue): Promise<CallRecord> {
   const { workspaceId, keySource, source, plan } = input
-  const book = priceBookAt(catalogue.books, row.at)
+  const book = priceBookAt(catalogue.books, row.at, { workspaceId, tier: row.tier })
   if (!book) throw new Error('checked before')
   const list = catalogue.models.get(row.model)?.list
   // On the workspace's own key a cost nobody reported is unknown: such a call is held, never priced from a list.
   const listCost = list && keySource === 'platform' ? priceTokens(list, row) : null
+  const chargeMode = chargeModeFor(plan, keySource)
   const dispatch = {
     workspaceId,
     id: importedCallId({ workspaceId, source, keySource }, row, ordinal),
@@ -130,11 +132,19 @@ function toCall(input: UsageImport, row: UsageRow, ordinal: number, catalogue: C
     keySource,
     keyId: null,
     keyVersion: null,
-    chargeMode: chargeModeFor(plan, keySource),
+    chargeMode,
+    markupBp: markupBpFor(plan, chargeMode, keySource),
     priceBookVersion: book.version,
     streamed: false,
   }
   const costSource = row.rawCostPico !== null ? 'imported' : listCost !== null ? 'list_price' : 'unknown'
+  const usage = {
+    inputTokens: row.inputTokens,
+    outputTokens: row.outputTokens,
+    cacheReadTokens: null,
+    cacheWriteTokens: null,
+    rawCostPico: row.rawCostPico ?? listCost,
+  }
   return settleCall(
     dispatch,
     {
@@ -143,13 +153,9 @@ function toCall(input: UsageImport, row: UsageRow, ordinal: number, catalogue: C
       httpStatus: null,
       errorCode: null,
       responseModel: null,
-      inputTokens: row.inputTokens,
-      outputTokens: row.outputTokens,
-      cacheReadTokens: null,
-      cacheWriteTokens: null,
+      ...usage,
       reasoningTokens: null,
       usageSource: 'imported',
-      rawCostPico: row.rawCostPico ?? listCost,
       costSource,
       costClamped: false,
       priceRow: null,
@@ -158,6 +164,7 @@ function toCall(input: UsageImport, row: UsageRow, ordinal: number, catalogue: C
       upstreamId: null,
     },
     book,
+    await markupBasis(dispatch, usage),
   )
 }
 
@@ -183,7 +190,7 @@ export async function importUsage(input: UsageImport): Promise<ImportResult> {
     if ('message' in row) throw new Error(`the file changed while it was read: line ${row.line}`)
     const ordinal = ordinals.get(row.identity) ?? 0
     ordinals.set(row.identity, ordinal + 1)
-    batch.push(toCall(input, row, ordinal, catalogue))
+    batch.push(await toCall(input, row, ordinal, catalogue))
     if (batch.length === BATCH_ROWS) await flush()
   }
   await flush()

@@ -1,5 +1,5 @@
 import type { ChargeMode, KeySource } from '#app/domain/plans/plans.ts'
-import { chargePico, type PriceBook, type Tier, tierPricePico } from '#app/domain/pricing/pricing.ts'
+import { chargePico, creditPico, type PriceBook, type Tier, tierPricePico } from '#app/domain/pricing/pricing.ts'
 import type { Pico } from '#app/platform/pico.ts'
 
 export type CallOrigin = 'gateway' | 'sweeper' | 'import'
@@ -30,9 +30,22 @@ export interface Dispatch {
   keyId: string | null
   keyVersion: number | null
   chargeMode: ChargeMode
+  /** Basis points of a `markup`; null in the other modes. */
+  markupBp: number | null
   priceBookVersion: number
   streamed: boolean
 }
+
+/**
+ * What a markup is taken of: the raw cost; of a free model the lowest rate that anybody pays for it; `none`: nobody pays for it
+ * anywhere, so it is 0 and on the operator's list (stripe §2.5).
+ */
+export interface MarkupBasis {
+  basisPico: Pico | null
+  basisSource: 'raw_cost' | 'lowest_paid_rate' | 'none' | null
+}
+/** In modes that take no markup, and where the cost is unknown. */
+export const noBasis: MarkupBasis = { basisPico: null, basisSource: null }
 
 /** What became of it. Token counts are inclusive (input holds cache, output holds reasoning); null is unknown. */
 export interface Outcome {
@@ -59,11 +72,13 @@ export interface Outcome {
 }
 
 /** A settled call as the ledger stores it: priced once, here, and summed ever after. */
-export interface CallRecord extends Dispatch, Outcome {
+export interface CallRecord extends Dispatch, Outcome, MarkupBasis {
   /** null: no tier holds the model. */
   tierPricePico: Pico | null
-  /** null: held until the raw cost is known. */
+  /** What goes onto the invoice; null: held until the raw cost is known. */
   chargePico: Pico | null
+  /** What is drawn from credits. */
+  creditPico: Pico
 }
 
 /**
@@ -71,19 +86,27 @@ export interface CallRecord extends Dispatch, Outcome {
  * nothing at either end.
  * @throws Error where the book lacks the tier
  */
-export function settleCall(dispatch: Dispatch, outcome: Outcome, book: PriceBook): CallRecord {
+export function settleCall(
+  dispatch: Dispatch,
+  outcome: Outcome,
+  book: PriceBook,
+  basis: MarkupBasis = noBasis,
+): CallRecord {
   if (book.version !== dispatch.priceBookVersion)
     throw new Error(`call ${dispatch.id} was dispatched under price book ${dispatch.priceBookVersion}`)
+  const { cacheReadTokens, cacheWriteTokens, rawCostPico } = outcome
+  const { chargeMode, markupBp } = dispatch
   const tokens = { inputTokens: outcome.inputTokens ?? 0n, outputTokens: outcome.outputTokens ?? 0n }
-  const tierPrice = dispatch.tier === 'none' ? null : tierPricePico(book, dispatch.tier, tokens)
+  const tierPrice =
+    dispatch.tier === 'none'
+      ? null
+      : tierPricePico(book, dispatch.tier, { ...tokens, cacheReadTokens, cacheWriteTokens })
   return {
     ...dispatch,
     ...outcome,
+    ...basis,
     tierPricePico: tierPrice,
-    chargePico: chargePico({
-      chargeMode: dispatch.chargeMode,
-      tierPricePico: tierPrice,
-      rawCostPico: outcome.rawCostPico,
-    }),
+    chargePico: chargePico({ chargeMode, markupBp, tierPricePico: tierPrice, rawCostPico, ...basis }),
+    creditPico: creditPico({ chargeMode, tierPricePico: tierPrice }),
   }
 }

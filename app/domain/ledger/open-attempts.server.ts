@@ -1,6 +1,7 @@
 import { isRefusal, systemPool } from '#app/platform/db.server.ts'
 import { GroupCommit } from '#app/platform/group-commit.ts'
 import { bareArray, placeholders, textArray } from '#app/platform/pg-array.ts'
+import type { Pico } from '#app/platform/pico.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import type { Dispatch } from './ledger.ts'
 
@@ -8,6 +9,9 @@ import type { Dispatch } from './ledger.ts'
 export interface AttemptRecord extends Dispatch {
   processId: string
   promptTokensEstimate: number
+  /** What it may come to at most, for the customer and at the provider: set aside where hard budgets or credits apply. */
+  mostChargePico: Pico
+  mostCostPico: Pico
 }
 
 /** An attempt, and the workspace's key epoch as of the facts that it was decided on. */
@@ -35,20 +39,35 @@ const columns = (attempts: readonly Opening[]): string[] => [
   bareArray(attempts, (attempt) => attempt.priceBookVersion),
   bareArray(attempts, (attempt) => attempt.streamed),
   bareArray(attempts, (attempt) => attempt.promptTokensEstimate),
+  bareArray(attempts, (attempt) => attempt.markupBp),
+  bareArray(attempts, (attempt) => attempt.mostChargePico),
+  bareArray(attempts, (attempt) => attempt.mostCostPico),
 ]
 
-const openAll = `SELECT metering.open_attempts(${placeholders(columns([]).length)}) AS stale`
+const openAll = `SELECT stale, refused, refusals FROM metering.open_attempts(${placeholders(columns([]).length)})`
 
-type Opened = 'opened' | 'stale'
+/** `credits`, `budget:<id>`: there is no room for what the call may come to. */
+type Opened = 'opened' | 'stale' | 'credits' | `budget:${string}`
+
+interface OpenedRow {
+  stale: number[] | null
+  refused: number[] | null
+  refusals: (Opened | undefined)[] | null
+}
 
 async function open(attempts: Opening[]): Promise<Opened[]> {
-  const { rows } = await systemPool().query<{ stale: number[] | null }>({
+  const { rows } = await systemPool().query<OpenedRow>({
     name: 'open-attempts',
     text: openAll,
     values: columns(attempts),
   })
-  const stale = rows[0]?.stale ?? null
-  return attempts.map((_, index) => (stale?.includes(index + 1) ? 'stale' : 'opened'))
+  const { stale = null, refused = null, refusals = null } = rows[0] ?? {}
+  if (!stale && !refused) return attempts.map(() => 'opened')
+  return attempts.map((_, index) => {
+    if (stale?.includes(index + 1)) return 'stale'
+    const place = refused?.indexOf(index + 1) ?? -1
+    return place < 0 ? 'opened' : (refusals?.[place] ?? 'credits')
+  })
 }
 
 const openings = () => singleton('ledger:openings', () => new GroupCommit<Opening, Opened>(open, { blames: isRefusal }))
@@ -60,7 +79,9 @@ const openings = () => singleton('ledger:openings', () => new GroupCommit<Openin
  * The same statement holds what the call was decided on against the tables: the workspace's key epoch, which every change of
  * its plan, keys and settings raises, and that its token is not revoked. So a call may be admitted from memory, and a change
  * counts from the next call on all the same, in every process.
- * @returns `stale` where that no longer holds: nothing was written, and the call is to be admitted afresh
+ * Where hard budgets or credits apply, what the call may come to is set aside with it, in the same transaction.
+ * @returns `stale` where that no longer holds: nothing was written, and the call is to be admitted afresh; `credits` or
+ * `budget:<id>` where there is no room for it: nothing was written
  * @throws Error where the database cannot take it: nothing may be sent
  */
 export const openAttempt = (attempt: Opening): Promise<Opened> => openings().add(attempt)

@@ -1,7 +1,9 @@
+import type { ChargeMode, KeySource } from '#app/domain/plans/plans.ts'
 import { chargePico, priceTokens, type Tier, tierPricePico } from '#app/domain/pricing/pricing.ts'
 import { type Catalogue, loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { clampRawCost, type GenerationReport, type Tokens } from '#app/domain/providers/usage.ts'
 import { systemPool } from '#app/platform/db.server.ts'
+import { markupBasis } from './markup-basis.server.ts'
 import type { GenerationReader } from './sweep-attempts.server.ts'
 
 /** A call whose cost is unknown, so that no margin could be charged. */
@@ -9,11 +11,15 @@ interface HeldCall {
   workspaceId: string
   id: string
   dispatchedAt: string
+  provider: string
   model: string
-  tier: Tier
-  keySource: 'workspace'
+  upstreamModel: string | null
+  tier: Tier | 'none'
+  keySource: KeySource
   keyId: string | null
   keyVersion: number | null
+  chargeMode: ChargeMode
+  markupBp: number | null
   priceBookVersion: number
   upstreamId: string
 }
@@ -25,7 +31,8 @@ const batch = 500
 const longestRunMs = 4 * 60_000
 
 const select = `
-  SELECT c.workspace_id::text AS "workspaceId", c.id::text, c.dispatched_at::text AS "dispatchedAt", c.model, c.tier,
+  SELECT c.workspace_id::text AS "workspaceId", c.id::text, c.dispatched_at::text AS "dispatchedAt", c.provider, c.model,
+    c.upstream_model AS "upstreamModel", c.tier, c.charge_mode AS "chargeMode", c.markup_bp AS "markupBp",
     c.key_source AS "keySource", c.key_id::text AS "keyId", c.key_version AS "keyVersion",
     c.price_book_version AS "priceBookVersion", c.upstream_id AS "upstreamId"
   FROM metering.inference_calls c
@@ -44,11 +51,16 @@ async function correct(
   const list = catalogue.models.get(call.model)?.list
   if (!book || !list || report.costPico === null) return false
   const counts = { inputTokens: BigInt(tokens.input), outputTokens: BigInt(tokens.output) }
+  const cached = { cacheReadTokens: BigInt(tokens.cacheRead), cacheWriteTokens: BigInt(tokens.cacheWrite) }
   const rawCostPico = clampRawCost(report.costPico, priceTokens(list, counts)).costPico
-  const tierPrice = tierPricePico(book, call.tier, counts)
-  const charge = chargePico({ chargeMode: 'tier_margin', tierPricePico: tierPrice, rawCostPico })
+  const tierPrice = call.tier === 'none' ? null : tierPricePico(book, call.tier, { ...counts, ...cached })
+  const dispatch = { ...call, dispatchedAt: new Date(call.dispatchedAt) }
+  const basis = await markupBasis(dispatch, { ...counts, ...cached, rawCostPico })
+  const { chargeMode, markupBp } = call
+  const charge = chargePico({ chargeMode, markupBp, tierPricePico: tierPrice, rawCostPico, ...basis })
+  if (charge === null) return false
   const { rows } = await systemPool().query(
-    `SELECT metering.correct_held_call($1::uuid, $2::timestamptz, $3::uuid, 'cost_resolved', $4, $5, $6, 'generation', $7, $8) AS done`,
+    `SELECT metering.correct_held_call($1::uuid, $2::timestamptz, $3::uuid, 'cost_resolved', $4, $5, $6, 'generation', $7, $8, $9, $10) AS done`,
     [
       call.workspaceId,
       call.dispatchedAt,
@@ -56,8 +68,10 @@ async function correct(
       tokens.input,
       tokens.output,
       rawCostPico.toString(),
-      tierPrice.toString(),
-      charge?.toString(),
+      tierPrice?.toString() ?? null,
+      basis.basisPico?.toString() ?? null,
+      basis.basisSource,
+      charge.toString(),
     ],
   )
   return rows[0]?.done === true

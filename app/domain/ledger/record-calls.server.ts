@@ -26,6 +26,9 @@ const outcomeColumns = (calls: readonly CallRecord[]): string[] => [
   bareArray(calls, (call) => call.firstByteMs),
   textArray(calls, (call) => call.upstreamId),
   textArray(calls, (call) => call.priceRow && JSON.stringify(call.priceRow)),
+  bareArray(calls, (call) => call.basisPico),
+  textArray(calls, (call) => call.basisSource),
+  bareArray(calls, (call) => call.creditPico),
 ]
 
 const settle = `SELECT metering.settle_calls(${placeholders(outcomeColumns([]).length)}) AS "notTaken"`
@@ -87,6 +90,10 @@ const toRow = (call: CallRecord) => ({
   latency_ms: call.latencyMs,
   first_byte_ms: call.firstByteMs,
   upstream_id: call.upstreamId,
+  markup_bp: call.markupBp,
+  basis_pico: text(call.basisPico),
+  basis_source: call.basisSource,
+  credit_pico: text(call.creditPico),
 })
 
 /**

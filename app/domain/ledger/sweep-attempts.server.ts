@@ -7,6 +7,7 @@ import { inSystem, systemPool } from '#app/platform/db.server.ts'
 import { log } from '#app/platform/log.server.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import { type CallRecord, type Dispatch, settleCall } from './ledger.ts'
+import { markupBasis } from './markup-basis.server.ts'
 import { recordCalls } from './record-calls.server.ts'
 import { estimatedUsage, type UsageOutcome, usageOutcome } from './usage-outcome.ts'
 
@@ -39,7 +40,7 @@ const longestSweepMs = 50_000
 
 const select = `
   SELECT a.call_id::text, a.workspace_id::text, a.dispatched_at, a.opened_at, a.token_id::text, a.surface, a.provider, a.model,
-    a.upstream_model, a.endpoint, a.fallback_of::text, a.tier, a.key_source, a.key_id::text, a.key_version, a.charge_mode, a.price_book_version, a.streamed, a.upstream_id,
+    a.upstream_model, a.endpoint, a.fallback_of::text, a.tier, a.key_source, a.key_id::text, a.key_version, a.charge_mode, a.markup_bp, a.price_book_version, a.streamed, a.upstream_id,
     a.prompt_tokens_estimate, a.relayed_bytes::text
   FROM metering.attempts a
   WHERE ($4::uuid IS NULL OR a.call_id > $4) AND (
@@ -66,6 +67,7 @@ function toAttempt(row: Record<string, any>): LeftAttempt {
       keyId: row.key_id,
       keyVersion: row.key_version,
       chargeMode: row.charge_mode,
+      markupBp: row.markup_bp,
       priceBookVersion: row.price_book_version,
       streamed: row.streamed,
     },
@@ -109,7 +111,7 @@ async function usageOf(
   return estimatedUsage({ ...attempt, streamed: dispatch.streamed })
 }
 
-function toRecord(attempt: LeftAttempt, usage: UsageOutcome, catalogue: Catalogue): CallRecord {
+async function toRecord(attempt: LeftAttempt, usage: UsageOutcome, catalogue: Catalogue): Promise<CallRecord> {
   const { dispatch, upstreamId } = attempt
   const book =
     catalogue.books.find((known) => known.version === dispatch.priceBookVersion) ??
@@ -126,7 +128,7 @@ function toRecord(attempt: LeftAttempt, usage: UsageOutcome, catalogue: Catalogu
     upstreamId,
     ...usage,
   }
-  return settleCall(dispatch, outcome, book)
+  return settleCall(dispatch, outcome, book, await markupBasis(dispatch, usage))
 }
 
 export interface SweepResult {
@@ -181,7 +183,7 @@ async function settleLeft(
   try {
     const usage = await usageOf(attempt, catalogue, readGeneration, now)
     if (usage === null) return 'waiting'
-    const [taken] = await recordCalls([toRecord(attempt, usage, catalogue)])
+    const [taken] = await recordCalls([await toRecord(attempt, usage, catalogue)])
     return taken ? 'settled' : 'taken'
   } catch (error) {
     await reportUnsettled(attempt, error as Error, now)

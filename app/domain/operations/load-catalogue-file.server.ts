@@ -4,7 +4,7 @@ import { tiers } from '#app/domain/pricing/pricing.ts'
 import { CATALOGUE_AGE_MAX_MS, forgetCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { providerIds } from '#app/domain/providers/provider.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
-import { parseAtto } from '#app/platform/pico.ts'
+import { parseAtto, parsePico } from '#app/platform/pico.ts'
 
 const price = z.string().refine((text) => {
   try {
@@ -15,21 +15,45 @@ const price = z.string().refine((text) => {
 }, 'must be a decimal of USD per token, written as text, such as "0.000003"')
 const id = z.string().regex(/^[a-z0-9][a-zA-Z0-9_./:-]{0,127}$/, 'must be an id of letters, digits and _ . / : -')
 
+const rates = {
+  inputUsd: price,
+  outputUsd: price,
+  cacheReadUsd: price.optional(),
+  cacheWriteUsd: price.optional(),
+}
+const amount = z
+  .string()
+  .refine(
+    (text) => /^\d{1,9}(\.\d{1,12})?$/.test(text),
+    'must be an amount of USD, written as text, such as "8" or "7.50"',
+  )
+const basisPoints = z.number().int().min(0).max(1_000_000)
+
+/** The five products that a plan can follow (design §3). */
+const presets = ['tier-margin', 'harness-fee', 'credits', 'markup', 'pass-through'] as const
+
 /** A catalogue file: plans, surfaces, models and price books as data. Every part is optional. */
 const catalogueFile = z.strictObject({
   plans: z
     .array(
       z.strictObject({
         id,
-        preset: z.enum(['tier-margin', 'pass-through']),
+        preset: z.enum(presets),
         name: z.string().min(1),
         rank: z.number().int(),
         /** `*`: keys of every kind. */
         allowedProviders: z.array(z.enum([...providerIds, '*'])),
         providerPrecedence: z.array(z.enum(providerIds)).default([]),
         // Those that the ledger's charge rule knows for each key source: calls on a plan with others could not be stored.
-        platformChargeMode: z.enum(['tier', 'none']),
-        workspaceChargeMode: z.enum(['tier_margin', 'pass_through']),
+        platformChargeMode: z.enum(['tier', 'markup', 'credits', 'none']),
+        workspaceChargeMode: z.enum(['tier_margin', 'markup', 'flat_fee', 'pass_through']),
+        platformMarkupBp: basisPoints.default(10_000),
+        workspaceMarkupBp: basisPoints.default(0),
+        keyFeeUsd: amount.default('0'),
+        keyFeeProration: z.enum(['seconds', 'whole_month']).default('seconds'),
+        monthlyCreditsUsd: amount.default('0'),
+        minimumCreditsUsd: amount.default('0'),
+        creditOverage: z.enum(['stop', 'bill']).default('stop'),
       }),
     )
     .default([]),
@@ -53,7 +77,20 @@ const catalogueFile = z.strictObject({
         version: z.number().int().positive(),
         effectiveFrom: z.iso.datetime(),
         note: z.string().default(''),
-        tiers: z.partialRecord(z.enum(tiers), z.strictObject({ inputUsd: price, outputUsd: price })),
+        currency: z
+          .string()
+          .regex(/^[a-z]{3}$/, 'must be a currency in lower case, such as "usd"')
+          .default('usd'),
+        tiers: z.partialRecord(
+          z.enum(tiers),
+          z.strictObject({
+            ...rates,
+            bands: z.array(z.strictObject({ aboveInputTokens: z.number().int().positive(), ...rates })).default([]),
+          }),
+        ),
+        meters: z
+          .record(id, z.strictObject({ name: z.string().min(1), unit: z.string().min(1), unitUsd: price }))
+          .default({}),
       }),
     )
     .default([]),
@@ -76,13 +113,20 @@ async function publishPriceBooks(tx: Tx, books: Parsed['priceBooks'], now: Date)
         `Price book ${book.version}: effectiveFrom lies in the past or within the next minute, where calls are already priced. Choose a later date.`,
       )
     }
-    await tx.priceBook.create({ data: { version: book.version, effectiveFrom, note: book.note } })
+    const { version, note, currency } = book
+    await tx.priceBook.create({ data: { version, effectiveFrom, note, currency, publishedAt: now } })
     const rows = Object.entries(book.tiers).map(([tier, prices]) => ({
       priceBookVersion: book.version,
       tier,
       ...prices,
     }))
     await tx.tierPrice.createMany({ data: rows })
+    const meters = Object.entries(book.meters).map(([meter, prices]) => ({
+      priceBookVersion: version,
+      meter,
+      ...prices,
+    }))
+    await tx.meterPrice.createMany({ data: meters })
   }
   return fresh.length
 }
@@ -92,9 +136,14 @@ async function publishPriceBooks(tx: Tx, books: Parsed['priceBooks'], now: Date)
  * not go on by the plan as it was (docs/decisions/0011).
  */
 async function writePlans(tx: Tx, plans: Parsed['plans']): Promise<void> {
+  const decimals = ['keyFeeUsd', 'monthlyCreditsUsd', 'minimumCreditsUsd'] as const
   const before = new Map((await tx.plan.findMany()).map((plan) => [plan.id, plan as Record<string, unknown>]))
+  const same = (name: string, value: unknown, held: unknown) =>
+    decimals.some((each) => each === name) && held !== undefined
+      ? parsePico(String(value)) === parsePico((held as { toFixed(): string }).toFixed())
+      : isDeepStrictEqual(value, held)
   const changed = plans.filter((plan) =>
-    Object.entries(plan).some(([name, value]) => !isDeepStrictEqual(value, before.get(plan.id)?.[name])),
+    Object.entries(plan).some(([name, value]) => !same(name, value, before.get(plan.id)?.[name])),
   )
   for (const plan of changed) await tx.plan.upsert({ where: { id: plan.id }, create: plan, update: plan })
   const planId = { in: changed.map((plan) => plan.id) }

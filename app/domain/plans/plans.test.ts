@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { chargeModeFor, looksForOwnKey, type PlanRules, planAllowsProvider, platformServes } from './plans.ts'
+import {
+  chargeModeFor,
+  looksForOwnKey,
+  markupBpFor,
+  needsTier,
+  type PlanRules,
+  planAllowsProvider,
+  platformServes,
+} from './plans.ts'
 
 const plan = (over: Partial<PlanRules> = {}): PlanRules => ({
   id: 'p',
@@ -9,6 +17,13 @@ const plan = (over: Partial<PlanRules> = {}): PlanRules => ({
   platformChargeMode: 'tier',
   workspaceChargeMode: 'tier_margin',
   providerPrecedence: [],
+  platformMarkupBp: 10_000,
+  workspaceMarkupBp: 0,
+  keyFeePico: 0n,
+  keyFeeProration: 'seconds',
+  monthlyCreditsPico: 0n,
+  minimumCreditsPico: 0n,
+  creditOverage: 'stop',
   ...over,
 })
 
@@ -39,4 +54,16 @@ it('a plan allows the providers it names, all with a star, none when it names no
   expect(planAllowsProvider(plan(), 'openai')).toBe(false)
   expect(planAllowsProvider(plan({ allowedProviders: ['*'] }), 'openai')).toBe(true)
   expect(planAllowsProvider(plan({ allowedProviders: [] }), 'openrouter')).toBe(false)
+})
+
+it('a markup is taken by whose key paid, and by no other mode', () => {
+  const nano = plan({ platformMarkupBp: 10_000, workspaceMarkupBp: 500 })
+  expect(markupBpFor(nano, 'markup', 'workspace')).toBe(500)
+  expect(markupBpFor(nano, 'markup', 'platform')).toBe(10_000)
+  expect(markupBpFor(nano, 'tier_margin', 'workspace')).toBeNull()
+})
+
+it('only modes that charge by tier need the model to have one', () => {
+  const modes = ['tier', 'tier_margin', 'credits', 'markup', 'flat_fee', 'pass_through'] as const
+  expect(modes.filter(needsTier)).toEqual(['tier', 'tier_margin', 'credits'])
 })

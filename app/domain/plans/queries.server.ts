@@ -1,7 +1,12 @@
 import type { Tx } from '#app/platform/db.server.ts'
+import { type Pico, parsePico } from '#app/platform/pico.ts'
 import type { PlanRules } from './plans.ts'
 
-type PlanRow = {
+/** Decimals as Prisma gives them; the gateway, which reads rows itself, has their text. */
+type Amount = string | { toFixed(places: number): string }
+
+/** A row of `plans`, whoever read it. */
+export interface PlanRow {
   id: string
   name: string
   rank: number
@@ -9,10 +14,39 @@ type PlanRow = {
   platformChargeMode: string
   workspaceChargeMode: string
   providerPrecedence: string[]
+  platformMarkupBp: number
+  workspaceMarkupBp: number
+  keyFeeUsd: Amount
+  keyFeeProration: string
+  monthlyCreditsUsd: Amount
+  minimumCreditsUsd: Amount
+  creditOverage: string
 }
 
-/** The catalogue row as the rules read it. The modes are checked by the catalogue loader and again by the ledger's CHECK. */
-export const toPlanRules = (row: PlanRow): PlanRules => row as PlanRules
+function pico(amount: Amount): Pico {
+  const value = parsePico(typeof amount === 'string' ? amount : amount.toFixed(18))
+  if (value === undefined) throw new Error('a plan holds an amount that is no number')
+  return value
+}
+
+/** The catalogue row as the rules read it. Modes and policies are checked by the table itself. */
+export const toPlanRules = (row: PlanRow): PlanRules =>
+  ({
+    id: row.id,
+    name: row.name,
+    rank: row.rank,
+    allowedProviders: row.allowedProviders,
+    platformChargeMode: row.platformChargeMode,
+    workspaceChargeMode: row.workspaceChargeMode,
+    providerPrecedence: row.providerPrecedence,
+    platformMarkupBp: row.platformMarkupBp,
+    workspaceMarkupBp: row.workspaceMarkupBp,
+    keyFeePico: pico(row.keyFeeUsd),
+    keyFeeProration: row.keyFeeProration,
+    monthlyCreditsPico: pico(row.monthlyCreditsUsd),
+    minimumCreditsPico: pico(row.minimumCreditsUsd),
+    creditOverage: row.creditOverage,
+  }) as PlanRules
 
 /** All plans, lowest first. */
 export async function listPlans(tx: Tx): Promise<PlanRules[]> {

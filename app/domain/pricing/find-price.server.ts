@@ -153,6 +153,28 @@ export async function findPrice({
   return usd && { source: 'genai_prices', asOf: tablesVersion, model, usd }
 }
 
+export interface PaidPricesQuestion {
+  /** Whether an id of a list means the model that is asked about. */
+  isSame: (model: string) => boolean
+  /** The model as it was called; a free variant's name is asked about without its mark. */
+  model: string
+  inputTokens: number
+  at: Date
+}
+
+/** What anybody is known to pay for a model: every price of it in every list that is not nothing. */
+export async function findPaidPrices({ isSame, model, inputTokens, at }: PaidPricesQuestion): Promise<TokenPrices[]> {
+  const { overrides, catalogues } = await priceLists()
+  const own = [...overrides].filter(([name]) => isSame(name.slice(name.indexOf(' ') + 1))).map(([, { usd }]) => usd)
+  const listed = [...catalogues.values()].flatMap(({ models }) =>
+    Object.entries(models)
+      .filter(([id]) => isSame(id))
+      .map(([, prices]) => pricesFor(prices, inputTokens, at)),
+  )
+  const table = tablePrices('openrouter', model.replace(/:free$/, ''), inputTokens, at)
+  return [...own, ...listed, ...(table ? [table] : [])]
+}
+
 interface Unpriced {
   provider: string
   model: string

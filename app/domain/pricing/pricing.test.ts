@@ -4,7 +4,11 @@ import { chargePico, type PriceBook, priceBookAt, tierPricePico } from './pricin
 
 const book = (version: number, from: string, inputUsd = '0.000003', outputUsd = '0.000015'): PriceBook => ({
   version,
+  workspaceId: null,
+  currency: 'usd',
   effectiveFrom: new Date(from),
+  effectiveUntil: null,
+  meters: {},
   tiers: { balanced: { inputAtto: parseAtto(inputUsd), outputAtto: parseAtto(outputUsd) } },
 })
 

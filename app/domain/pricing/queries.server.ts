@@ -1,7 +1,7 @@
 import { systemPool } from '#app/platform/db.server.ts'
 import { parseAtto } from '#app/platform/pico.ts'
 import { dropSingleton, singleton } from '#app/platform/singleton.server.ts'
-import type { PriceBook, Tier, TierPrice } from './pricing.ts'
+import type { PriceBook, Tier, TierPrice, TokenRates } from './pricing.ts'
 
 /** A model that the gateway offers: its tier, and what its provider lists (for clamping a reported cost). */
 export interface ModelRow {
@@ -27,26 +27,100 @@ export interface Catalogue {
 /** How long a process may work with a catalogue it read, ms. A price is published earlier than that before it takes effect. */
 export const CATALOGUE_AGE_MAX_MS = 30_000
 
+interface RateRow {
+  input_usd: string
+  output_usd: string
+  cache_read_usd: string | null
+  cache_write_usd: string | null
+}
+
+const toRates = (row: RateRow): TokenRates => ({
+  inputAtto: parseAtto(row.input_usd),
+  outputAtto: parseAtto(row.output_usd),
+  ...(row.cache_read_usd === null ? {} : { cacheReadAtto: parseAtto(row.cache_read_usd) }),
+  ...(row.cache_write_usd === null ? {} : { cacheWriteAtto: parseAtto(row.cache_write_usd) }),
+})
+
+/** A price of larger calls, as the column `bands` holds it: decimals of USD per token as text. */
+export interface PriceBand {
+  aboveInputTokens: number
+  inputUsd: string
+  outputUsd: string
+  cacheReadUsd?: string | null
+  cacheWriteUsd?: string | null
+}
+
+const toBand = (band: PriceBand) => ({
+  aboveInputTokens: BigInt(band.aboveInputTokens),
+  ...toRates({
+    input_usd: band.inputUsd,
+    output_usd: band.outputUsd,
+    cache_read_usd: band.cacheReadUsd ?? null,
+    cache_write_usd: band.cacheWriteUsd ?? null,
+  }),
+})
+
+type BookRow = {
+  version: number
+  workspace_id: string | null
+  currency: string
+  effective_from: Date
+  effective_until: Date | null
+}
+type TierRow = RateRow & { price_book_version: number; tier: Tier; bands: PriceBand[] }
+type MeterRow = { price_book_version: number; meter: string; name: string; unit: string; unit_usd: string }
+
+/** Price books from their rows; drafts only where the rows hold them. */
+export function toPriceBooks(books: BookRow[], tierRows: TierRow[], meterRows: MeterRow[]): PriceBook[] {
+  return books.map((book) => ({
+    version: book.version,
+    workspaceId: book.workspace_id,
+    currency: book.currency,
+    effectiveFrom: book.effective_from,
+    effectiveUntil: book.effective_until,
+    tiers: Object.fromEntries(
+      tierRows
+        .filter((row) => row.price_book_version === book.version)
+        .map((row): [Tier, TierPrice] => [
+          row.tier,
+          { ...toRates(row), ...(row.bands.length ? { bands: row.bands.map(toBand) } : {}) },
+        ]),
+    ),
+    meters: Object.fromEntries(
+      meterRows
+        .filter((row) => row.price_book_version === book.version)
+        .map(({ meter, name, unit, unit_usd }) => [meter, { name, unit, unitAtto: parseAtto(unit_usd) }]),
+    ),
+  }))
+}
+
+const selectBooks = `SELECT version, workspace_id::text, currency, effective_from, effective_until FROM price_books`
+const selectTiers = `SELECT price_book_version, tier, input_usd::text, output_usd::text, cache_read_usd::text, cache_write_usd::text, bands
+  FROM tier_prices`
+const selectMeters = `SELECT price_book_version, meter, name, unit, unit_usd::text FROM meter_prices`
+
+/** One price book, draft or published. @returns undefined where there is none */
+export async function readPriceBook(version: number): Promise<PriceBook | undefined> {
+  const pool = systemPool()
+  const [books, tierRows, meterRows] = await Promise.all([
+    pool.query<BookRow>(`${selectBooks} WHERE version = $1`, [version]),
+    pool.query<TierRow>(`${selectTiers} WHERE price_book_version = $1`, [version]),
+    pool.query<MeterRow>(`${selectMeters} WHERE price_book_version = $1`, [version]),
+  ])
+  return toPriceBooks(books.rows, tierRows.rows, meterRows.rows)[0]
+}
+
 async function readCatalogue(): Promise<Catalogue> {
   const pool = systemPool()
-  const [books, models, surfaces] = await Promise.all([
-    pool.query(`SELECT b.version, b.effective_from, t.tier, t.input_usd::text, t.output_usd::text
-                  FROM price_books b JOIN tier_prices t ON t.price_book_version = b.version ORDER BY b.version`),
+  const [books, tierRows, meterRows, models, surfaces] = await Promise.all([
+    pool.query<BookRow>(`${selectBooks} WHERE published_at IS NOT NULL ORDER BY version`),
+    pool.query<TierRow>(selectTiers),
+    pool.query<MeterRow>(selectMeters),
     pool.query(
       `SELECT id, name, tier, list_input_usd::text, list_output_usd::text, context_length FROM models WHERE enabled ORDER BY id`,
     ),
     pool.query<Surface>('SELECT id, name, background FROM surfaces ORDER BY id'),
   ])
-  const byVersion = new Map<number, PriceBook>()
-  for (const row of books.rows) {
-    const book = byVersion.get(row.version) ?? {
-      version: row.version,
-      effectiveFrom: row.effective_from,
-      tiers: {} as PriceBook['tiers'],
-    }
-    book.tiers[row.tier as Tier] = { inputAtto: parseAtto(row.input_usd), outputAtto: parseAtto(row.output_usd) }
-    byVersion.set(row.version, book)
-  }
   const toModel = (row: Record<string, string | null>): ModelRow => ({
     id: row.id as string,
     name: row.name as string,
@@ -55,7 +129,7 @@ async function readCatalogue(): Promise<Catalogue> {
     contextLength: row.context_length === null ? null : Number(row.context_length),
   })
   return {
-    books: [...byVersion.values()],
+    books: toPriceBooks(books.rows, tierRows.rows, meterRows.rows),
     models: new Map(models.rows.map((row) => [row.id, toModel(row)])),
     surfaces: new Map(surfaces.rows.map((row) => [row.id, row])),
   }

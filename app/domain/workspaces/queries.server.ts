@@ -1,5 +1,5 @@
 import { authorize, type Ctx, type Role } from '#app/domain/permissions/permissions.ts'
-import { type ChargeMode, platformServes } from '#app/domain/plans/plans.ts'
+import { type PlanRules, platformServes } from '#app/domain/plans/plans.ts'
 import { toPlanRules } from '#app/domain/plans/queries.server.ts'
 import { inTenant } from '#app/platform/db.server.ts'
 
@@ -32,9 +32,9 @@ export async function listMembers(ctx: Ctx): Promise<MemberRow[]> {
 
 /** What decides who pays for a call of the workspace. */
 export interface WorkspaceMoney {
-  workspaceChargeMode: ChargeMode
+  workspaceChargeMode: PlanRules['workspaceChargeMode']
   /** The plan's platform key, whatever the workspace has switched off. */
-  platformChargeMode: ChargeMode | 'none'
+  platformChargeMode: PlanRules['platformChargeMode']
   /** The plan has a platform key, and the workspace has not switched it off. */
   platformServes: boolean
 }

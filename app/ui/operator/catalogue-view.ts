@@ -1,4 +1,5 @@
 import type { OperatorCatalogue } from '#app/domain/operations/queries.server.ts'
+import type { PlanRules } from '#app/domain/plans/plans.ts'
 import { tiers } from '#app/domain/pricing/pricing.ts'
 import { isProviderId } from '#app/domain/providers/provider.ts'
 import { providerOf } from '#app/domain/providers/registry.ts'
@@ -8,8 +9,13 @@ import { exactMoney } from '#app/ui/money.ts'
 import { utcMinute } from '#app/ui/time.ts'
 import type { CatalogueView } from './catalogue-page.tsx'
 
+/** A share of the cost: `5 % of the cost`. */
+const share = (basisPoints: number) => `${basisPoints / 100} % of the cost`
+
 const modes = {
   tier: 'tier price',
+  credits: 'tier price, from credits',
+  flat_fee: 'nothing per call, a fee per month with a key',
   tier_margin: 'margin: tier price less cost, at least $0',
   pass_through: 'nothing: paid to the provider directly',
   none: 'no platform key: an own key is required',
@@ -17,6 +23,11 @@ const modes = {
 
 /** Atto-dollars per token are pico-dollars per million tokens. */
 const perMillion = (atto: Atto): string => exactMoney(atto)
+
+function ownMode(plan: PlanRules): string {
+  if (plan.allowedProviders.length === 0) return 'no own keys'
+  return plan.workspaceChargeMode === 'markup' ? share(plan.workspaceMarkupBp) : modes[plan.workspaceChargeMode]
+}
 
 export function toCatalogueView({ plans, books, currentVersion, models, surfaces }: OperatorCatalogue): CatalogueView {
   return {
@@ -26,8 +37,8 @@ export function toCatalogueView({ plans, books, currentVersion, models, surfaces
       keys:
         plan.allowedProviders.map((id) => (isProviderId(id) ? providerOf(id).name : 'every provider')).join(', ') ||
         'none',
-      platform: modes[plan.platformChargeMode],
-      own: plan.allowedProviders.length ? modes[plan.workspaceChargeMode] : 'no own keys',
+      platform: plan.platformChargeMode === 'markup' ? share(plan.platformMarkupBp) : modes[plan.platformChargeMode],
+      own: ownMode(plan),
       products: plan.products,
       workspaces: String(plan.workspaces),
     })),

@@ -1,0 +1,40 @@
+import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
+import type { Actor } from '#app/domain/permissions/permissions.ts'
+import type { Tx } from '#app/platform/db.server.ts'
+import { newId } from '#app/platform/ids.ts'
+import { type Pico, picoToUsd } from '#app/platform/pico.ts'
+
+export interface CreditGrant {
+  workspaceId: string
+  /** `monthly`: the plan's, ends with its month · `purchased`: paid for · `promotional`: given by an operator. */
+  kind: 'monthly' | 'purchased' | 'promotional'
+  amountPico: Pico
+  /** What it is granted for; a second grant for the same changes nothing: `stripe:<session>`, `2026-11:<plan>`. */
+  reference: string
+  /** null: never. */
+  expiresAt: Date | null
+  actor: Actor
+  at: Date
+}
+
+/**
+ * Grants credits in the caller's transaction, once per workspace and reference, with its audit row.
+ * @returns whether it was granted now
+ */
+export async function grantCredits(tx: Tx, grant: CreditGrant): Promise<boolean> {
+  const { workspaceId, kind, amountPico, reference, expiresAt, actor, at } = grant
+  const id = newId(at)
+  const [row] = await tx.$queryRaw<{ granted: boolean }[]>`
+    SELECT metering.grant_credits(${workspaceId}::uuid, ${id}::uuid, ${kind}, ${reference}, ${amountPico.toString()}::bigint, ${at}, ${expiresAt}) AS granted`
+  if (!row?.granted) return false
+  await recordAudit(tx, {
+    workspaceId,
+    actor,
+    action: 'credits.granted',
+    subjectType: 'credit_grant',
+    subjectId: id,
+    detail: { kind, usd: picoToUsd(amountPico), reference },
+    at,
+  })
+  return true
+}

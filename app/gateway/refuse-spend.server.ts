@@ -1,0 +1,35 @@
+import { systemPool } from '#app/platform/db.server.ts'
+import type { Call } from './call.ts'
+import { GatewayError } from './gateway-error.ts'
+
+/** What stood against a call: the workspace's credits, or one of its budgets. */
+export type NoRoom = 'credits' | `budget:${string}`
+
+const windows: Record<string, string> = {
+  day: 'today (UTC)',
+  week: 'this week (UTC)',
+  month: 'this month (UTC)',
+  billing_month: 'this billing month',
+}
+
+const paymentRequired = (code: string, message: string) =>
+  new GatewayError(402, code, message, { type: 'invalid_request_error' })
+
+/** The answer to a call that there is no room for. 402: trying again does not help before somebody makes room. */
+export async function spendRefusal(call: Call, noRoom: NoRoom): Promise<GatewayError> {
+  const { workspaceId } = call.dispatch
+  if (noRoom === 'credits')
+    return paymentRequired(
+      'insufficient_credits',
+      'The workspace has not enough credits for what this call may come to. Buy credits under Settings → Billing, save a provider key, or ask for less output.',
+    )
+  const { rows } = await systemPool().query<{ name: string; period: string }>(
+    'SELECT name, period FROM budgets WHERE workspace_id = $1::uuid AND id = $2::uuid',
+    [workspaceId, noRoom.slice('budget:'.length)],
+  )
+  const [budget] = rows
+  return paymentRequired(
+    'budget_exceeded',
+    `What this call may come to does not fit into ${budget ? `the budget '${budget.name}' for ${windows[budget.period] ?? 'its period'}` : 'a budget of the workspace'}. Ask for less output, or have it raised under Settings → Budgets.`,
+  )
+}
