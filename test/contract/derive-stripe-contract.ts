@@ -14,6 +14,17 @@ const RESOURCES = [
   'InvoiceItems',
   'PaymentMethods',
   'Events',
+  'Checkout/Sessions',
+  'BillingPortal/Sessions',
+  'SubscriptionSchedules',
+  'TestHelpers/TestClocks',
+  'CreditNotes',
+  'Charges',
+  'Refunds',
+  'Disputes',
+  'CustomerBalanceTransactions',
+  'WebhookEndpoints',
+  'InvoicePayments',
 ]
 /** Objects that may appear expanded; every other expandable field is an id, which keeps the closure small. */
 const KEPT_OBJECTS = new Set([
@@ -27,6 +38,9 @@ const KEPT_OBJECTS = new Set([
   'line_item',
   'payment_method',
   'event',
+  'credit_note',
+  'credit_note_line_item',
+  'subscription_schedule',
 ])
 
 interface Call {
@@ -142,7 +156,12 @@ function responseOf(checker: ts.TypeChecker, converter: TypeConverter, method: t
     type && ts.isTypeReferenceNode(type) ? type.typeArguments?.[0] : undefined
   if (nameOf(node) === 'Promise') node = argumentOf(node)
   if (nameOf(node) === 'Response') node = argumentOf(node)
-  const item = nameOf(node) === 'ApiListPromise' ? argumentOf(node) : undefined
-  if (item) return converter.listOf(converter.convert(checker.getTypeFromTypeNode(item)) ?? {})
+  for (const [promise, kind] of [
+    ['ApiListPromise', 'list'],
+    ['ApiSearchResultPromise', 'search_result'],
+  ] as const) {
+    const item = nameOf(node) === promise ? argumentOf(node) : undefined
+    if (item) return converter.listOf(converter.convert(checker.getTypeFromTypeNode(item)) ?? {}, kind)
+  }
   return (node && converter.convert(checker.getTypeFromTypeNode(node))) ?? {}
 }

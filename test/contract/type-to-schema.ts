@@ -46,15 +46,18 @@ export class TypeConverter {
     return this.#object(type, context)
   }
 
-  listOf(items: Schema): Schema {
+  /** A page of a list, or of a search, which tells its next page by a name of its own. */
+  listOf(items: Schema, kind: 'list' | 'search_result' = 'list'): Schema {
+    const search = kind === 'search_result'
     return {
       type: 'object',
       required: ['data', 'has_more', 'object', 'url'],
       properties: {
         data: { type: 'array', items },
         has_more: { type: 'boolean' },
-        object: { type: 'string', enum: ['list'] },
+        object: { type: 'string', enum: [kind] },
         url: { type: 'string' },
+        ...(search && { next_page: { type: 'string', nullable: true }, total_count: { type: 'integer' } }),
       },
       additionalProperties: false,
     }

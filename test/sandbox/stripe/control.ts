@@ -1,12 +1,17 @@
 /** What a test or an operator may do behind Stripe's back: state no API call can make, time, and events of any kind. */
 import { z } from 'zod'
+import { closeDispute, openDispute } from './charges.ts'
+import { type Payment, payCheckout, settleDelayed } from './checkout-payment.ts'
+import { checkoutNamed } from './checkout-sessions.ts'
 import { renderCustomer } from './customers.ts'
 import { invalid, missing } from './errors.ts'
 import type { FaultPlan } from './faults.ts'
 import { collect, invoiceNamed } from './invoice-lifecycle.ts'
 import { renderInvoice } from './invoice-object.ts'
 import { previousAttributes } from './operation.ts'
-import type { EventRecord, InvoiceRecord, SubscriptionRecord } from './records.ts'
+import { passTime } from './passing-time.ts'
+import { actAtPortal, type PortalAct, portalNamed } from './portal-sessions.ts'
+import type { CustomerRecord, EventRecord, InvoiceRecord, SubscriptionRecord } from './records.ts'
 import { endSubscription, renderSubscription } from './subscription-object.ts'
 import type { WebhookKnobs, WebhookPump } from './webhooks.ts'
 import type { World } from './world.ts'
@@ -80,14 +85,51 @@ export class SandboxControl {
     this.#pump.enqueue(event)
   }
 
+  /** What falls due in between happens, each at its own time; going back undoes nothing. */
   setClock(to: Date): void {
     this.#world.setClock(to)
+    passTime(this.#world, null, this.#world.seconds())
     this.#world.persist()
   }
 
   advanceClock(milliseconds: number): void {
-    this.#world.advanceClock(milliseconds)
+    this.setClock(new Date(this.#world.now() + milliseconds))
+  }
+
+  /** What a person does on Checkout's page. @throws StripeApiError as the page would say */
+  payCheckout(id: string, payment: Payment, address?: CustomerRecord['address']): void {
+    payCheckout(this.#world, checkoutNamed(this.#world, id), payment, address)
     this.#world.persist()
+  }
+
+  /** The bank's answer to a debit, now. */
+  settleCheckout(id: string, succeeded: boolean): void {
+    settleDelayed(this.#world, checkoutNamed(this.#world, id), succeeded)
+    this.#world.persist()
+  }
+
+  /** What a person does on the portal's page. */
+  actAtPortal(id: string, input: PortalAct): void {
+    actAtPortal(this.#world, portalNamed(this.#world, id), input)
+    this.#world.persist()
+  }
+
+  /** The bank takes the money of an invoice's charge back. @returns the dispute's id */
+  dispute(invoice: string): string {
+    const charge = Object.values(this.#world.state.charges).find((one) => one.invoice === invoice)
+    if (!charge) throw missing('charge', invoice)
+    return openDispute(this.#world, charge.id).id
+  }
+
+  closeDispute(id: string, status: 'won' | 'lost'): void {
+    closeDispute(this.#world, id, status)
+  }
+
+  /** More money came than was asked for, as a bank transfer can bring it. */
+  overpay(id: string, amount: number): void {
+    const invoice = invoiceNamed(this.#world, id)
+    invoice.amountOverpaid = (invoice.amountOverpaid ?? 0) + amount
+    this.#world.emit('invoice.overpaid', renderInvoice(this.#world, invoice))
   }
 
   /** The control API over HTTP. @throws StripeApiError 400 or 404. */

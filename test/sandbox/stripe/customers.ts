@@ -6,6 +6,7 @@ import { address, clearable, createdFilter, expand, mergeMetadata, metadata, pag
 import { attachPaymentMethod } from './payment-methods.ts'
 import type { CustomerRecord } from './records.ts'
 import { endSubscription } from './subscription-object.ts'
+import { taxLocationKnown } from './tax.ts'
 import type { World } from './world.ts'
 
 const fields = {
@@ -15,9 +16,10 @@ const fields = {
   address: address.optional(),
   metadata: metadata.optional(),
   invoice_settings: z.strictObject({ default_payment_method: clearable.optional() }).optional(),
+  tax: z.strictObject({ validate_location: z.enum(['deferred', 'immediately']).optional() }).optional(),
   expand: expand.optional(),
 }
-const createParams = z.strictObject({ ...fields, payment_method: text.optional() })
+const createParams = z.strictObject({ ...fields, payment_method: text.optional(), test_clock: text.optional() })
 const updateParams = z.strictObject(fields)
 
 /** @throws StripeApiError resource_missing, also when the customer was deleted. */
@@ -55,7 +57,7 @@ export function renderCustomer(customer: CustomerRecord): object {
     next_invoice_sequence: customer.nextInvoiceNumber,
     shipping: null,
     tax_exempt: 'none',
-    test_clock: null,
+    test_clock: customer.testClock ?? null,
   }
 }
 
@@ -64,6 +66,9 @@ function apply(world: World, customer: CustomerRecord, params: z.infer<typeof up
   if (params.email !== undefined) customer.email = params.email
   if (params.description !== undefined) customer.description = params.description
   if (params.address) customer.address = { ...customer.address, ...params.address }
+  if (params.tax?.validate_location === 'immediately' && !taxLocationKnown(customer.address)) {
+    throw invalid('The customer’s location is not recognized.', 'customer_tax_location_invalid')
+  }
   customer.metadata = mergeMetadata(customer.metadata, params.metadata)
   const chosen = params.invoice_settings?.default_payment_method
   if (chosen === undefined) return
@@ -92,9 +97,11 @@ function create(world: World, params: z.infer<typeof createParams>): object {
     invoicePrefix: base.id.slice(-8),
     nextInvoiceNumber: 1,
     defaultPaymentMethod: null,
+    testClock: params.test_clock ?? null,
   }
+  if (params.test_clock && !world.state.testClocks[params.test_clock]) throw missing('test_clock', params.test_clock)
   // A test card such as pm_card_visa becomes a payment method of this customer, under an id of its own.
-  const { payment_method: card, invoice_settings: settings, ...rest } = params
+  const { payment_method: card, invoice_settings: settings, test_clock: _clock, ...rest } = params
   const attached = card && attachPaymentMethod(world, card, customer.id).id
   const chosen = settings?.default_payment_method
   apply(world, customer, { ...rest, invoice_settings: { default_payment_method: chosen === card ? attached : chosen } })

@@ -1,5 +1,10 @@
 /** One API request from arrival to answer: route, faults, idempotency, parameters, execution, in Stripe's order. */
+import type { AccountLimits } from './account-limits.ts'
 import { catalogueOperations } from './catalogue.ts'
+import { chargeOperations } from './charges.ts'
+import { checkoutOperations } from './checkout-sessions.ts'
+import { creditNoteOperations } from './credit-notes.ts'
+import { customerBalanceOperations } from './customer-balance.ts'
 import { customerOperations } from './customers.ts'
 import { StripeApiError } from './errors.ts'
 import { eventOperations } from './events.ts'
@@ -8,11 +13,17 @@ import type { FaultPlan, FaultRule } from './faults.ts'
 import { type Form, parseForm } from './form.ts'
 import { fingerprintOf, type IdempotencyStore } from './idempotency.ts'
 import { invoiceItemOperations } from './invoice-items.ts'
+import { invoiceSearchOperations } from './invoice-search.ts'
 import { invoiceOperations } from './invoices.ts'
 import type { Operation } from './operation.ts'
 import { parseParams } from './params.ts'
 import { paymentMethodOperations } from './payment-methods.ts'
+import { portalOperations } from './portal-sessions.ts'
+import { scheduleOperations } from './subscription-schedules.ts'
 import { subscriptionOperations } from './subscriptions.ts'
+import { clockOf } from './test-clock-time.ts'
+import { testClockOperations } from './test-clocks.ts'
+import { webhookEndpointOperations } from './webhook-endpoints.ts'
 import type { World } from './world.ts'
 
 export interface ApiRequest {
@@ -37,7 +48,17 @@ export interface ApiAnswer {
   faulty: boolean
 }
 
+// The first pattern that fits wins, so what looks like an id to another comes first (`/v1/invoices/search`).
 const ROUTES = [
+  ...invoiceSearchOperations,
+  ...creditNoteOperations,
+  ...checkoutOperations,
+  ...portalOperations,
+  ...scheduleOperations,
+  ...testClockOperations,
+  ...chargeOperations,
+  ...customerBalanceOperations,
+  ...webhookEndpointOperations,
   ...customerOperations,
   ...paymentMethodOperations,
   ...catalogueOperations,
@@ -50,6 +71,7 @@ const ROUTES = [
 export interface Parts {
   world: World
   faults: FaultPlan
+  limits: AccountLimits
   idempotency: IdempotencyStore
 }
 
@@ -62,6 +84,7 @@ export async function answer(parts: Parts, request: ApiRequest): Promise<ApiAnsw
     const found = route(request)
     draft.operation = found.operation.name
     draft.params = parseForm(request.form)
+    parts.limits.admit(found.operation.name)
     const fault = parts.faults.strike(found.operation.name)
     return { ...draft, ...(await executeOnce(parts, request, found, draft.params, requestId, fault)) }
   } catch (error) {
@@ -117,12 +140,13 @@ function execute(
   mark: NonNullable<World['request']>,
 ): Outcome {
   world.request = mark
+  const clock = clockOf(world, params, id)
   try {
-    const body = operation.run(world, params, id)
+    const body = world.at(clock, () => operation.run(world, params, id))
     const { expand = [] } = params as { expand?: string[] }
     const answered = { status: 200, body: JSON.stringify(expandPaths(world, body, expand), null, 2) }
     world.request = null
-    operation.after?.(world, id)
+    world.at(clock, () => operation.after?.(world, id))
     return answered
   } catch (error) {
     if (!(error instanceof StripeApiError)) throw error

@@ -91,8 +91,8 @@ describe('what the SDK makes of each fault (stripe §1.3), so that our wrapper i
 
 describe('refusals', () => {
   test('an unknown route answers with an error envelope, never with a body the SDK would resolve', async () => {
-    await expect(stripe.charges.list()).rejects.toMatchObject({ type: 'StripeInvalidRequestError', statusCode: 404 })
-    expect(sandbox.contract?.take()).toEqual(['GET /v1/charges request: no operation GET /v1/charges'])
+    await expect(stripe.payouts.list()).rejects.toMatchObject({ type: 'StripeInvalidRequestError', statusCode: 404 })
+    expect(sandbox.contract?.take()).toEqual(['GET /v1/payouts request: no operation GET /v1/payouts'])
   })
 
   test('an unknown parameter is refused by name, nested ones too', async () => {
@@ -131,8 +131,8 @@ describe('refusals', () => {
   test('a contract violation makes close throw', async () => {
     const strict = await startStripeSandbox({ contract: 'strict' })
     await sdkClient(strict)
-      .charges.list()
+      .payouts.list()
       .catch(() => undefined)
-    await expect(strict.close()).rejects.toThrow('no operation GET /v1/charges')
+    await expect(strict.close()).rejects.toThrow('no operation GET /v1/payouts')
   })
 })

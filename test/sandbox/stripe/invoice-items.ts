@@ -8,6 +8,7 @@ import { operation } from './operation.ts'
 import { createdWithin, newestFirst, pageOf } from './pagination.ts'
 import { boolean, clearable, createdFilter, expand, integer, mergeMetadata, metadata, page, text } from './params.ts'
 import type { InvoiceItemRecord } from './records.ts'
+import { requireTaxable } from './tax.ts'
 import type { World } from './world.ts'
 
 /** `end` is inclusive here (stripe §2.2). */
@@ -59,6 +60,7 @@ function create(world: World, params: z.infer<typeof createParams>): object {
     if (invoice.customer !== customer.id)
       throw invalid('The invoice belongs to another customer.', undefined, 'invoice')
     if (invoice.currency !== currency) throw invalid(`This invoice is in ${invoice.currency}.`, undefined, 'currency')
+    if (invoice.automaticTax) requireTaxable(params.amount, params.tax_behavior)
     if (itemsOf(world, invoice.id).length >= MAX_ITEMS) {
       throw invalid(`The invoice reached the maximum of ${MAX_ITEMS} items.`, 'invoice_too_many_items')
     }
@@ -75,6 +77,7 @@ function create(world: World, params: z.infer<typeof createParams>): object {
     metadata: mergeMetadata({}, params.metadata),
     period: params.period ?? { start: base.created, end: base.created },
     subscriptionItem: null,
+    taxBehavior: params.tax_behavior,
   }
   world.state.invoiceItems[item.id] = item
   world.emit('invoiceitem.created', renderInvoiceItem(item))

@@ -1,13 +1,20 @@
 /** The invoice state machine: draft → open → paid | void | uncollectible, uncollectible → paid | void (stripe §1.5 rule 2). */
+import { requireInvoiceAllowed } from './account-limits.ts'
 import { priceNamed } from './catalogue.ts'
+import { newCharge } from './charges.ts'
+import { changeBalance } from './customer-balance.ts'
 import { invalid, missing, type StripeApiError } from './errors.ts'
 import { amountDue, renderInvoice, totalOf } from './invoice-object.ts'
 import { declined } from './payment-methods.ts'
 import type { InvoiceItemRecord, InvoiceRecord, InvoiceStatus, SubscriptionRecord } from './records.ts'
+import { collectionFailed, invoicePaid } from './subscription-payments.ts'
+import { requireTaxableItems, taxLocationKnown } from './tax.ts'
 import type { World } from './world.ts'
 
 const DAY_SECONDS = 86_400
 /** Smallest charge per currency in minor units; anything below is marked paid and carried on the customer's balance. */
+/** Days between one attempt to collect and the next; after the last the subscription ends as the account says. */
+const RETRY_DAYS = [3, 5, 7]
 const MINIMUM_CHARGE: Record<string, number> = { usd: 50, eur: 50, gbp: 30, jpy: 50 }
 
 export function invoiceNamed(world: World, id: string, param = 'invoice'): InvoiceRecord {
@@ -45,6 +52,10 @@ export function newInvoice(world: World, customer: string, currency: string): In
     voidedAt: null,
     uncollectibleAt: null,
     finalizationError: null,
+    taxBasisPoints: null,
+    autoFinalizesAt: null,
+    nextPaymentAttempt: null,
+    amountOverpaid: 0,
   }
   world.state.invoices[invoice.id] = invoice
   return invoice
@@ -68,8 +79,11 @@ export function finalizeInvoice(world: World, invoice: InvoiceRecord): void {
   const customer = world.state.customers[invoice.customer]
   if (!customer || customer.deleted) throw missing('customer', invoice.customer, 'customer')
   if (totalOf(world, invoice.id) < 0) throw invalid('The sandbox does not finalise invoices with a negative total.')
-  if (invoice.automaticTax && !customer.address?.country) throw taxLocationMissing(world, invoice)
+  if (invoice.automaticTax) requireTaxableItems(world, invoice)
+  if (invoice.automaticTax && !taxLocationKnown(customer.address)) throw taxLocationMissing(world, invoice)
   invoice.taxStatus = invoice.automaticTax ? 'complete' : null
+  invoice.taxBasisPoints = world.state.settings.taxBasisPoints
+  invoice.autoFinalizesAt = null
   invoice.finalizationError = null
   invoice.number = `${customer.invoicePrefix}-${String(customer.nextInvoiceNumber).padStart(4, '0')}`
   customer.nextInvoiceNumber += 1
@@ -80,7 +94,9 @@ export function finalizeInvoice(world: World, invoice: InvoiceRecord): void {
   const due = amountDue(world, invoice)
   const carried = due < (MINIMUM_CHARGE[invoice.currency] ?? 50)
   invoice.endingBalance = carried ? due : 0
-  customer.balance = invoice.endingBalance
+  const applied = invoice.endingBalance - customer.balance
+  const type = carried ? ('invoice_too_small' as const) : ('applied_to_invoice' as const)
+  if (applied) changeBalance(world, customer, { amount: applied, type, invoice: invoice.id })
   world.emit('invoice.finalized', renderInvoice(world, invoice))
   if (carried) markPaid(world, invoice)
 }
@@ -95,26 +111,36 @@ function taxLocationMissing(world: World, invoice: InvoiceRecord): StripeApiErro
   )
 }
 
-function markPaid(world: World, invoice: InvoiceRecord): void {
+function markPaid(world: World, invoice: InvoiceRecord, charged: string | null = null): void {
   invoice.amountPaid = amountDue(world, invoice)
   invoice.status = 'paid'
   invoice.paidAt = world.seconds()
   invoice.attempted = true
+  invoice.nextPaymentAttempt = null
+  if (charged && invoice.amountPaid > 0) {
+    const { customer, id, amountPaid: amount, currency } = invoice
+    newCharge(world, { customer, invoice: id, amount, currency, paymentMethod: charged })
+  }
   world.emit('invoice.paid', renderInvoice(world, invoice))
+  invoicePaid(world, invoice)
 }
 
-/** @returns whether the money came. A failure leaves the invoice open and tells the endpoints. */
+/** @returns whether the money came. A failure leaves the invoice open, plans the next attempt and tells the endpoints. */
 export function collect(world: World, invoice: InvoiceRecord, outOfBand = false): boolean {
   requireStatus(invoice, ['open', 'uncollectible'], 'pay')
   const customer = world.state.customers[invoice.customer]
-  const method = world.state.paymentMethods[customer?.defaultPaymentMethod ?? '']
+  const own = invoice.subscription ? world.state.subscriptions[invoice.subscription]?.defaultPaymentMethod : null
+  const method = world.state.paymentMethods[own ?? customer?.defaultPaymentMethod ?? '']
   if (outOfBand || method?.works) {
-    markPaid(world, invoice)
+    markPaid(world, invoice, outOfBand ? null : (method?.id ?? null))
     return true
   }
   invoice.attempted = true
   invoice.attemptCount += 1
+  const days = invoice.autoAdvance ? RETRY_DAYS[invoice.attemptCount - 1] : undefined
+  invoice.nextPaymentAttempt = days === undefined ? null : world.seconds() + days * DAY_SECONDS
   world.emit('invoice.payment_failed', renderInvoice(world, invoice))
+  collectionFailed(world, invoice)
   return false
 }
 
@@ -134,19 +160,28 @@ export function collectAutomatically(world: World, id: string): void {
   collect(world, invoice)
 }
 
-/** The plan fee's own first invoice, so that a customer's list holds invoices that are not ours. @returns whether it is paid. */
-export function createSubscriptionInvoice(world: World, subscription: SubscriptionRecord, charge: boolean): boolean {
+interface FeeInvoice {
+  reason: 'subscription_create' | 'subscription_cycle' | 'subscription_update'
+  /** Of an upgrade that waits for its payment: what it is going to cost. */
+  price?: string
+}
+
+/** A draft with the plan fee's lines, as Stripe makes them by itself. */
+export function feeInvoice(world: World, subscription: SubscriptionRecord, fee: FeeInvoice): InvoiceRecord {
+  if (fee.reason === 'subscription_update') requireInvoiceAllowed(world, subscription.id)
   const invoice = newInvoice(world, subscription.customer, subscription.currency)
-  Object.assign(invoice, { subscription: subscription.id, billingReason: 'subscription_create', autoAdvance: true })
+  const automaticTax = subscription.automaticTax ?? false
+  Object.assign(invoice, { subscription: subscription.id, billingReason: fee.reason, autoAdvance: true, automaticTax })
   for (const item of subscription.items) {
-    const price = priceNamed(world, item.price)
+    const price = priceNamed(world, fee.price ?? item.price)
+    const free = subscription.trialEnd !== null && fee.reason === 'subscription_create'
     const line: InvoiceItemRecord = {
       ...world.base('ii'),
       metadata: {},
       customer: subscription.customer,
       invoice: invoice.id,
       lineId: world.newId('il'),
-      amount: subscription.trialEnd ? 0 : price.unitAmount * item.quantity,
+      amount: free ? 0 : price.unitAmount * item.quantity,
       currency: price.currency,
       description: `${item.quantity} × ${world.state.products[price.product]?.name ?? ''}`,
       period: { start: subscription.periodStart, end: subscription.periodEnd },
@@ -156,6 +191,12 @@ export function createSubscriptionInvoice(world: World, subscription: Subscripti
   }
   subscription.latestInvoice = invoice.id
   world.emit('invoice.created', renderInvoice(world, invoice))
+  return invoice
+}
+
+/** The plan fee's own first invoice, so that a customer's list holds invoices that are not ours. @returns whether it is paid. */
+export function createSubscriptionInvoice(world: World, subscription: SubscriptionRecord, charge: boolean): boolean {
+  const invoice = feeInvoice(world, subscription, { reason: 'subscription_create' })
   finalizeInvoice(world, invoice)
   if (invoice.status === 'open' && charge) collect(world, invoice)
   return invoice.status !== 'open'

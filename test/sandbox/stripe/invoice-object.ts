@@ -9,8 +9,29 @@ export function itemsOf(world: World, invoice: string): InvoiceItemRecord[] {
     .sort((a, b) => a.sequence - b.sequence)
 }
 
-export function totalOf(world: World, invoice: string): number {
+export function subtotalOf(world: World, invoice: string): number {
   return itemsOf(world, invoice).reduce((sum, item) => sum + item.amount, 0)
+}
+
+/** Exclusive tax in minor units: at the rate it was finalised at, before that at today's. */
+export function taxOf(world: World, invoice: InvoiceRecord): number {
+  if (!invoice.automaticTax) return 0
+  const rate = invoice.taxBasisPoints ?? world.state.settings.taxBasisPoints
+  return Math.round((subtotalOf(world, invoice.id) * rate) / 10_000)
+}
+
+export function totalOf(world: World, id: string): number {
+  const invoice = world.state.invoices[id]
+  return subtotalOf(world, id) + (invoice ? taxOf(world, invoice) : 0)
+}
+
+/** Issued credit notes of an invoice: what lessened the debt, and what was given back after it was paid. */
+export function creditedOf(world: World, invoice: string): { prePayment: number; postPayment: number } {
+  const notes = Object.values(world.state.creditNotes).filter(
+    (note) => note.invoice === invoice && note.status === 'issued',
+  )
+  const prePayment = notes.reduce((sum, note) => sum + note.prePayment, 0)
+  return { prePayment, postPayment: notes.reduce((sum, note) => sum + note.amount, 0) - prePayment }
 }
 
 /** What the customer owes for it: never negative, and nothing once the debt was moved to the customer's balance. */
@@ -27,19 +48,24 @@ export function linesPage(world: World, invoice: string, params: Parameters<type
 export function renderInvoice(world: World, invoice: InvoiceRecord): object {
   if (invoice.deleted) return { id: invoice.id, object: 'invoice', deleted: true }
   const customer = world.state.customers[invoice.customer]
-  const total = totalOf(world, invoice.id)
+  const subtotal = subtotalOf(world, invoice.id)
+  const tax = taxOf(world, invoice)
   const due = amountDue(world, invoice)
+  const credited = creditedOf(world, invoice.id)
   return {
     ...CONSTANTS,
     id: invoice.id,
     amount_due: due,
+    amount_overpaid: invoice.amountOverpaid ?? 0,
     amount_paid: invoice.amountPaid,
-    amount_remaining: Math.max(0, due - invoice.amountPaid),
+    amount_remaining: Math.max(0, due - invoice.amountPaid - credited.prePayment),
     attempt_count: invoice.attemptCount,
     attempted: invoice.attempted,
     auto_advance: invoice.autoAdvance,
+    automatically_finalizes_at: invoice.autoFinalizesAt ?? null,
     automatic_tax: {
-      disabled_reason: null,
+      disabled_reason:
+        invoice.taxStatus === 'requires_location_inputs' ? 'finalization_requires_location_inputs' : null,
       enabled: invoice.automaticTax,
       liability: invoice.automaticTax ? { type: 'self' } : null,
       provider: invoice.automaticTax ? 'stripe' : null,
@@ -72,6 +98,7 @@ export function renderInvoice(world: World, invoice: InvoiceRecord): object {
       subscription_details: { metadata: {}, subscription: invoice.subscription },
       type: 'subscription_details',
     },
+    next_payment_attempt: invoice.nextPaymentAttempt ?? null,
     period_end: invoice.created,
     period_start: invoice.created,
     starting_balance: invoice.startingBalance,
@@ -82,10 +109,14 @@ export function renderInvoice(world: World, invoice: InvoiceRecord): object {
       paid_at: invoice.paidAt,
       voided_at: invoice.voidedAt,
     },
-    subtotal: total,
-    subtotal_excluding_tax: total,
-    total,
-    total_excluding_tax: total,
+    post_payment_credit_notes_amount: credited.postPayment,
+    pre_payment_credit_notes_amount: credited.prePayment,
+    subtotal,
+    subtotal_excluding_tax: subtotal,
+    test_clock: customer?.testClock ?? null,
+    total: subtotal + tax,
+    total_excluding_tax: subtotal,
+    total_taxes: invoice.automaticTax && invoice.taxStatus === 'complete' ? [taxLine(tax, subtotal)] : [],
     webhooks_delivered_at: invoice.created,
   }
 }
@@ -95,10 +126,8 @@ const CONSTANTS = {
   account_country: 'US',
   account_name: 'Keymargin sandbox',
   account_tax_ids: null,
-  amount_overpaid: 0,
   amount_shipping: 0,
   application: null,
-  automatically_finalizes_at: null,
   custom_fields: null,
   customer_account: null,
   customer_phone: null,
@@ -113,20 +142,21 @@ const CONSTANTS = {
   issuer: { type: 'self' },
   latest_revision: null,
   livemode: false,
-  next_payment_attempt: null,
   on_behalf_of: null,
   payment_settings: { default_mandate: null, payment_method_options: null, payment_method_types: null },
-  post_payment_credit_notes_amount: 0,
-  pre_payment_credit_notes_amount: 0,
   receipt_number: null,
   rendering: null,
   shipping_cost: null,
   shipping_details: null,
   statement_descriptor: null,
-  test_clock: null,
   total_discount_amounts: [],
   total_pretax_credit_amounts: [],
-  total_taxes: [],
+}
+
+function taxLine(amount: number, taxable: number): object {
+  const tax_rate_details = { tax_rate: 'txr_sbx_automatic' }
+  const facts = { tax_behavior: 'exclusive', taxability_reason: 'standard_rated', taxable_amount: taxable }
+  return { amount, ...facts, tax_rate_details, type: 'tax_rate_details' }
 }
 
 /** An amount without a price gets one of its own behind the scenes. */

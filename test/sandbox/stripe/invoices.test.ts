@@ -138,7 +138,13 @@ describe('the invoice state machine', () => {
   test('automatic tax without a location fails the finalisation and leaves a draft', async () => {
     const customer = await seedCustomer(stripe)
     const invoice = await stripe.invoices.create({ customer, currency: 'usd', automatic_tax: { enabled: true } })
-    await stripe.invoiceItems.create({ customer, invoice: invoice.id, amount: 900, currency: 'usd' })
+    await stripe.invoiceItems.create({
+      customer,
+      invoice: invoice.id,
+      tax_behavior: 'exclusive',
+      amount: 900,
+      currency: 'usd',
+    })
     await expect(stripe.invoices.finalizeInvoice(invoice.id)).rejects.toMatchObject({
       code: 'customer_tax_location_invalid',
     })

@@ -7,8 +7,10 @@ import type { PaymentMethodRecord } from './records.ts'
 import type { World } from './world.ts'
 
 /** Stripe's test cards that the product's tests need. The second attaches well and fails when charged. */
-const TEST_CARDS: Record<string, { last4: string; works: boolean }> = {
+const TEST_CARDS: Record<string, Pick<PaymentMethodRecord, 'last4' | 'works' | 'type'>> = {
   pm_card_visa: { last4: '4242', works: true },
+  pm_card_mastercard: { last4: '4444', works: true },
+  pm_sepaDebit: { last4: '3000', works: true, type: 'sepa_debit' },
   pm_card_chargeCustomerFail: { last4: '0341', works: false },
 }
 
@@ -35,28 +37,42 @@ export function renderPaymentMethod(method: PaymentMethodRecord): object {
     object: 'payment_method',
     allow_redisplay: 'unspecified',
     billing_details: { address: null, email: null, name: null, phone: null, tax_id: null },
-    card: {
-      brand: 'visa',
-      checks: null,
-      country: 'US',
-      display_brand: 'visa',
-      exp_month: 12,
-      exp_year: 2034,
-      fingerprint: `fp_sbx_${method.last4}`,
-      funding: 'credit',
-      generated_from: null,
-      last4: method.last4,
-      networks: null,
-      regulated_status: 'unregulated',
-      three_d_secure_usage: null,
-      wallet: null,
-    },
+    ...(method.type === 'sepa_debit' ? { sepa_debit: debitOf(method) } : { card: cardOf(method) }),
     created: method.created,
     customer: method.customer,
     customer_account: null,
     livemode: false,
     metadata: method.metadata,
-    type: 'card',
+    type: method.type ?? 'card',
+  }
+}
+
+const debitOf = ({ last4 }: PaymentMethodRecord): object => ({
+  bank_code: '37040044',
+  branch_code: '',
+  country: 'DE',
+  fingerprint: `fp_sbx_${last4}`,
+  generated_from: null,
+  last4,
+})
+
+function cardOf(method: PaymentMethodRecord): object {
+  const brand = method.last4 === '4444' ? 'mastercard' : 'visa'
+  return {
+    brand,
+    checks: null,
+    country: 'US',
+    display_brand: brand,
+    exp_month: method.expMonth ?? 12,
+    exp_year: method.expYear ?? 2034,
+    fingerprint: `fp_sbx_${method.last4}`,
+    funding: 'credit',
+    generated_from: null,
+    last4: method.last4,
+    networks: null,
+    regulated_status: 'unregulated',
+    three_d_secure_usage: null,
+    wallet: null,
   }
 }
 

@@ -1,7 +1,21 @@
 /** What the sandbox remembers of each object: the fields that can change. Everything constant is added when it is shown. */
+
+import type {
+  AccountSettings,
+  BalanceTransactionRecord,
+  ChargeRecord,
+  CheckoutRecord,
+  CreditNoteRecord,
+  DisputeRecord,
+  EndpointRecord,
+  PortalRecord,
+  RefundRecord,
+  ScheduleRecord,
+  TestClockRecord,
+} from './more-records.ts'
 import type { Metadata } from './params.ts'
 
-interface Base {
+export interface Base {
   id: string
   created: number
   /** Total order of creation: seconds tie, this does not. */
@@ -23,6 +37,8 @@ export interface CustomerRecord extends Base {
   invoicePrefix: string
   nextInvoiceNumber: number
   defaultPaymentMethod: string | null
+  /** The test clock that its time follows; null: the account's own time. */
+  testClock?: string | null
 }
 
 export interface ProductRecord extends Base {
@@ -45,7 +61,10 @@ export interface PriceRecord extends Base {
 
 export interface PaymentMethodRecord extends Base {
   customer: string | null
+  type?: 'card' | 'sepa_debit'
   last4: string
+  expMonth?: number
+  expYear?: number
   /** false: attaches well, declines every charge. */
   works: boolean
 }
@@ -84,7 +103,12 @@ export interface SubscriptionRecord extends Base {
   latestInvoice: string | null
   pauseCollection: { behavior: string; resumes_at: number | null } | null
   pausedAt: number | null
-  pendingUpdate: { expires_at: number; price: string } | null
+  /** Waits until this invoice is paid. */
+  pendingUpdate: { expires_at: number; price: string; invoice?: string } | null
+  schedule?: string | null
+  /** The instant whose day of the month every period follows. */
+  anchor?: number
+  automaticTax?: boolean
   periodStart: number
   periodEnd: number
   trialEnd: number | null
@@ -101,7 +125,9 @@ export interface InvoiceRecord extends Base {
   autoAdvance: boolean
   automaticTax: boolean
   taxStatus: 'complete' | 'failed' | 'requires_location_inputs' | null
-  billingReason: 'manual' | 'subscription_create'
+  /** The rate of the day it was finalised. */
+  taxBasisPoints?: number | null
+  billingReason: 'manual' | 'subscription_create' | 'subscription_cycle' | 'subscription_update'
   collectionMethod: 'charge_automatically' | 'send_invoice'
   daysUntilDue: number | null
   dueDate: number | null
@@ -118,6 +144,9 @@ export interface InvoiceRecord extends Base {
   voidedAt: number | null
   uncollectibleAt: number | null
   finalizationError: string | null
+  autoFinalizesAt?: number | null
+  nextPaymentAttempt?: number | null
+  amountOverpaid?: number
 }
 
 export interface InvoiceItemRecord extends Base {
@@ -131,6 +160,7 @@ export interface InvoiceItemRecord extends Base {
   description: string | null
   period: { start: number; end: number }
   subscriptionItem: string | null
+  taxBehavior?: 'exclusive' | 'inclusive' | 'unspecified'
 }
 
 export interface EventRecord {
@@ -159,26 +189,51 @@ export interface SandboxState {
   version: 1
   sequence: number
   clockOffsetMs: number
+  settings: AccountSettings
   customers: Record<string, CustomerRecord>
   products: Record<string, ProductRecord>
   prices: Record<string, PriceRecord>
   paymentMethods: Record<string, PaymentMethodRecord>
   subscriptions: Record<string, SubscriptionRecord>
+  schedules: Record<string, ScheduleRecord>
   invoices: Record<string, InvoiceRecord>
   invoiceItems: Record<string, InvoiceItemRecord>
+  checkoutSessions: Record<string, CheckoutRecord>
+  portalSessions: Record<string, PortalRecord>
+  charges: Record<string, ChargeRecord>
+  refunds: Record<string, RefundRecord>
+  disputes: Record<string, DisputeRecord>
+  creditNotes: Record<string, CreditNoteRecord>
+  balanceTransactions: Record<string, BalanceTransactionRecord>
+  testClocks: Record<string, TestClockRecord>
+  webhookEndpoints: Record<string, EndpointRecord>
   events: Record<string, EventRecord>
   answers: Record<string, StoredAnswer>
 }
 
 export function emptyState(): SandboxState {
-  const tables = { customers: {}, products: {}, prices: {}, paymentMethods: {}, subscriptions: {} }
   return {
     version: 1,
     sequence: 0,
     clockOffsetMs: 0,
-    ...tables,
+    settings: { taxBasisPoints: 0, dunningEnd: 'canceled', searchLagSeconds: 60, requestsPerSecond: null },
+    customers: {},
+    products: {},
+    prices: {},
+    paymentMethods: {},
+    subscriptions: {},
+    schedules: {},
     invoices: {},
     invoiceItems: {},
+    checkoutSessions: {},
+    portalSessions: {},
+    charges: {},
+    refunds: {},
+    disputes: {},
+    creditNotes: {},
+    balanceTransactions: {},
+    testClocks: {},
+    webhookEndpoints: {},
     events: {},
     answers: {},
   }

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
+import { AccountLimits } from './account-limits.ts'
 import { ContractCheck } from './contract-check.ts'
 import { SandboxControl } from './control.ts'
 import { StripeApiError } from './errors.ts'
@@ -14,12 +15,15 @@ import { type ApiAnswer, type ApiRequest, answer, type Parts } from './exchange.
 import { FaultPlan } from './faults.ts'
 import type { Form } from './form.ts'
 import { hostedInvoicePage } from './hosted-invoice-page.ts'
+import { answerHostedPage, type PageAnswer } from './hosted-pages.ts'
 import { IdempotencyStore } from './idempotency.ts'
+import { passTime } from './passing-time.ts'
 import { type WebhookEndpoint, WebhookPump } from './webhooks.ts'
 import { World } from './world.ts'
 
 const MAX_BODY_BYTES = 1_048_576
 const JOURNAL_LENGTH = 10_000
+const TICK_MS = 1_000
 
 export interface StripeSandboxOptions {
   /** 0, the default, takes any free port. */
@@ -54,6 +58,7 @@ export interface StripeSandbox {
   /** Every API request in the order of arrival. */
   journal: JournalEntry[]
   faults: FaultPlan
+  limits: AccountLimits
   webhooks: WebhookPump
   control: SandboxControl
   /** The raw state, for looking at what really happened. */
@@ -76,7 +81,8 @@ export async function startStripeSandbox(options: StripeSandboxOptions = {}): Pr
     pump.enqueue(event)
   }
   const journal: JournalEntry[] = []
-  const parts = { world, faults, idempotency: new IdempotencyStore(world) }
+  const limits = new AccountLimits(world)
+  const parts = { world, faults, limits, idempotency: new IdempotencyStore(world) }
   const server = createServer((request, response) => {
     respond({ ...parts, control, contract, journal }, request, response).catch((error: unknown) => {
       console.error('The Stripe sandbox failed', error)
@@ -86,7 +92,11 @@ export async function startStripeSandbox(options: StripeSandboxOptions = {}): Pr
   const port = await listen(server, options.port ?? 0)
   world.baseUrl = `http://127.0.0.1:${port}`
   pump.resumeUndelivered()
+  // What falls due while nobody asks: the clock ticks with real time.
+  const ticking = setInterval(() => passTime(world, null, world.seconds()), TICK_MS)
+  ticking.unref()
   const close = async () => {
+    clearInterval(ticking)
     pump.close()
     await stop(server)
     world.persist()
@@ -94,7 +104,7 @@ export async function startStripeSandbox(options: StripeSandboxOptions = {}): Pr
     if (violations.length) throw new Error(`Stripe contract violated:\n${violations.join('\n')}`)
   }
   const address = { url: world.baseUrl, host: '127.0.0.1', port, apiKey: 'sk_test_sandbox' }
-  return { ...address, journal, faults, webhooks: pump, control, world, contract, close }
+  return { ...address, journal, faults, limits, webhooks: pump, control, world, contract, close }
 }
 
 /** The validator needs development packages, so it is loaded only when a test asks for it. */
@@ -181,6 +191,11 @@ function respondToControl(
       response.end(hostedInvoicePage(context.world, invoice))
       return
     }
+    const page = answerHostedPage(context.world, method, pathname, body)
+    if (page) {
+      sendPage(context.world, page, response)
+      return
+    }
     const answered = context.control.handle(method, pathname, body)
     response.writeHead(200, { 'content-type': 'application/json' })
     response.end(JSON.stringify(answered, null, 2))
@@ -189,6 +204,12 @@ function respondToControl(
     response.writeHead(status, { 'content-type': 'application/json' })
     response.end(JSON.stringify({ message: error instanceof Error ? error.message : 'Bad request' }))
   }
+}
+
+function sendPage(world: World, page: PageAnswer, response: ServerResponse): void {
+  world.persist()
+  if ('location' in page) response.writeHead(303, { location: page.location }).end()
+  else response.writeHead(page.status, { 'content-type': 'text/html; charset=utf-8' }).end(page.html)
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {

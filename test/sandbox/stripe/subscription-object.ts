@@ -1,5 +1,6 @@
 import { priceNamed, renderPrice } from './catalogue.ts'
 import type { PriceRecord, SubscriptionItemRecord, SubscriptionRecord } from './records.ts'
+import { renderSchedule } from './schedule-object.ts'
 import type { World } from './world.ts'
 
 /** Ends a subscription now: `ended_at` is the moment access stops, `canceled_at` the moment it was asked for (stripe §2.7). */
@@ -7,6 +8,12 @@ export function endSubscription(world: World, subscription: SubscriptionRecord):
   subscription.status = 'canceled'
   subscription.endedAt = world.seconds()
   subscription.canceledAt ??= subscription.endedAt
+  subscription.pendingUpdate = null
+  const schedule = world.state.schedules[subscription.schedule ?? '']
+  if (schedule?.status === 'active') {
+    Object.assign(schedule, { status: 'canceled', canceledAt: subscription.endedAt })
+    world.emit('subscription_schedule.canceled', renderSchedule(schedule))
+  }
   world.emit('customer.subscription.deleted', renderSubscription(world, subscription))
 }
 
@@ -14,7 +21,12 @@ export function renderSubscription(world: World, subscription: SubscriptionRecor
   return {
     ...CONSTANTS,
     id: subscription.id,
-    billing_cycle_anchor: subscription.periodStart,
+    automatic_tax: {
+      disabled_reason: null,
+      enabled: subscription.automaticTax ?? false,
+      liability: subscription.automaticTax ? { type: 'self' } : null,
+    },
+    billing_cycle_anchor: subscription.anchor ?? subscription.periodStart,
     cancel_at: subscription.cancelAt,
     cancel_at_period_end: subscription.cancelAtPeriodEnd,
     canceled_at: subscription.canceledAt,
@@ -36,9 +48,11 @@ export function renderSubscription(world: World, subscription: SubscriptionRecor
     metadata: subscription.metadata,
     pause_collection: subscription.pauseCollection,
     pending_update: subscription.pendingUpdate && renderPendingUpdate(world, subscription, subscription.pendingUpdate),
+    schedule: subscription.schedule ?? null,
     start_date: subscription.created,
     status: subscription.status,
     ...(subscription.pausedAt !== null && { status_details: pausedDetails(subscription.pausedAt) }),
+    test_clock: world.state.customers[subscription.customer]?.testClock ?? null,
     trial_end: subscription.trialEnd,
     trial_start: subscription.trialEnd === null ? null : subscription.created,
   }
@@ -48,7 +62,6 @@ const CONSTANTS = {
   object: 'subscription',
   application: null,
   application_fee_percent: null,
-  automatic_tax: { disabled_reason: null, enabled: false, liability: null },
   billing_cycle_anchor_config: null,
   billing_mode: { flexible: null, type: 'flexible' },
   billing_schedules: [],
@@ -72,8 +85,6 @@ const CONSTANTS = {
   payment_settings: { payment_method_options: null, payment_method_types: null, save_default_payment_method: 'off' },
   pending_invoice_item_interval: null,
   pending_setup_intent: null,
-  schedule: null,
-  test_clock: null,
   transfer_data: null,
   trial_settings: { end_behavior: { billing_cycle_anchor: null, missing_payment_method: 'create_invoice' } },
 }

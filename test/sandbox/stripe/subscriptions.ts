@@ -2,16 +2,20 @@ import { z } from 'zod'
 import { priceNamed } from './catalogue.ts'
 import { livingCustomer } from './customers.ts'
 import { invalid, missing } from './errors.ts'
-import { createSubscriptionInvoice } from './invoice-lifecycle.ts'
+import { collect, createSubscriptionInvoice, feeInvoice, finalizeInvoice } from './invoice-lifecycle.ts'
 import { operation, previousAttributes } from './operation.ts'
 import { createdWithin, newestFirst, pageOf } from './pagination.ts'
 import { boolean, clearable, createdFilter, expand, integer, mergeMetadata, metadata, page, text } from './params.ts'
 import { declined } from './payment-methods.ts'
+import { periodEndAfter } from './periods.ts'
 import type { SubscriptionItemRecord, SubscriptionRecord } from './records.ts'
 import { endSubscription, renderSubscription } from './subscription-object.ts'
+import { changeSubscription } from './subscription-payments.ts'
 import type { World } from './world.ts'
 
 const DAY_SECONDS = 86_400
+/** How long an upgrade waits for its payment. */
+const PENDING_SECONDS = 23 * 3_600
 const STATUSES = [
   'active',
   'canceled',
@@ -24,6 +28,7 @@ const STATUSES = [
 ] as const
 
 const shared = {
+  automatic_tax: z.strictObject({ enabled: boolean }).optional(),
   cancel_at: z.union([z.literal('').transform(() => null), integer]).optional(),
   cancel_at_period_end: boolean.optional(),
   collection_method: z.enum(['charge_automatically', 'send_invoice']).optional(),
@@ -58,21 +63,10 @@ const updateParams = z.strictObject({
   pause_collection: z.union([z.literal('').transform(() => null), pause]).optional(),
 })
 
-function subscriptionNamed(world: World, id: string): SubscriptionRecord {
+export function subscriptionNamed(world: World, id: string): SubscriptionRecord {
   const subscription = world.state.subscriptions[id]
   if (!subscription) throw missing('subscription', id)
   return subscription
-}
-
-/** 31 January clamps to the end of February, as Stripe's anchors do. */
-function oneMonthAfter(seconds: number): number {
-  const date = new Date(seconds * 1000)
-  const end = new Date(date)
-  end.setUTCDate(1)
-  end.setUTCMonth(end.getUTCMonth() + 1)
-  const lastDay = new Date(Date.UTC(end.getUTCFullYear(), end.getUTCMonth() + 1, 0)).getUTCDate()
-  end.setUTCDate(Math.min(date.getUTCDate(), lastDay))
-  return Math.floor(end.getTime() / 1000)
 }
 
 function itemOf(
@@ -88,7 +82,9 @@ function itemOf(
   return { id: world.newId('si'), created: world.seconds(), price: item.price, quantity: item.quantity ?? 1, metadata }
 }
 
-function create(world: World, params: z.infer<typeof createParams>): object {
+export type SubscriptionInput = z.infer<typeof createParams>
+
+export function createSubscription(world: World, params: SubscriptionInput): object {
   const customer = livingCustomer(world, params.customer)
   const items = params.items.map((item) => itemOf(world, item))
   const currencies = new Set(items.map((item) => priceNamed(world, item.price).currency))
@@ -119,15 +115,22 @@ function create(world: World, params: z.infer<typeof createParams>): object {
     pauseCollection: null,
     pausedAt: null,
     pendingUpdate: null,
+    schedule: null,
+    anchor: trialEnd ?? base.created,
+    automaticTax: params.automatic_tax?.enabled ?? false,
     periodStart: base.created,
-    periodEnd: trialEnd ?? oneMonthAfter(base.created),
+    periodEnd: trialEnd ?? periodEndAfter(world, items, base.created, base.created),
     trialEnd,
   }
-  const paid = createSubscriptionInvoice(world, subscription, params.payment_behavior !== 'default_incomplete')
-  if (!paid && params.payment_behavior === 'error_if_incomplete') throw declined()
-  if (paid && !trialEnd) subscription.status = 'active'
-  customer.currency = currency
+  // Known to the account before its invoice is: the payment looks for it. A refusal takes it away again.
   world.state.subscriptions[subscription.id] = subscription
+  const paid = createSubscriptionInvoice(world, subscription, params.payment_behavior !== 'default_incomplete')
+  if (!paid && params.payment_behavior === 'error_if_incomplete') {
+    delete world.state.subscriptions[subscription.id]
+    throw declined()
+  }
+  if (paid && !trialEnd) subscription.status = 'active'
+  customer.currency ??= currency
   world.emit('customer.subscription.created', renderSubscription(world, subscription))
   return renderSubscription(world, subscription)
 }
@@ -147,6 +150,18 @@ function changeItems(world: World, subscription: SubscriptionRecord, changes: z.
   if (!subscription.items.length) throw invalid('A subscription must have at least one active item.')
 }
 
+/** An upgrade is invoiced in full and applied when that is paid; until then the items stay what they are (stripe §2.7). */
+function awaitPayment(world: World, draft: SubscriptionRecord, price: string): void {
+  priceNamed(world, price)
+  const invoice = feeInvoice(world, draft, { reason: 'subscription_update', price })
+  finalizeInvoice(world, invoice)
+  if (invoice.status === 'paid' || collect(world, invoice)) {
+    draft.items = draft.items.map((item, index) => (index === 0 ? { ...item, price } : item))
+    return
+  }
+  draft.pendingUpdate = { expires_at: world.seconds() + PENDING_SECONDS, price, invoice: invoice.id }
+}
+
 /** Writes no prorations: the product bills whole months of its own, and Stripe's prorations belong to the vendor's plan fee. */
 function update(world: World, params: z.infer<typeof updateParams>, id: string): object {
   const current = subscriptionNamed(world, id)
@@ -154,8 +169,7 @@ function update(world: World, params: z.infer<typeof updateParams>, id: string):
   const before = renderSubscription(world, current)
   const draft = structuredClone(current)
   if (params.items && params.payment_behavior === 'pending_if_incomplete' && params.items[0]?.price) {
-    priceNamed(world, params.items[0].price)
-    draft.pendingUpdate = { expires_at: world.seconds() + DAY_SECONDS, price: params.items[0].price }
+    awaitPayment(world, draft, params.items[0].price)
   } else if (params.items) changeItems(world, draft, params.items)
   if (params.cancel_at_period_end !== undefined) {
     draft.cancelAtPeriodEnd = params.cancel_at_period_end
@@ -169,6 +183,7 @@ function update(world: World, params: z.infer<typeof updateParams>, id: string):
   if (params.collection_method) draft.collectionMethod = params.collection_method
   if (params.days_until_due !== undefined) draft.daysUntilDue = params.days_until_due
   if (params.default_payment_method) draft.defaultPaymentMethod = params.default_payment_method
+  if (params.automatic_tax) draft.automaticTax = params.automatic_tax.enabled
   if (params.description !== undefined) draft.description = params.description
   draft.metadata = mergeMetadata(draft.metadata, params.metadata)
   world.state.subscriptions[id] = draft
@@ -190,8 +205,39 @@ const listParams = z.strictObject({
   status: z.enum([...STATUSES, 'all', 'ended']).optional(),
 })
 
+const pauseParams = z.strictObject({
+  type: z.literal('subscription').optional(),
+  invoicing_behavior: z.enum(['invoice', 'pending_invoice_item']).optional(),
+  expand: expand.optional(),
+})
+const resumeParams = z.strictObject({
+  billing_cycle_anchor: z.strictObject({ type: z.enum(['now', 'unchanged']) }).optional(),
+  proration_behavior: shared.proration_behavior,
+  expand: expand.optional(),
+})
+
+/** Since endive: the subscription itself pauses, its status says so, and no cycle is invoiced. */
+function pauseSubscription(world: World, _params: unknown, id: string): object {
+  const subscription = subscriptionNamed(world, id)
+  if (!['active', 'trialing', 'past_due'].includes(subscription.status))
+    throw invalid(`A subscription that is ${subscription.status} cannot be paused.`)
+  const change = { status: 'paused' as const, pausedAt: world.seconds() }
+  changeSubscription(world, subscription, change, ['customer.subscription.paused'])
+  return renderSubscription(world, subscription)
+}
+
+function resumeSubscription(world: World, _params: unknown, id: string): object {
+  const subscription = subscriptionNamed(world, id)
+  if (subscription.status !== 'paused') throw invalid('Only a paused subscription can be resumed.')
+  const change = { status: 'active' as const, pausedAt: null }
+  changeSubscription(world, subscription, change, ['customer.subscription.resumed'])
+  return renderSubscription(world, subscription)
+}
+
 export const subscriptionOperations = [
-  operation('subscriptions.create', 'POST /v1/subscriptions', createParams, create),
+  operation('subscriptions.pause', 'POST /v1/subscriptions/{id}/pause', pauseParams, pauseSubscription),
+  operation('subscriptions.resume', 'POST /v1/subscriptions/{id}/resume', resumeParams, resumeSubscription),
+  operation('subscriptions.create', 'POST /v1/subscriptions', createParams, createSubscription),
   operation('subscriptions.update', 'POST /v1/subscriptions/{id}', updateParams, update),
   operation('subscriptions.cancel', 'DELETE /v1/subscriptions/{id}', cancelParams, (world, _params, id) => {
     const subscription = subscriptionNamed(world, id)

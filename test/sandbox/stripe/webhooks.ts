@@ -29,8 +29,22 @@ export interface WebhookKnobs {
   restMs?: number
 }
 
+/** Where a delivery goes; `id` is empty for the endpoint that was set by hand. */
+interface Target extends WebhookEndpoint {
+  id: string
+  /** Events carry the endpoint's API version, not the SDK's (stripe §2.6). */
+  apiVersion: string | null
+}
+
+interface Waiting {
+  event: EventRecord
+  target: Target
+}
+
 export interface Delivery {
   eventId: string
+  /** The endpoint's id; empty: the one that was set by hand. */
+  endpoint: string
   type: string
   status: number
 }
@@ -43,7 +57,7 @@ export class WebhookPump {
   endpoint: WebhookEndpoint | undefined
   knobs: WebhookKnobs = {}
   readonly deliveries: Delivery[] = []
-  #waiting: EventRecord[] = []
+  #waiting: Waiting[] = []
   #timer: NodeJS.Timeout | undefined
   readonly #resting = new Set<NodeJS.Timeout>()
   #running = 0
@@ -62,11 +76,24 @@ export class WebhookPump {
   }
 
   enqueue(event: EventRecord): void {
-    if (!this.endpoint || this.#closed) return
-    event.pendingWebhooks = 1
+    const targets = this.#closed ? [] : this.#targetsOf(event)
+    event.pendingWebhooks = targets.length
     if (this.knobs.drop?.(event)) return
-    for (let copy = 0; copy < (this.knobs.copies ?? 1); copy++) this.#waiting.push(event)
+    for (const target of targets) this.#add({ event, target })
+  }
+
+  #add(waiting: Waiting): void {
+    for (let copy = 0; copy < (this.knobs.copies ?? 1); copy++) this.#waiting.push(waiting)
     if (!this.#paused) this.#schedule()
+  }
+
+  /** The endpoint that was set by hand, and those made through the API that are enabled and want this type. */
+  #targetsOf(event: EventRecord): Target[] {
+    const made = Object.values(this.#world.state.webhookEndpoints).filter(
+      ({ status, enabledEvents }) =>
+        status === 'enabled' && (enabledEvents.includes('*') || enabledEvents.includes(event.type)),
+    )
+    return [...(this.endpoint ? [{ ...this.endpoint, id: '', apiVersion: null }] : []), ...made]
   }
 
   /** Holds events back; `resume` sends all of them in one round, which is what reordering needs. */
@@ -115,37 +142,38 @@ export class WebhookPump {
     if (this.knobs.reorderSeed !== undefined) shuffle(batch, this.knobs.reorderSeed)
     this.#running += 1
     try {
-      for (const event of batch) await this.#deliver(event)
+      for (const waiting of batch) await this.#deliver(waiting)
     } finally {
       this.#running -= 1
       if (!this.#paused) this.#schedule()
     }
   }
 
-  async #deliver(event: EventRecord): Promise<void> {
+  async #deliver(waiting: Waiting): Promise<void> {
+    const { event, target } = waiting
     const retries = this.knobs.retries ?? 5
-    for (let attempt = 0; attempt <= retries && !this.#closed && this.endpoint; attempt++) {
-      const payload = JSON.stringify(renderEvent(event), null, 2)
+    for (let attempt = 0; attempt <= retries && !this.#closed; attempt++) {
+      const shown = { ...event, apiVersion: target.apiVersion ?? event.apiVersion }
+      const payload = JSON.stringify(renderEvent(shown), null, 2)
       const timestamp = Math.floor(Date.now() / 1000) + (this.knobs.timestampSkewSeconds ?? 0)
-      const status = await post(this.endpoint.url, payload, {
-        'stripe-signature': signature(payload, this.endpoint, timestamp),
-      })
-      this.deliveries.push({ eventId: event.id, type: event.type, status })
+      const status = await post(target.url, payload, { 'stripe-signature': signature(payload, target, timestamp) })
+      this.deliveries.push({ eventId: event.id, endpoint: target.id, type: event.type, status })
       if (status >= 200 && status < 300) {
-        event.pendingWebhooks = 0
+        event.pendingWebhooks = Math.max(0, event.pendingWebhooks - 1)
         this.#world.persist()
         return
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_BASE_MS * 2 ** attempt))
     }
-    if (!this.#closed) this.#rest(event)
+    if (!this.#closed) this.#rest(waiting)
   }
 
   /** The receiver may only just be starting: Stripe goes on for three days, so an event is not given up either. */
-  #rest(event: EventRecord): void {
+  #rest(waiting: Waiting): void {
     const timer = setTimeout(() => {
       this.#resting.delete(timer)
-      this.enqueue(event)
+      const gone = waiting.target.id !== '' && !this.#world.state.webhookEndpoints[waiting.target.id]
+      if (!gone && !this.#closed) this.#add(waiting)
     }, this.knobs.restMs ?? REST_MS)
     timer.unref()
     this.#resting.add(timer)

@@ -20,6 +20,7 @@ export class World {
   request: RequestMark | null = null
   onEvent: (event: EventRecord) => void = () => {}
   readonly #stateFile: string | undefined
+  #instant: number | null = null
 
   constructor(options: { stateFile?: string; apiVersion: string; now?: Date }) {
     this.#stateFile = options.stateFile
@@ -28,9 +29,20 @@ export class World {
     if (options.now) this.setClock(options.now)
   }
 
-  /** Milliseconds. The clock ticks with real time from wherever it was set. */
+  /** Milliseconds. The clock ticks with real time from wherever it was set; a customer's test clock stands still. */
   now(): number {
-    return Date.now() + this.state.clockOffsetMs
+    return this.#instant ?? Date.now() + this.state.clockOffsetMs
+  }
+
+  /** Does something at another instant: of a test clock, or of a moment that was passed over. `null`: the account's own time. */
+  at<T>(seconds: number | null, act: () => T): T {
+    const kept = this.#instant
+    this.#instant = seconds === null ? null : seconds * 1000
+    try {
+      return act()
+    } finally {
+      this.#instant = kept
+    }
   }
 
   seconds(): number {
