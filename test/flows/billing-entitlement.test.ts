@@ -141,6 +141,7 @@ describe('leaving Enterprise (stripe §2.7)', () => {
 
   test('an upgrade that awaits its payment is not Enterprise yet (case 47)', async () => {
     const customer = await makeCustomer(world, { plan: 'pro' })
+    world.sandbox.world.state.customers[customer.customerId]!.defaultPaymentMethod = null
     await world.stripe.subscriptions.update(customer.subscriptionId, {
       items: [{ id: await subscriptionItem(world, customer), price: world.prices.enterprise }],
       payment_behavior: 'pending_if_incomplete',

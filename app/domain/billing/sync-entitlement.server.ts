@@ -67,7 +67,7 @@ async function applyEntitlement(tx: Tx, input: Applied): Promise<string> {
     })
     return 'unknown_product'
   }
-  const plan = entitlement.kind === 'none' ? await lowestPlan(tx) : entitlement.plan
+  const plan = entitlement.kind === 'none' ? await lowestPlan(tx, before.planId) : entitlement.plan
   const { subscription } = entitlement
   await changePlan(tx, {
     workspaceId,
@@ -140,8 +140,11 @@ async function settleWarning(tx: Tx, workspaceId: string, status: string | null,
   })
 }
 
-async function lowestPlan(tx: Tx) {
-  const [lowest] = await listPlans(tx)
+/** The lowest plan of the same product: a catalogue may hold the plans of several. */
+async function lowestPlan(tx: Tx, planId: string) {
+  const { preset } = await tx.plan.findUniqueOrThrow({ where: { id: planId }, select: { preset: true } })
+  const ids = new Set((await tx.plan.findMany({ where: { preset }, select: { id: true } })).map((plan) => plan.id))
+  const lowest = (await listPlans(tx)).find((plan) => ids.has(plan.id))
   if (!lowest) throw new Error('The catalogue holds no plans.')
   return lowest
 }
