@@ -4,20 +4,12 @@ import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.serve
 import type { InvoiceRun, StripeOperation } from '#app/generated/prisma/client.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
-import type { InvoiceLine } from '../billing.ts'
 import type { RunStopped } from '../errors.ts'
 import { toLine } from './frozen-run.ts'
-import type { Receipt, StripeInvoice } from './stripe.server.ts'
-
-export interface RunBundle {
-  run: InvoiceRun
-  lines: InvoiceLine[]
-  operations: StripeOperation[]
-  workspace: { name: string; stripeCustomerId: string | null }
-}
+import type { Receipt, RunBundle, RunStore, StripeInvoice, WrittenRun } from './writer-ports.ts'
 
 /** @throws AppError not_found */
-export async function loadRun(workspaceId: string, runId: string): Promise<RunBundle> {
+export async function loadRun(workspaceId: string, runId: string): Promise<RunBundle & { run: InvoiceRun }> {
   const found = await inSystem((tx) =>
     tx.invoiceRun.findUnique({
       where: { workspaceId_id: { workspaceId, id: runId } },
@@ -37,7 +29,7 @@ type OperationId = Pick<StripeOperation, 'workspaceId' | 'runId' | 'seq'>
 const key = ({ workspaceId, runId, seq }: OperationId) => ({ workspaceId_runId_seq: { workspaceId, runId, seq } })
 
 /** Committed before Stripe is asked: a crash from here on finds `sent` and looks before it asks again. */
-export async function markSent(
+async function markSent(
   operation: StripeOperation,
   attempt: number,
   idempotencyKey: string,
@@ -49,7 +41,7 @@ export async function markSent(
   return inSystem((tx) => tx.stripeOperation.update({ where: key(operation), data }))
 }
 
-export async function markDone(
+async function markDone(
   operation: OperationId,
   stripeId: string,
   receipt: Pick<Receipt<unknown>, 'requestId' | 'replayed'>,
@@ -67,11 +59,11 @@ export async function markDone(
 }
 
 /** Known not to have happened: the next try needs another key. */
-export async function markFailed(operation: OperationId, errorCode: string): Promise<StripeOperation> {
+async function markFailed(operation: OperationId, errorCode: string): Promise<StripeOperation> {
   return inSystem((tx) => tx.stripeOperation.update({ where: key(operation), data: { state: 'failed', errorCode } }))
 }
 
-export async function markWriting(run: InvoiceRun, now: Date): Promise<void> {
+async function markWriting(run: WrittenRun, now: Date): Promise<void> {
   await inSystem((tx) =>
     tx.invoiceRun.updateMany({
       where: { workspaceId: run.workspaceId, id: run.id, state: 'frozen' },
@@ -80,7 +72,7 @@ export async function markWriting(run: InvoiceRun, now: Date): Promise<void> {
   )
 }
 
-export async function recordInvoiceId(run: InvoiceRun, stripeInvoiceId: string, now: Date): Promise<void> {
+async function recordInvoiceId(run: WrittenRun, stripeInvoiceId: string, now: Date): Promise<void> {
   await inSystem((tx) =>
     tx.invoiceRun.update({
       where: { workspaceId_id: { workspaceId: run.workspaceId, id: run.id } },
@@ -89,7 +81,7 @@ export async function recordInvoiceId(run: InvoiceRun, stripeInvoiceId: string, 
   )
 }
 
-export async function recordItemIds(run: InvoiceRun, itemIds: Map<string, string>): Promise<void> {
+async function recordItemIds(run: WrittenRun, itemIds: Map<string, string>): Promise<void> {
   await inSystem(async (tx) => {
     for (const [lineKey, stripeItemId] of itemIds) {
       await tx.invoiceLine.updateMany({
@@ -107,7 +99,7 @@ export const mirrorOf = (invoice: StripeInvoice) => ({
   hostedInvoiceUrl: invoice.hosted_invoice_url ?? null,
 })
 
-export async function recordDone(run: InvoiceRun, invoice: StripeInvoice, now: Date): Promise<void> {
+async function recordDone(run: WrittenRun, invoice: StripeInvoice, now: Date): Promise<void> {
   const finalizedAt = invoice.status_transitions.finalized_at
   await inSystem(async (tx) => {
     await tx.invoiceRun.update({
@@ -144,7 +136,7 @@ export async function recordDone(run: InvoiceRun, invoice: StripeInvoice, now: D
   })
 }
 
-export async function recordStopped(run: InvoiceRun, stopped: RunStopped, now: Date): Promise<void> {
+export async function recordStopped(run: WrittenRun, stopped: RunStopped, now: Date): Promise<void> {
   await inSystem(async (tx) => {
     await tx.invoiceRun.update({
       where: { workspaceId_id: { workspaceId: run.workspaceId, id: run.id } },
@@ -167,4 +159,28 @@ export async function recordStopped(run: InvoiceRun, stopped: RunStopped, now: D
       at: now,
     })
   })
+}
+
+async function tellSpentKey(operation: StripeOperation, code: string, now: Date): Promise<void> {
+  await inSystem((tx) =>
+    raiseAlert(tx, {
+      kind: 'stripe_key_spent',
+      reference: `${operation.runId}:${operation.seq}`,
+      workspaceId: operation.workspaceId,
+      message: `Stripe replays a failure (${code}) for ${operation.operation}; it goes on under another key.`,
+      at: now,
+    }),
+  )
+}
+
+export const runStore: RunStore = {
+  markWriting,
+  markSent,
+  markDone,
+  markFailed,
+  recordInvoiceId,
+  recordItemIds,
+  recordDone,
+  recordStopped,
+  tellSpentKey,
 }

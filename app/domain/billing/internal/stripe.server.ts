@@ -7,6 +7,7 @@ import { env } from '#app/platform/env.server.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import { RequestPace } from './request-pace.ts'
 import { StripeCallError, type StripeFailure } from './stripe-call-error.ts'
+import type { InvoiceRequest, ItemRequest, Receipt, StripeInvoice, StripeLine } from './writer-ports.ts'
 
 const TIMEOUT_MS = 20_000
 const RETRIES_OF_429 = 6
@@ -14,36 +15,7 @@ const RETRY_BASE_MS = 250
 const RETRY_CAP_MS = 4_000
 const PAGE = 100
 
-/** An answer with what the operations log keeps of it. */
-export interface Receipt<T> {
-  value: T
-  requestId: string | null
-  /** Stripe answered from its idempotency store: the object was made by an earlier request. */
-  replayed: boolean
-}
-
-export type StripeInvoice = Stripe.Invoice
-export type StripeLine = Stripe.InvoiceLineItem
 export type StripeSubscription = Stripe.Subscription
-
-export interface InvoiceRequest {
-  customer: string
-  currency: string
-  description: string
-  footer: string
-  metadata: Record<string, string>
-}
-
-export interface ItemRequest {
-  customer: string
-  invoice: string
-  amount: number
-  currency: string
-  description: string
-  /** Unix seconds, both inclusive. */
-  period: { start: number; end: number }
-  metadata: Record<string, string>
-}
 
 interface Answer {
   object?: unknown

@@ -1,11 +1,7 @@
-import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
 import type { StripeOperation } from '#app/generated/prisma/client.ts'
-import type { Clock } from '#app/platform/clock.ts'
-import { inSystem } from '#app/platform/db.server.ts'
 import { RunStopped } from '../errors.ts'
-import { markDone, markFailed, markSent } from './run-store.server.ts'
-import type { Receipt } from './stripe.server.ts'
 import { StripeCallError } from './stripe-call-error.ts'
+import type { Receipt, RunStore, WriterPorts } from './writer-ports.ts'
 
 /** Stripe keeps keys for at least 24 hours; an hour before that they are no longer relied on (stripe §2.3, case 8). */
 const KEY_TRUSTED_MS = 23 * 60 * 60 * 1000
@@ -28,24 +24,24 @@ export interface OperationSteps<T> {
 export async function performOperation<T>(
   operation: StripeOperation,
   steps: OperationSteps<T>,
-  now: Clock,
+  { store, now }: Pick<WriterPorts, 'store' | 'now'>,
 ): Promise<T> {
   let current = operation
   if (current.state !== 'planned' || steps.lookFirst) {
     const found = await steps.find()
-    if (found !== null) return adopt(current, found, steps, now())
+    if (found !== null) return adopt(current, found, steps, store, now())
   }
   let attempt = nextAttempt(current, now())
   for (;;) {
     const idempotencyKey = `keymargin:${current.runId}:${current.seq}:${attempt}`
-    current = await markSent(current, attempt, idempotencyKey, now())
+    current = await store.markSent(current, attempt, idempotencyKey, now())
     try {
       const receipt = await steps.send(idempotencyKey)
-      await markDone(current, steps.idOf(receipt.value), receipt, now())
+      await store.markDone(current, steps.idOf(receipt.value), receipt, now())
       return receipt.value
     } catch (error) {
       if (!(error instanceof StripeCallError)) throw error
-      const found = await afterFailure(current, error, steps, now())
+      const found = await afterFailure(current, error, steps, store, now())
       if (found !== null) return found
       if (attempt + 1 >= MAX_ATTEMPTS) throw error
       attempt += 1
@@ -64,6 +60,7 @@ async function afterFailure<T>(
   operation: StripeOperation,
   error: StripeCallError,
   steps: OperationSteps<T>,
+  store: RunStore,
   now: Date,
 ): Promise<T | null> {
   const { outcome, code, param, status } = error.failure
@@ -72,27 +69,25 @@ async function afterFailure<T>(
   // Waiting helps: nothing happened, and the key stays good.
   if (!error.isSpentKey && (outcome === 'rate_limited' || outcome === 'key_in_use')) throw error
   const found = await steps.find()
-  if (found !== null) return adopt(operation, found, steps, now)
+  if (found !== null) return adopt(operation, found, steps, store, now)
   if (!error.isSpentKey && outcome === 'refused') {
-    await markFailed(operation, code)
+    await store.markFailed(operation, code)
     throw refusal(operation, code, param, status)
   }
   if (!error.isSpentKey) throw error
-  await markFailed(operation, code)
-  await inSystem((tx) =>
-    raiseAlert(tx, {
-      kind: 'stripe_key_spent',
-      reference: `${operation.runId}:${operation.seq}`,
-      workspaceId: operation.workspaceId,
-      message: `Stripe replays a failure (${code}) for ${operation.operation}; it goes on under another key.`,
-      at: now,
-    }),
-  )
+  await store.markFailed(operation, code)
+  await store.tellSpentKey(operation, code, now)
   return null
 }
 
-async function adopt<T>(operation: StripeOperation, found: T, steps: OperationSteps<T>, now: Date): Promise<T> {
-  await markDone(operation, steps.idOf(found), { requestId: null, replayed: false }, now)
+async function adopt<T>(
+  operation: StripeOperation,
+  found: T,
+  steps: OperationSteps<T>,
+  store: RunStore,
+  now: Date,
+): Promise<T> {
+  await store.markDone(operation, steps.idOf(found), { requestId: null, replayed: false }, now)
   return found
 }
 
