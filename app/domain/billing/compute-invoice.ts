@@ -1,68 +1,92 @@
 /**
- * The invoice of a month, as a pure function of what the month's calls come to. Preview, dry run and the real run are
- * this function, so what was shown is what is billed (stripe §2.4, §4 cases 21, 54–57, 64, 65, 79).
+ * The invoice of a month, as a pure function of what the month's calls come to. Preview, dry run, the real run and the replay
+ * of a closed month are this function, so what was shown is what is billed (stripe §2.4, §4 cases 20–22, 54–57, 60, 63–66, 69,
+ * 78, 79, 82).
  */
 import { createHash } from 'node:crypto'
-import { isTier, tierNames } from '#app/domain/pricing/pricing.ts'
-import { type CalendarMonth, monthName, shiftMonth } from '#app/platform/calendar-month.ts'
-import { divideHalfEven, PICO_PER_CENT, type Pico } from '#app/platform/pico.ts'
+import { minimumCharge, minorStep, picoPerMinor } from '#app/domain/pricing/currency.ts'
+import { type CalendarMonth, shiftMonth } from '#app/platform/calendar-month.ts'
+import { divideHalfEven, type Pico } from '#app/platform/pico.ts'
 import {
   type ComputedInvoice,
+  type CorrectionBucket,
   type InvoiceLine,
   type InvoiceOutcome,
   MAX_LINES,
-  MINIMUM_CHARGE_CENTS,
+  type MeterBucket,
   type UsageBucket,
 } from './billing.ts'
+import { addLine, compareText, type DraftLine, draftLines, emptyLine } from './invoice-lines.ts'
+import type { KeyFee } from './key-fee.ts'
 
 export interface ComputeInvoiceInput {
   month: CalendarMonth
+  /** Default `usd`. */
+  currency?: string
   buckets: UsageBucket[]
+  meters?: MeterBucket[]
+  fees?: KeyFee[]
+  corrections?: CorrectionBucket[]
   /** Closing residue of the workspace's last run, 0 for its first. */
   openingResiduePico: Pico
+  /** The workspace has left: nothing is carried any further, however little it is (stripe §2.2). */
+  leaving?: boolean
   /** Default 100. */
   maxLines?: number
 }
 
-type Draft = Omit<InvoiceLine, 'position' | 'amountCents'>
-
 /**
- * Sums buckets into lines, rounds the whole once to cents (half to even) and spreads the total over the lines by largest
- * remainder, ties by line key. The fraction of a cent that is left opens the next month. Less than Stripe's minimum is
- * carried whole; so is a credit. Nothing is re-priced here: every charge was fixed when its call was settled.
+ * Sums buckets into lines, rounds the whole once to what the currency bills (half to even) and spreads the total over the
+ * lines by largest remainder, ties by line key. The fraction that is left opens the next month. Less than Stripe's minimum is
+ * carried whole, unless the workspace leaves; so is a credit. Nothing is re-priced here: every charge was fixed when its call
+ * was settled.
  */
-export function computeInvoice({
-  month,
-  buckets,
-  openingResiduePico,
-  maxLines = MAX_LINES,
-}: ComputeInvoiceInput): ComputedInvoice {
-  const drafts = collapseTail(draftLines(month, buckets), maxLines, month)
-  const exactPico = sum(buckets.map((bucket) => bucket.chargePico))
+export function computeInvoice(input: ComputeInvoiceInput): ComputedInvoice {
+  const { month, currency = 'usd', buckets, meters = [], fees = [], corrections = [], openingResiduePico } = input
+  const all = draftLines({ month, currency, buckets, meters, fees, corrections })
+  const exactPico = sum(all.map((line) => line.exactPico))
+  const step = minorStep(currency)
+  const unit = picoPerMinor(currency) * step
   const owedPico = openingResiduePico + exactPico
-  const roundedCents = divideHalfEven(owedPico, PICO_PER_CENT)
-  const outcome: InvoiceOutcome =
-    roundedCents === 0n ? 'done_zero' : roundedCents < MINIMUM_CHARGE_CENTS ? 'carried' : 'bill'
-  const totalCents = outcome === 'bill' ? roundedCents : 0n
-  const carried = outcome === 'bill' ? carriedLine(month, openingResiduePico) : undefined
-  const all = carried ? [...drafts, carried] : drafts
-  const amounts = outcome === 'bill' ? spread(all, totalCents, carried ? 0n : openingResiduePico) : all.map(() => 0n)
-  const lines = all.map((line, index) => ({ ...line, position: index + 1, amountCents: amounts[index] ?? 0n }))
+  const rounded = divideHalfEven(owedPico, unit) * step
+  const outcome = outcomeOf(rounded, input.leaving ? 1n : minimumCharge(currency))
+  const totalCents = outcome === 'bill' ? rounded : 0n
+  const carried = outcome === 'bill' ? carriedLine(month, openingResiduePico, unit) : []
+  const drafts = [...collapseTail(all, input.maxLines ?? MAX_LINES, month), ...carried]
+  const opening = carried.length ? 0n : openingResiduePico
+  const lines = withAmounts(drafts, outcome === 'bill' ? spread(drafts, totalCents / step, opening, unit) : [], step)
   return {
     month,
+    currency,
     outcome,
     lines,
     calls: sum(buckets.map((bucket) => bucket.calls)),
     openingResiduePico,
     exactPico,
     totalCents,
-    closingResiduePico: owedPico - totalCents * PICO_PER_CENT,
+    closingResiduePico: owedPico - totalCents * picoPerMinor(currency),
     linesHash: hashLines(lines),
   }
 }
 
+const outcomeOf = (rounded: bigint, minimum: bigint): InvoiceOutcome =>
+  rounded === 0n ? 'done_zero' : rounded < minimum ? 'carried' : 'bill'
+
+const withAmounts = (drafts: DraftLine[], units: Share[], step: bigint): InvoiceLine[] =>
+  drafts.map((line, index) => {
+    const share = units[index] ?? { units: 0n, reducedPico: 0n }
+    const detail = share.reducedPico ? { ...line.detail, reducedPico: share.reducedPico.toString() } : line.detail
+    return { ...line, detail, position: index + 1, amountCents: share.units * step }
+  })
+
+/** What only some lines have; lines of plain calls hash as they always did. */
+const rarely = (line: InvoiceLine): (string | number | bigint | null)[] =>
+  (line.kind === 'calls' && line.creditPico === 0n) || line.kind === 'carried' || line.kind === 'other'
+    ? []
+    : [line.kind, line.markupBp, line.basisPico, line.creditPico, line.quantityNano]
+
 /** SHA-256 (hex) over every number of every line, in order; the words of a description may change between versions. */
-function hashLines(lines: InvoiceLine[]): string {
+export function hashLines(lines: InvoiceLine[]): string {
   const rows = lines.map((line) =>
     [
       line.lineKey,
@@ -73,133 +97,81 @@ function hashLines(lines: InvoiceLine[]): string {
       line.rawCostPico,
       line.exactPico,
       line.amountCents,
+      ...rarely(line),
     ].join('|'),
   )
   return createHash('sha256').update(rows.join('\n')).digest('hex')
 }
 
-function lineKeyOf(
-  bucket: Pick<UsageBucket, 'chargeMode' | 'tier' | 'keySource' | 'usageMonth' | 'priceBookVersion'>,
-): string {
-  return `${bucket.usageMonth}/${bucket.chargeMode}/${bucket.tier}/${bucket.keySource}/v${bucket.priceBookVersion}`
-}
+const size = (amount: bigint): bigint => (amount < 0n ? -amount : amount)
 
-/** One line per line key: the invoice's own month first, then late months; a margin never shares a line with a tier price. */
-function draftLines(month: CalendarMonth, buckets: UsageBucket[]): Draft[] {
-  const byKey = new Map<string, Draft>()
-  const versions = new Set(buckets.map((bucket) => bucket.priceBookVersion))
-  for (const bucket of buckets) {
-    const lineKey = lineKeyOf(bucket)
-    const line = byKey.get(lineKey)
-    if (line) addTo(line, bucket)
-    else {
-      const { chargePico, ...rest } = bucket
-      byKey.set(lineKey, {
-        ...rest,
-        lineKey,
-        exactPico: chargePico,
-        description: describe(month, bucket, versions.size > 1),
-      })
-    }
-  }
-  const late = (line: Draft) => (line.usageMonth === month ? 0 : 1)
-  return [...byKey.values()].sort((a, b) => late(a) - late(b) || compareText(a.lineKey, b.lineKey))
-}
-
-function addTo(line: Draft, more: UsageBucket | Draft): void {
-  line.calls += more.calls
-  line.inputTokens += more.inputTokens
-  line.outputTokens += more.outputTokens
-  line.tierPricePico += more.tierPricePico
-  line.rawCostPico += more.rawCostPico
-  line.exactPico += 'exactPico' in more ? more.exactPico : more.chargePico
-}
-
-function describe(month: CalendarMonth, bucket: UsageBucket, severalVersions: boolean): string {
-  const tier = isTier(bucket.tier) ? tierNames[bucket.tier] : bucket.tier
-  const what =
-    bucket.chargeMode === 'pass_through'
-      ? 'Models on your own key: paid to the provider directly, nothing owed here'
-      : bucket.chargeMode === 'tier_margin'
-        ? `${tier} models on your own key: tier price less provider cost, never below zero per call`
-        : `${tier} models on the platform key: tier price per token`
-  const late = bucket.usageMonth === month ? '' : ', late usage'
-  const version = severalVersions ? ` (prices v${bucket.priceBookVersion})` : ''
-  return `${what}, ${monthName(bucket.usageMonth)}${late}${version}`
-}
-
-/** Keeps the largest lines; what is beyond the limit becomes one line, so the sum is unchanged (case 19). */
-function collapseTail(lines: Draft[], maxLines: number, month: CalendarMonth): Draft[] {
+/** Keeps the largest lines, fees always; what is beyond the limit becomes one line, so the sum is unchanged (case 19). */
+function collapseTail(lines: DraftLine[], maxLines: number, month: CalendarMonth): DraftLine[] {
   if (lines.length <= maxLines) return lines
-  const bySize = [...lines].sort((a, b) => compareBig(b.exactPico, a.exactPico) || compareText(a.lineKey, b.lineKey))
+  const bySize = [...lines].sort(
+    (a, b) =>
+      Number(b.kind === 'key_fee') - Number(a.kind === 'key_fee') ||
+      compareBig(size(b.exactPico), size(a.exactPico)) ||
+      compareText(a.lineKey, b.lineKey),
+  )
   const kept = new Set(bySize.slice(0, maxLines - 1))
   const tail = lines.filter((line) => !kept.has(line))
   const description = `Other usage (${tail.length} smaller lines, detailed in your billing pages)`
-  const other: Draft = {
-    ...emptyLine('other', month, description),
-    chargeMode: 'mixed',
-  }
-  for (const line of tail) addTo(other, line)
-  return [...lines.filter((line) => kept.has(line)), other]
+  const other = { ...emptyLine('other', 'other', month, description), ...mixed }
+  for (const line of tail) addLine(other, line)
+  return [...lines.filter((line) => kept.has(line)), { ...other, quantityNano: null }]
 }
+
+const mixed = { chargeMode: 'mixed', tier: 'mixed', keySource: 'mixed' }
 
 /** What earlier months left unbilled because it was too little; a mere residue (under a cent) is no line. */
-function carriedLine(month: CalendarMonth, openingResiduePico: Pico): Draft | undefined {
-  if (openingResiduePico < PICO_PER_CENT) return undefined
-  const line = emptyLine(
-    'carried',
-    shiftMonth(month, -1),
-    'Carried forward from earlier months (below the minimum charge)',
-  )
-  return { ...line, chargeMode: 'carried', exactPico: openingResiduePico }
+function carriedLine(month: CalendarMonth, openingResiduePico: Pico, unit: Pico): DraftLine[] {
+  if (openingResiduePico < unit) return []
+  const description = 'Carried forward from earlier months (below the minimum charge)'
+  const line = { ...emptyLine('carried', 'carried', shiftMonth(month, -1), description), ...mixed }
+  return [{ ...line, chargeMode: 'carried', exactPico: openingResiduePico }]
 }
 
-function emptyLine(lineKey: string, usageMonth: CalendarMonth, description: string): Draft {
-  const zeros = { calls: 0n, inputTokens: 0n, outputTokens: 0n, tierPricePico: 0n, rawCostPico: 0n, exactPico: 0n }
-  return {
-    lineKey,
-    chargeMode: '',
-    tier: 'mixed',
-    keySource: 'mixed',
-    usageMonth,
-    priceBookVersion: null,
-    description,
-    ...zeros,
-  }
+interface Share {
+  units: bigint
+  /** What a credit took off this line before it was rounded. */
+  reducedPico: Pico
 }
 
 /**
- * Cents per line that sum to `totalCents`: each line's exact amount rounded down, then the missing cents one by one to the
- * largest remainders. The opening residue can make the sum of the floors one cent too large: then the smallest remainder
- * gives one back. A credit (negative opening) is first taken off the largest lines, for Stripe takes no negative line
- * together with automatic tax (stripe §2.5).
+ * Units (cents) per line that sum to `total`: each line's exact amount rounded down, then the missing ones one by one to the
+ * largest remainders. The opening residue can make the sum of the floors one too large: then the smallest remainder gives one
+ * back. A credit (a negative line, or a negative opening) is first taken off the largest lines, for Stripe takes no negative
+ * line together with automatic tax (stripe §2.5).
  */
-function spread(lines: Draft[], totalCents: bigint, openingPico: Pico): bigint[] {
-  const exact = takeCredit(lines, openingPico)
-  const amounts = exact.map((value) => value / PICO_PER_CENT)
+function spread(lines: DraftLine[], total: bigint, openingPico: Pico, unit: Pico): Share[] {
+  const exact = takeCredit(lines, openingPico <= -unit ? -openingPico : 0n)
+  const units = exact.map((value) => value / unit)
   const order = lines
-    .map((line, index) => ({ index, lineKey: line.lineKey, remainder: (exact[index] ?? 0n) % PICO_PER_CENT }))
+    .map((line, index) => ({ index, lineKey: line.lineKey, remainder: (exact[index] ?? 0n) % unit }))
     .sort((a, b) => compareBig(b.remainder, a.remainder) || compareText(a.lineKey, b.lineKey))
-  let missing = totalCents - sum(amounts)
+  let missing = total - sum(units)
   for (let turn = 0; missing > 0n; turn++) {
     const next = order[turn % order.length]
     if (!next) break
-    amounts[next.index] = (amounts[next.index] ?? 0n) + 1n
+    units[next.index] = (units[next.index] ?? 0n) + 1n
     missing -= 1n
   }
   for (const { index } of order.toReversed()) {
-    if (missing < 0n && (amounts[index] ?? 0n) > 0n) {
-      amounts[index] = (amounts[index] ?? 0n) - 1n
+    if (missing < 0n && (units[index] ?? 0n) > 0n) {
+      units[index] = (units[index] ?? 0n) - 1n
       missing += 1n
     }
   }
-  return amounts
+  return lines.map(({ exactPico }, index) => ({
+    units: units[index] ?? 0n,
+    reducedPico: (exactPico > 0n ? exactPico : 0n) - (exact[index] ?? 0n),
+  }))
 }
 
-function takeCredit(lines: Draft[], openingPico: Pico): Pico[] {
-  const exact = lines.map((line) => line.exactPico)
-  if (openingPico > -PICO_PER_CENT) return exact
-  let credit = -openingPico
+function takeCredit(lines: DraftLine[], openingCredit: Pico): Pico[] {
+  const exact = lines.map((line) => (line.exactPico > 0n ? line.exactPico : 0n))
+  let credit = openingCredit + sum(lines.map((line) => (line.exactPico < 0n ? -line.exactPico : 0n)))
   const largestFirst = exact
     .map((_, index) => index)
     .sort((a, b) => compareBig(exact[b] ?? 0n, exact[a] ?? 0n) || a - b)
@@ -214,4 +186,3 @@ function takeCredit(lines: Draft[], openingPico: Pico): Pico[] {
 
 const sum = (values: bigint[]): bigint => values.reduce((total, value) => total + value, 0n)
 const compareBig = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0)
-const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -49,6 +49,6 @@ export class RunStopped extends Error {
   get remedy(): string {
     return this.reason === 'customer_deleted'
       ? 'The Stripe customer was deleted: collect by other means.'
-      : HELD_REASONS[this.reason]
+      : HELD_REASONS[this.reason].remedy
   }
 }

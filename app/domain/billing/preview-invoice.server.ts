@@ -3,7 +3,8 @@ import type { CalendarMonth } from '#app/platform/calendar-month.ts'
 import { inSystem, inTenant, type Tx } from '#app/platform/db.server.ts'
 import type { ComputedInvoice } from './billing.ts'
 import { computeInvoice } from './compute-invoice.ts'
-import { loadUsage, openingResidue } from './internal/usage-buckets.server.ts'
+import { currentTerms, gatherMonth } from './internal/invoice-input.server.ts'
+import { openingResidue } from './internal/usage-buckets.server.ts'
 
 export interface InvoicePreview {
   invoice: ComputedInvoice
@@ -23,9 +24,8 @@ export function previewInvoiceOf(workspaceId: string, month: CalendarMonth): Pro
 }
 
 async function preview(tx: Tx, workspaceId: string, month: CalendarMonth): Promise<InvoicePreview> {
-  const { buckets, heldCalls } = await loadUsage(tx, workspaceId, month)
-  return {
-    invoice: computeInvoice({ month, buckets, openingResiduePico: await openingResidue(tx, workspaceId) }),
-    heldCalls,
-  }
+  const terms = await currentTerms(tx, workspaceId)
+  const { input, heldCalls } = await gatherMonth(tx, workspaceId, month, { terms, from: 'rollups' })
+  const invoice = computeInvoice({ ...input, openingResiduePico: await openingResidue(tx, workspaceId) })
+  return { invoice, heldCalls }
 }

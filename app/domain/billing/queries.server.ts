@@ -77,7 +77,8 @@ const toSummary = (run: InvoiceRun): InvoiceSummary => ({
   revision: run.revision,
   state: run.state as RunState,
   heldReason: run.heldReason,
-  heldRemedy: run.heldReason && run.heldReason in HELD_REASONS ? HELD_REASONS[run.heldReason as HeldReason] : null,
+  heldRemedy:
+    run.heldReason && run.heldReason in HELD_REASONS ? HELD_REASONS[run.heldReason as HeldReason].remedy : null,
   heldDetail: run.heldDetail,
   currency: run.currency,
   calls: run.calls.toString(),
@@ -205,6 +206,7 @@ export async function getFrozenInvoice(workspaceId: string, runId: string): Prom
   const { run, lines } = await loadRun(workspaceId, runId)
   return {
     month: run.month as CalendarMonth,
+    currency: run.currency,
     lines,
     calls: run.calls,
     openingResiduePico: BigInt(run.openingResiduePico.toFixed(0)),

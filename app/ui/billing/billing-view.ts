@@ -65,12 +65,14 @@ const stripeWords: Record<string, [string, InvoiceRow['tone']]> = {
 const stateWords: Record<RunState, [string, InvoiceRow['tone']]> = {
   frozen: ['Being prepared', 'gray'],
   writing: ['Being prepared', 'gray'],
+  review: ['Being prepared', 'gray'],
   done: ['Issued', 'teal'],
   done_zero: ['Nothing owed', 'gray'],
   carried: ['Carried to the next month', 'gray'],
   held: ['On hold, we are looking into it', 'yellow'],
   uncollectable: ['Not collected', 'red'],
   superseded: ['Replaced by a newer one', 'gray'],
+  settled: ['Settled directly with us', 'gray'],
 }
 
 export const invoiceStatus = (invoice: Pick<InvoiceSummary, 'state' | 'stripeStatus'>): [string, InvoiceRow['tone']] =>

@@ -10,11 +10,13 @@ export const runStates: Record<RunState, [name: string, tone: Tone]> = {
   held: ['Held', 'yellow'],
   frozen: ['Frozen', 'gray'],
   writing: ['Writing to Stripe', 'gray'],
+  review: ['In review', 'yellow'],
   done: ['Done', 'teal'],
   done_zero: ['Nothing owed', 'gray'],
   carried: ['Carried', 'gray'],
   uncollectable: ['Uncollectable', 'red'],
   superseded: ['Superseded', 'gray'],
+  settled: ['Settled by hand', 'gray'],
 }
 
 function byMonth(runs: OperatorInvoice[]): RunsView['months'] {

@@ -2,7 +2,7 @@
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import type { InvoiceRun, StripeOperation } from '#app/generated/prisma/client.ts'
-import { inSystem } from '#app/platform/db.server.ts'
+import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
 import type { RunStopped } from '../errors.ts'
 import { toLine } from './frozen-run.ts'
@@ -140,24 +140,38 @@ export async function recordStopped(run: WrittenRun, stopped: RunStopped, now: D
   await inSystem(async (tx) => {
     await tx.invoiceRun.update({
       where: { workspaceId_id: { workspaceId: run.workspaceId, id: run.id } },
-      data: { state: stopped.state, heldReason: stopped.reason, heldDetail: stopped.detail, updatedAt: now },
+      data: { state: stopped.state, updatedAt: now },
     })
-    await raiseAlert(tx, {
-      kind: 'invoice_run_held',
-      reference: run.id,
-      workspaceId: run.workspaceId,
-      message: `Invoice of ${run.month}: ${stopped.remedy} (${stopped.detail})`,
-      at: now,
-    })
-    await recordAudit(tx, {
-      workspaceId: run.workspaceId,
-      actor: { kind: 'system' },
-      action: `invoice_run.${stopped.state}`,
-      subjectType: 'invoice_run',
-      subjectId: run.id,
-      detail: { month: run.month, reason: stopped.reason },
-      at: now,
-    })
+    await noteStopped(tx, run, stopped, now)
+  })
+}
+
+/** Why a run that is held or uncollectable stands still: on the run, as an alert, and in the audit trail. */
+export async function noteStopped(
+  tx: Tx,
+  run: Pick<WrittenRun, 'workspaceId' | 'id' | 'month'>,
+  stopped: RunStopped,
+  now: Date,
+): Promise<void> {
+  await tx.invoiceRun.update({
+    where: { workspaceId_id: { workspaceId: run.workspaceId, id: run.id } },
+    data: { heldReason: stopped.reason, heldDetail: stopped.detail },
+  })
+  await raiseAlert(tx, {
+    kind: 'invoice_run_held',
+    reference: run.id,
+    workspaceId: run.workspaceId,
+    message: `Invoice of ${run.month}: ${stopped.remedy} (${stopped.detail})`,
+    at: now,
+  })
+  await recordAudit(tx, {
+    workspaceId: run.workspaceId,
+    actor: { kind: 'system' },
+    action: `invoice_run.${stopped.state}`,
+    subjectType: 'invoice_run',
+    subjectId: run.id,
+    detail: { month: run.month, reason: stopped.reason },
+    at: now,
   })
 }
 

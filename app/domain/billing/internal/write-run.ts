@@ -114,7 +114,7 @@ function itemRequest({ run }: RunBundle, line: InvoiceLine, customer: string, in
     invoice,
     amount: Number(line.amountCents),
     currency: run.currency,
-    description: `${line.description} (${line.calls.toLocaleString('en-US')} calls)`,
+    description: line.calls ? `${line.description} (${line.calls.toLocaleString('en-US')} calls)` : line.description,
     period: { start: seconds(monthStart(line.usageMonth)), end: seconds(monthLastSecond(line.usageMonth)) },
     metadata: {
       run_id: run.id,

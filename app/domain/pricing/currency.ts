@@ -1,0 +1,69 @@
+import type { Pico } from '#app/platform/pico.ts'
+
+/**
+ * Amounts in any currency are integers of 1e-12 of its main unit, as pico-dollars are. What is billed is whole minor units
+ * (stripe §2.4, §4 case 66): the table says how many there are in a main unit, everything else has hundredths.
+ */
+const zeroDecimal = new Set('bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf'.split(' '))
+const threeDecimal = new Set('bhd jod kwd omr tnd'.split(' '))
+
+/** The smallest amounts that Stripe charges, in minor units; a currency that is not here is held to half a main unit. */
+const minimums: Record<string, bigint> = {
+  aud: 50n,
+  cad: 50n,
+  chf: 50n,
+  dkk: 250n,
+  eur: 50n,
+  gbp: 30n,
+  hkd: 400n,
+  jpy: 50n,
+  mxn: 1_000n,
+  nok: 300n,
+  nzd: 50n,
+  pln: 200n,
+  sek: 300n,
+  sgd: 50n,
+  usd: 50n,
+}
+
+export const isCurrency = (text: string): boolean => /^[a-z]{3}$/.test(text)
+
+/** Digits behind the point of a currency's amounts: 0 (JPY), 2 (USD) or 3 (KWD). */
+export function minorDigits(currency: string): number {
+  if (zeroDecimal.has(currency)) return 0
+  return threeDecimal.has(currency) ? 3 : 2
+}
+
+/** 1e-12 units per minor unit: 10^10 for cents. */
+export const picoPerMinor = (currency: string): Pico => 10n ** BigInt(12 - minorDigits(currency))
+
+/** Minor units that an amount must be a multiple of: Stripe takes three-decimal currencies in tens only. */
+export const minorStep = (currency: string): bigint => (threeDecimal.has(currency) ? 10n : 1n)
+
+/** What Stripe charges at least, in minor units. */
+export const minimumCharge = (currency: string): bigint =>
+  minimums[currency] ?? 10n ** BigInt(minorDigits(currency)) / 2n
+
+const symbols: Record<string, string> = { usd: '$', eur: '€', gbp: '£', jpy: '¥' }
+
+/** An amount of minor units in words: `$12.34`, `¥1,200`, `KWD 1.230`. */
+export function displayMinor(amount: bigint, currency: string): string {
+  const digits = minorDigits(currency)
+  const text = (amount < 0n ? -amount : amount).toString().padStart(digits + 1, '0')
+  const whole = BigInt(digits ? text.slice(0, -digits) : text).toLocaleString('en-US')
+  const fraction = digits ? `.${text.slice(-digits)}` : ''
+  return `${amount < 0n ? '−' : ''}${symbols[currency] ?? `${currency.toUpperCase()} `}${whole}${fraction}`
+}
+
+/** An exact amount to its last digit, at least the currency's own: `$0.012345678901`, `¥3`. */
+export function displayExact(amount: Pico, currency: string): string {
+  const text = (amount < 0n ? -amount : amount).toString().padStart(13, '0')
+  const whole = BigInt(text.slice(0, -12)).toLocaleString('en-US')
+  const fraction = text.slice(-12).replace(/0+$/, '').padEnd(minorDigits(currency), '0')
+  const sign = amount < 0n ? '−' : ''
+  return `${sign}${symbols[currency] ?? `${currency.toUpperCase()} `}${whole}${fraction ? `.${fraction}` : ''}`
+}
+
+/** Charge modes that reckon with what providers charge, in USD: a workspace that is billed in another currency cannot have them. */
+const dollarModes = new Set(['tier_margin', 'markup', 'credits'])
+export const needsDollars = (chargeMode: string): boolean => dollarModes.has(chargeMode)
