@@ -21,6 +21,7 @@ export const crontab: KnownCronItem[] = [
   },
   { task: 'ensure-partitions', identifier: 'ensure-partitions', match: '5 0 * * *', options: { backfillPeriod: DAY } },
   { task: 'sweep-stripe', identifier: 'sweep-stripe', match: '17 * * * *', options: { backfillPeriod: 60 * MINUTE } },
+  { task: 'compare-stripe', identifier: 'compare-stripe', match: '5 5 * * *', options: { backfillPeriod: DAY } },
   {
     task: 'sweep-attempts',
     identifier: 'sweep-attempts',

@@ -20,6 +20,9 @@ const settings = z.object({
   STRIPE_SECRET_KEY: text,
   STRIPE_WEBHOOK_SECRET: text,
   STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
+  STRIPE_TAX: z.enum(['off', 'automatic']).default('off'),
+  STRIPE_TAX_CODE: text.regex(/^txcd_\d{8}$/, 'must be a tax code of Stripe').optional(),
+  STRIPE_REQUESTS_PER_SECOND: z.coerce.number().min(0.5).max(1000).default(10),
   OPENROUTER_PLATFORM_KEY: text,
   SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
   MAIL_FROM: text.regex(/^[^\p{Cc}]*@[^\p{Cc}]*$/u, 'must be an address').optional(),
@@ -64,6 +67,11 @@ export interface Env {
   stripeSecretKey: string
   stripeWebhookSecrets: string[]
   stripeApiBase: string | undefined
+  /** Whether Stripe computes tax on invoices and at Checkout, and as what it taxes AI usage. */
+  stripeTax: 'off' | 'automatic'
+  stripeTaxCode: string | undefined
+  /** Per Stripe operation, all processes together. */
+  stripeRequestsPerSecond: number
   openrouterPlatformKey: string
   /** The mail server that notices go out by, and who they are from. Both or none. */
   smtpUrl: string | undefined
@@ -188,6 +196,9 @@ export function parseEnv(source: Environment): Env {
     stripeSecretKey: values.STRIPE_SECRET_KEY,
     stripeWebhookSecrets: values.STRIPE_WEBHOOK_SECRET.split(',').map((secret) => secret.trim()),
     stripeApiBase: values.STRIPE_API_BASE,
+    stripeTax: values.STRIPE_TAX,
+    stripeTaxCode: values.STRIPE_TAX_CODE,
+    stripeRequestsPerSecond: values.STRIPE_REQUESTS_PER_SECOND,
     openrouterPlatformKey: values.OPENROUTER_PLATFORM_KEY,
     smtpUrl: values.SMTP_URL,
     mailFrom: values.MAIL_FROM,

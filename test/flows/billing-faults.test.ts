@@ -1,6 +1,5 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
-import { dropSingleton } from '#app/platform/singleton.server.ts'
 import type { FaultEffect } from '#test/sandbox/stripe/faults.ts'
 import {
   billingWorld,
@@ -19,9 +18,6 @@ import {
 
 const world = billingWorld()
 const later = (hours: number) => () => new Date(CLOSE_TIME.getTime() + hours * 3_600_000)
-
-// A test that was slowed down by 429s must not slow the next one.
-beforeEach(() => void dropSingleton('stripe-paces'))
 
 async function frozen(
   options: Parameters<typeof makeCustomer>[1] = {},

@@ -1,9 +1,8 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { releaseInvoiceRun } from '#app/domain/billing/release-invoice-run.server.ts'
 import { syncStripeObject } from '#app/domain/billing/sync-stripe-object.server.ts'
 import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import { inSystem } from '#app/platform/db.server.ts'
-import { dropSingleton } from '#app/platform/singleton.server.ts'
 import {
   billingWorld,
   CLOSE_TIME,
@@ -27,9 +26,6 @@ const operator: OperatorCtx = {
   now: clock,
   requestId: 'flow',
 }
-
-// A test that was slowed down by 429s must not slow the next one.
-beforeEach(() => void dropSingleton('stripe-paces'))
 
 async function frozen(
   options: Parameters<typeof makeCustomer>[1] = {},

@@ -43,8 +43,9 @@ export function billingWorld(): BillingWorld {
   beforeAll(async () => {
     world.sandbox = await startStripeSandbox({ contract: 'strict', now: CLOSE_TIME })
     world.stripe = sdkClient(world.sandbox)
-    world.db.configure({ STRIPE_API_BASE: world.sandbox.url, STRIPE_SECRET_KEY: world.sandbox.apiKey })
-    for (const name of ['stripe', 'stripe-paces']) dropSingleton(name)
+    const stripe = { STRIPE_API_BASE: world.sandbox.url, STRIPE_SECRET_KEY: world.sandbox.apiKey }
+    world.db.configure({ ...stripe, STRIPE_REQUESTS_PER_SECOND: '1000' })
+    dropSingleton('stripe')
     for (const plan of PLANS) {
       const product = await world.stripe.products.create({ id: `prod_sbx_${plan}`, name: plan })
       const price = {
@@ -71,7 +72,7 @@ export function billingWorld(): BillingWorld {
   })
   afterAll(async () => {
     await world.sandbox.close()
-    for (const name of ['stripe', 'stripe-paces']) dropSingleton(name)
+    dropSingleton('stripe')
   })
   return world
 }

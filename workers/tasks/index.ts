@@ -3,6 +3,8 @@ import type { Task } from '../task.ts'
 import { cleanFlows } from './clean-oauth-flows.ts'
 import { closeMonthOfAll } from './close-month.ts'
 import { closeWorkspaceMonth } from './close-workspace-month.ts'
+import { compareAllWithStripe } from './compare-stripe.ts'
+import { compareOneWithStripe } from './compare-workspace-stripe.ts'
 import { ensureMonthPartitions } from './ensure-partitions.ts'
 import { mailDueNotices } from './mail-notices.ts'
 import { pollAllBalances } from './poll-balances.ts'
@@ -26,6 +28,8 @@ export const tasks: { [N in JobName]: Task<N> } = {
   'write-invoice-run': writeRun,
   'sync-stripe-object': syncFromStripe,
   'sweep-stripe': sweepSubscriptions,
+  'compare-stripe': compareAllWithStripe,
+  'compare-workspace-stripe': compareOneWithStripe,
   'sweep-attempts': sweepOpenAttempts,
   'reconcile-held-calls': reconcileHeld,
   'reprobe-provider-key': reprobeKey,

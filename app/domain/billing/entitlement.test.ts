@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { PlanRules } from '#app/domain/plans/plans.ts'
-import { entitlementOf, type SubscriptionFacts } from './entitlement.ts'
+import { entitlementOf, type SubscriptionFacts, scheduledChange } from './entitlement.ts'
 
 const NOW = new Date('2026-11-15T12:00:00Z')
 const plan = (id: string, rank: number, allowedProviders: string[]): PlanRules => ({
@@ -30,6 +30,8 @@ const facts = (change: Partial<SubscriptionFacts> = {}): SubscriptionFacts => ({
   endedAt: null,
   endsAt: null,
   pausedAt: null,
+  next: null,
+  pendingProductIds: [],
   ...change,
 })
 const entitled = (...subscriptions: SubscriptionFacts[]) => entitlementOf(subscriptions, (id) => plans[id] ?? null, NOW)
@@ -70,4 +72,28 @@ describe('leaving Enterprise (stripe §2.7), row by row', () => {
     const newer = facts({ id: 'b', status: 'canceled', endedAt: new Date('2026-02-01T00:00:00Z') })
     expect(entitled(older, newer)).toMatchObject({ subscription: { id: 'b' } })
   })
+})
+
+describe('what is planned (stripe §2.7)', () => {
+  const at = new Date('2026-12-01T00:00:00Z')
+  const later = new Date('2027-01-01T00:00:00Z')
+  const planned = (...subscriptions: SubscriptionFacts[]) =>
+    scheduledChange(subscriptions, (id) => plans[id] ?? null, 'plus', NOW)
+  test('a schedule’s next phase, at its start', () => {
+    const scheduled = facts({ next: { at, productIds: ['prod_pro'] } })
+    expect(planned(scheduled)).toEqual({ planId: 'pro', at })
+    expect(planOf(scheduled)).toBe('enterprise')
+  })
+  test('a cancellation leaves the lowest plan; where another subscription goes on, nothing changes', () => {
+    expect(planned(facts({ endsAt: at }))).toEqual({ planId: 'plus', at })
+    expect(planned(facts({ endsAt: at }), facts({ id: 'sub_2' }))).toBeNull()
+    expect(planned(facts({ endsAt: at }), facts({ id: 'sub_2', endsAt: later }))).toEqual({ planId: 'plus', at: later })
+  })
+  test('nothing planned, a phase on the same plan, or one of a product nobody knows: no change is announced', () => {
+    expect(planned(facts())).toBeNull()
+    expect(planned(facts({ next: { at, productIds: ['prod_ent'] } }))).toBeNull()
+    expect(planned(facts({ next: { at, productIds: ['prod_new'] } }))).toBeNull()
+  })
+  test('an end that has passed is no plan', () =>
+    expect(planned(facts({ status: 'canceled', endedAt: NOW, endsAt: new Date('2026-11-01T00:00:00Z') }))).toBeNull())
 })

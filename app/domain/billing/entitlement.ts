@@ -10,6 +10,10 @@ export interface SubscriptionFacts {
   /** When it is going to stop, where that is already known. */
   endsAt: Date | null
   pausedAt: Date | null
+  /** What a schedule's next phase makes of it, and when; null: nothing is scheduled. */
+  next: { at: Date; productIds: string[] } | null
+  /** The products of an upgrade that awaits its payment; it entitles to nothing yet. */
+  pendingProductIds: string[]
 }
 
 export type Entitlement =
@@ -64,4 +68,45 @@ function bestOf(subscriptions: SubscriptionFacts[], planOfProduct: (productId: s
 function lastEnded(subscriptions: SubscriptionFacts[]): SubscriptionFacts | null {
   const time = (subscription: SubscriptionFacts) => subscription.endedAt?.getTime() ?? Number.POSITIVE_INFINITY
   return [...subscriptions].sort((a, b) => time(b) - time(a))[0] ?? null
+}
+
+export interface ScheduledChange {
+  planId: string
+  at: Date
+}
+
+/**
+ * The first change of plan that Stripe has planned already: a schedule's phase, or a subscription that is going to end. What is
+ * planned changes nothing before its time (stripe §2.7, §4 case 44).
+ * @param lowestPlanId what is left when nothing entitles to a plan any more
+ */
+export function scheduledChange(
+  subscriptions: SubscriptionFacts[],
+  planOfProduct: (productId: string) => PlanRules | null,
+  lowestPlanId: string,
+  now: Date,
+): ScheduledChange | null {
+  const planAt = (at: Date): string | null => {
+    const then = entitlementOf(
+      subscriptions.map((one) => factsAt(one, at)),
+      planOfProduct,
+      at,
+    )
+    if (then.kind === 'unknown_product') return null
+    return then.kind === 'none' ? lowestPlanId : then.plan.id
+  }
+  const today = planAt(now)
+  const moments = subscriptions.flatMap(({ next, endsAt }) => [next?.at, endsAt].filter((at) => at && at > now))
+  for (const at of (moments as Date[]).sort((a, b) => a.getTime() - b.getTime())) {
+    const planId = planAt(at)
+    if (planId !== null && planId !== today) return { planId, at }
+  }
+  return null
+}
+
+/** What a subscription is going to be at an instant, if nobody changes anything. */
+function factsAt(subscription: SubscriptionFacts, at: Date): SubscriptionFacts {
+  const { next, endsAt } = subscription
+  if (endsAt && endsAt <= at) return { ...subscription, status: 'canceled', endedAt: subscription.endedAt ?? endsAt }
+  return next && next.at <= at ? { ...subscription, productIds: next.productIds } : subscription
 }

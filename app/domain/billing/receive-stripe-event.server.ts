@@ -1,10 +1,6 @@
-import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
-import { inSystem } from '#app/platform/db.server.ts'
-import { env } from '#app/platform/env.server.ts'
-import { log } from '#app/platform/log.server.ts'
 import { badSignature, eventTooLarge } from './errors.ts'
-import { isWatched, referencesOf } from './internal/event-references.ts'
-import { verifyEvent } from './internal/stripe.server.ts'
+import { verifyEvent } from './internal/stripe-events.server.ts'
+import { type ReceivedEvent, storeEvent } from './store-event.server.ts'
 
 export interface RawEvent {
   /** Exactly the bytes that came: a re-serialised body does not verify. */
@@ -13,9 +9,6 @@ export interface RawEvent {
   signature: string | undefined
   now: Date
 }
-
-/** `ignored`: an event type or a mode that is not ours; it is answered 200 all the same. */
-export type ReceivedEvent = 'stored' | 'duplicate' | 'ignored'
 
 const MAX_BODY_BYTES = 1_048_576
 const TOLERANCE_SECONDS = 300
@@ -28,21 +21,7 @@ const TOLERANCE_SECONDS = 300
 export async function receiveStripeEvent({ rawBody, signature, now }: RawEvent): Promise<ReceivedEvent> {
   if (rawBody.length > MAX_BODY_BYTES) throw eventTooLarge()
   const event = verify(rawBody, signature, now)
-  if (event.livemode !== env().stripeSecretKey.startsWith('sk_live_')) {
-    log.warn({ event: event.id, livemode: event.livemode }, 'stripe event of the other mode ignored')
-    return 'ignored'
-  }
-  if (!isWatched(event.type)) return 'ignored'
-  const { objectId, customerId } = referencesOf(event)
-  return inSystem(async (tx) => {
-    const stored = await tx.$executeRaw`
-      INSERT INTO stripe_events (id, type, object_id, customer_id, created_at, livemode, received_at)
-      VALUES (${event.id}, ${event.type}, ${objectId}, ${customerId}, ${new Date(event.created * 1000)}, ${event.livemode}, ${now})
-      ON CONFLICT (id) DO NOTHING`
-    if (stored === 0) return 'duplicate'
-    await enqueueJob(tx, 'sync-stripe-object', { eventId: event.id }, { jobKey: `stripe:${objectId}` })
-    return 'stored'
-  })
+  return storeEvent(event, now)
 }
 
 /** The SDK rejects the past beyond 300 s but accepts any future; we reject both (stripe §1.3, case 35). */

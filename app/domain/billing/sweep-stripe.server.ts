@@ -1,40 +1,57 @@
 import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { log } from '#app/platform/log.server.ts'
+import { listUndelivered } from './internal/stripe-events.server.ts'
 import { syncInvoice } from './internal/sync-invoice.server.ts'
+import { storeEvent } from './store-event.server.ts'
 import { syncEntitlement } from './sync-entitlement.server.ts'
 
 /** A run that has not moved for this long lost its job, or Stripe was down for longer than the job was patient. */
 const STALE_RUN_MS = 60 * 60 * 1000
+/** Stripe keeps events for 30 days and delivers for three: what is older than a week was looked for by many sweeps. */
+const UNDELIVERED_SINCE_S = 7 * 24 * 60 * 60
+/** Customers read at the same time. Each holds a connection; the pace of requests is set elsewhere. */
+const AT_ONCE = 4
 
 export interface SweepResult {
   workspaces: number
   failed: number
   runs: number
+  /** Undelivered events that were not known yet. */
+  events: number
 }
 
 /**
- * Hourly: looks at every linked customer as if an event had come, so that events which never came lose nothing but time
- * (stripe §2.6, case 41), and sends unfinished runs on their way again (case 30).
+ * Hourly: takes the events that Stripe could not deliver, oldest first, looks at every linked customer as if an event had
+ * come, so that events which were never made lose nothing but time (stripe §2.6, case 41), and sends unfinished runs on
+ * their way again (case 30).
  */
 export async function sweepStripe(now: Date): Promise<SweepResult> {
+  const events = await takeUndelivered(now)
   const workspaces = await inSystem((tx) =>
     tx.workspace.findMany({ where: { stripeCustomerId: { not: null } }, select: { id: true }, orderBy: { id: 'asc' } }),
   )
-  let failed = 0
-  for (const { id } of workspaces) {
-    try {
-      await syncEntitlement({ workspaceId: id, cause: 'sweep' }, now)
-    } catch (error) {
-      // One unreachable customer must not keep the others from being looked at; the next sweep tries again.
-      failed += 1
-      log.warn({ workspace: id, err: error }, 'stripe sweep: customer not read')
-    }
-  }
+  // One unreachable customer must not keep the others from being looked at; the next sweep tries again.
+  const failed = await eachOf(workspaces, 'customer', ({ id }) =>
+    syncEntitlement({ workspaceId: id, cause: 'sweep' }, now),
+  )
   return {
     workspaces: workspaces.length,
-    failed: failed + (await mirrorUnpaid(now)),
+    failed: failed + events.failed + (await mirrorUnpaid(now)),
     runs: await requeueStaleRuns(now),
+    events: events.stored,
+  }
+}
+
+async function takeUndelivered(now: Date): Promise<{ stored: number; failed: number }> {
+  try {
+    const since = Math.floor(now.getTime() / 1000) - UNDELIVERED_SINCE_S
+    let stored = 0
+    for (const event of await listUndelivered(since)) if ((await storeEvent(event, now)) === 'stored') stored += 1
+    return { stored, failed: 0 }
+  } catch (error) {
+    log.warn({ err: error }, 'stripe sweep: undelivered events not read')
+    return { stored: 0, failed: 1 }
   }
 }
 
@@ -50,13 +67,24 @@ async function mirrorUnpaid(now: Date): Promise<number> {
       select: { workspaceId: true, stripeInvoiceId: true },
     }),
   )
+  return eachOf(unpaid, 'invoice', ({ workspaceId, stripeInvoiceId }) =>
+    syncInvoice(workspaceId, stripeInvoiceId as string, now),
+  )
+}
+
+/** Does something for each, a few at a time. @returns how many failed */
+async function eachOf<T>(items: T[], what: string, act: (item: T) => Promise<unknown>): Promise<number> {
+  const waiting = items[Symbol.iterator]()
   let failed = 0
-  for (const { workspaceId, stripeInvoiceId } of unpaid) {
-    await syncInvoice(workspaceId, stripeInvoiceId as string, now).catch((error: unknown) => {
-      failed += 1
-      log.warn({ workspace: workspaceId, err: error }, 'stripe sweep: invoice not read')
-    })
+  const worker = async () => {
+    for (const item of waiting) {
+      await act(item).catch((error: unknown) => {
+        failed += 1
+        log.warn({ item, err: error }, `stripe sweep: ${what} not read`)
+      })
+    }
   }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
   return failed
 }
 

@@ -1,7 +1,10 @@
 import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
 import type { StripeEvent } from '#app/generated/prisma/client.ts'
 import { inSystem } from '#app/platform/db.server.ts'
+import { type Look, looksAfter } from './internal/event-table.ts'
+import { syncCheckout } from './internal/sync-checkout.server.ts'
 import { syncInvoice } from './internal/sync-invoice.server.ts'
+import { customerOfDispute, syncCreditNote, syncDispute, syncRefund } from './internal/sync-reversals.server.ts'
 import { releaseTaxHolds } from './release-invoice-run.server.ts'
 import { syncEntitlement } from './sync-entitlement.server.ts'
 
@@ -11,46 +14,72 @@ export interface SyncInput {
 
 /**
  * Looks again at what an event spoke of and applies what is true now, whatever the event said, however often and in
- * whatever order it came (stripe §2.6, §4 cases 31–33, 37).
- * @returns what came of it, as the event's row keeps it
+ * whatever order it came (stripe §2.6, §4 cases 31–33, 37). A later event of the same object replaces the waiting job of an
+ * earlier one, so all that wait are answered together: each type's looks, once.
+ * @returns what came of it, as the events' rows keep it
  */
 export async function syncStripeObject({ eventId }: SyncInput, now: Date): Promise<string> {
   const event = await inSystem((tx) => tx.stripeEvent.findUnique({ where: { id: eventId } }))
   if (!event) return 'unknown_event'
-  const outcome = await apply(event, now)
-  // Events of the same object that came while this one waited had no job of their own: this look serves them too.
+  const waiting = await inSystem((tx) =>
+    tx.stripeEvent.findMany({
+      where: { objectId: event.objectId, processedAt: null },
+      select: { id: true, type: true },
+    }),
+  )
+  const types = new Set([event.type, ...waiting.map(({ type }) => type)])
+  const outcome = await apply(event, [...types], now)
   await inSystem((tx) =>
     tx.stripeEvent.updateMany({
-      where: { objectId: event.objectId, processedAt: null, receivedAt: { lte: event.receivedAt } },
+      where: { id: { in: [event.id, ...waiting.map(({ id }) => id)] }, processedAt: null },
       data: { processedAt: now, outcome },
     }),
   )
   return outcome
 }
 
-async function apply(event: StripeEvent, now: Date): Promise<string> {
-  const workspace = event.customerId
-    ? await inSystem((tx) =>
-        tx.workspace.findUnique({ where: { stripeCustomerId: event.customerId as string }, select: { id: true } }),
-      )
+async function apply(event: StripeEvent, types: string[], now: Date): Promise<string> {
+  const looks = [...new Set(types.flatMap((type) => looksAfter(type) ?? []))]
+  const customerId = event.customerId ?? (looks.includes('dispute') ? await customerOfDispute(event.objectId) : null)
+  const workspace = customerId
+    ? await inSystem((tx) => tx.workspace.findUnique({ where: { stripeCustomerId: customerId }, select: { id: true } }))
     : null
   if (!workspace) {
     await inSystem((tx) =>
       raiseAlert(tx, {
         kind: 'stripe_unknown_customer',
-        reference: event.customerId ?? event.objectId,
+        reference: customerId ?? event.objectId,
         message: `Stripe sent ${event.type} for a customer that belongs to no workspace. Link the customer or ignore it.`,
         at: now,
       }),
     )
     return 'unknown_customer'
   }
-  if (event.type.startsWith('invoice.')) {
-    const mirrored = await syncInvoice(workspace.id, event.objectId, now)
-    if (event.type !== 'invoice.paid') return mirrored
-    // Paying an unpaid invoice may bring the plan back (stripe §2.7).
-    return `${mirrored}, ${await syncEntitlement({ workspaceId: workspace.id, cause: event.id }, now)}`
-  }
-  if (event.type === 'customer.updated') await inSystem((tx) => releaseTaxHolds(tx, workspace.id, now))
-  return syncEntitlement({ workspaceId: workspace.id, cause: event.id }, now)
+  const outcomes: string[] = []
+  for (const look of looks) outcomes.push(...(await LOOK[look]({ workspaceId: workspace.id, event, types, now })))
+  return outcomes.join(', ')
+}
+
+interface Looking {
+  workspaceId: string
+  event: StripeEvent
+  types: string[]
+  now: Date
+}
+
+/** What each look does. In the table's order: an invoice before the plan that its payment may bring back. */
+const LOOK: Record<Look, (looking: Looking) => Promise<string[]>> = {
+  invoice: async ({ workspaceId, event, types, now }) => [await syncInvoice(workspaceId, event.objectId, now, types)],
+  credit_note: async ({ workspaceId, event, now }) => [await syncCreditNote(workspaceId, event.objectId, now)],
+  refund: async ({ workspaceId, event, now }) => [await syncRefund(workspaceId, event.objectId, now)],
+  dispute: async ({ workspaceId, event, now }) => [await syncDispute(workspaceId, event.objectId, now)],
+  checkout: async ({ workspaceId, event, types, now }) => {
+    const failed = types.find((type) => type === 'checkout.session.async_payment_failed') ?? null
+    return [await syncCheckout(workspaceId, event.objectId, failed, now)]
+  },
+  tax_holds: async ({ workspaceId, now }) => {
+    await inSystem((tx) => releaseTaxHolds(tx, workspaceId, now))
+    return []
+  },
+  customer: async ({ workspaceId, event, now }) => [await syncEntitlement({ workspaceId, cause: event.id }, now)],
 }

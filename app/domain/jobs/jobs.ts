@@ -19,6 +19,9 @@ export const jobSchemas = {
   'write-invoice-run': z.object({ workspaceId: id, runId: id }),
   'sync-stripe-object': z.object({ eventId: z.string().regex(/^evt_\w{1,250}$/) }),
   'sweep-stripe': nothing,
+  /** Cron: one job per workspace with a Stripe customer. */
+  'compare-stripe': nothing,
+  'compare-workspace-stripe': z.object({ workspaceId: id }),
   'sweep-attempts': nothing,
   'reconcile-held-calls': nothing,
   'reprobe-provider-key': z.object({ workspaceId: id, keyId: id }),

@@ -1,0 +1,156 @@
+import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
+import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
+import type { Workspace } from '#app/generated/prisma/client.ts'
+import { inSystem, inTenant } from '#app/platform/db.server.ts'
+import { env } from '#app/platform/env.server.ts'
+import { newId } from '#app/platform/ids.ts'
+import {
+  alreadySubscribed,
+  amountNotPossible,
+  creditsNotInCurrency,
+  noCustomerYet,
+  planNotSold,
+  workspaceSuspended,
+} from './checkout-errors.ts'
+import { withCustomerLock } from './internal/advisory-lock.server.ts'
+import { asUpstream } from './internal/ask-stripe.ts'
+import {
+  type CheckoutRequest,
+  createPaymentCheckout,
+  createPlanCheckout,
+  createPortal,
+  listPlanPrices,
+  type StripeCheckout,
+} from './internal/stripe-checkout.server.ts'
+import { createCustomer } from './internal/stripe-customers.server.ts'
+
+/** What one top-up may come to, in cents. */
+export const TOP_UP_LEAST_CENTS = 500
+export const TOP_UP_MOST_CENTS = 500_000
+
+/** Statuses with which a subscription goes on: its plan is changed in the portal, not bought a second time. */
+const LIVE = new Set(['active', 'trialing', 'past_due', 'unpaid', 'paused', 'incomplete'])
+
+type Buyer = Workspace & { stripeCustomerId: string }
+
+/** @returns the page of Stripe's where a plan is bought. @throws AppError `already_subscribed`, `plan_not_sold`, `workspace_suspended`, `stripe_unavailable` */
+export async function startPlanCheckout(ctx: Ctx, { planId }: { planId: string }): Promise<string> {
+  authorize(ctx, 'manage:Billing', { workspaceId: ctx.workspaceId })
+  const buyer = await readBuyer(ctx)
+  if (buyer.stripeSubscriptionId && LIVE.has(buyer.subscriptionStatus ?? '')) throw alreadySubscribed()
+  const price = await asUpstream(() => priceOfPlan(buyer, planId))
+  const request = requestFor(ctx, buyer, { purpose: 'plan', plan_id: planId })
+  const session = await asUpstream(() => createPlanCheckout(request, price))
+  return recordStart(ctx, session, { purpose: 'plan', planId, amountCents: null })
+}
+
+/** @returns the page where credits are bought. @throws AppError `amount_not_possible`, `workspace_suspended`, `stripe_unavailable` */
+export async function startTopUp(ctx: Ctx, { amountCents }: { amountCents: number }): Promise<string> {
+  authorize(ctx, 'manage:Billing', { workspaceId: ctx.workspaceId })
+  const possible =
+    Number.isInteger(amountCents) && amountCents >= TOP_UP_LEAST_CENTS && amountCents <= TOP_UP_MOST_CENTS
+  if (!possible) throw amountNotPossible(TOP_UP_LEAST_CENTS, TOP_UP_MOST_CENTS)
+  const buyer = await readBuyer(ctx)
+  if (buyer.currency !== 'usd') throw creditsNotInCurrency(buyer.currency)
+  const request = requestFor(ctx, buyer, { purpose: 'top_up', amount_cents: String(amountCents) })
+  const item = { name: 'Credits for AI usage', currency: buyer.currency, cents: amountCents }
+  const session = await asUpstream(() => createPaymentCheckout(request, item))
+  return recordStart(ctx, session, { purpose: 'top_up', planId: null, amountCents: BigInt(amountCents) })
+}
+
+/** @returns the portal's address for one visit: plan, payment method, invoices. @throws AppError `no_customer_yet`, `stripe_unavailable` */
+export async function openBillingPortal(ctx: Ctx): Promise<string> {
+  authorize(ctx, 'manage:Billing', { workspaceId: ctx.workspaceId })
+  const { workspaceId } = ctx
+  const workspace = await inTenant({ workspaceId }, (tx) =>
+    tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } }),
+  )
+  const customer = workspace.stripeCustomerId
+  if (!customer) throw noCustomerYet()
+  if (workspace.suspendedAt) throw workspaceSuspended()
+  return asUpstream(() => createPortal(customer, `${billingPage(workspace.slug)}?back=portal`))
+}
+
+const billingPage = (slug: string): string => `${env().appOrigin}/w/${slug}/settings/billing`
+
+/** The workspace with its Stripe customer, which is made where it never had one; a deleted one is never made anew. */
+async function readBuyer(ctx: Ctx): Promise<Buyer> {
+  const { workspaceId } = ctx
+  const read = () => inTenant({ workspaceId }, (tx) => tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } }))
+  const workspace = await read()
+  if (workspace.suspendedAt) throw workspaceSuspended()
+  if (workspace.stripeCustomerId) return { ...workspace, stripeCustomerId: workspace.stripeCustomerId }
+  return withCustomerLock(`workspace:${workspaceId}`, async () => {
+    const now = await read()
+    const stripeCustomerId =
+      now.stripeCustomerId ?? (await asUpstream(() => createCustomer(workspaceId, workspace.name)))
+    if (!now.stripeCustomerId) await linkCustomer(ctx, stripeCustomerId)
+    return { ...now, stripeCustomerId }
+  })
+}
+
+async function linkCustomer(ctx: Ctx, stripeCustomerId: string): Promise<void> {
+  const { workspaceId } = ctx
+  await inSystem(async (tx) => {
+    await tx.workspace.update({ where: { id: workspaceId }, data: { stripeCustomerId } })
+    await recordAudit(tx, {
+      workspaceId,
+      actor: ctx.actor,
+      action: 'workspace.customer_linked',
+      subjectType: 'workspace',
+      subjectId: workspaceId,
+      detail: { customer: stripeCustomerId },
+      at: ctx.now(),
+    })
+  })
+}
+
+/** The product's only active price in the workspace's currency: which of several is meant nobody could know. */
+async function priceOfPlan(buyer: Buyer, planId: string): Promise<string> {
+  const products = await inTenant({ workspaceId: buyer.id }, async (tx) => {
+    const { preset } = await tx.plan.findUniqueOrThrow({ where: { id: buyer.planId }, select: { preset: true } })
+    return tx.planProduct.findMany({ where: { planId, plan: { preset } }, select: { productId: true } })
+  })
+  const prices = (await Promise.all(products.map(({ productId }) => listPlanPrices(productId)))).flat()
+  const [only, ...more] = prices.filter((price) => price.currency === buyer.currency)
+  if (!only || more.length) throw planNotSold()
+  return only.id
+}
+
+function requestFor(ctx: Ctx, buyer: Buyer, facts: Record<string, string>): CheckoutRequest {
+  const page = billingPage(buyer.slug)
+  return {
+    customer: buyer.stripeCustomerId,
+    metadata: { workspace_id: ctx.workspaceId, ...facts },
+    paidUrl: `${page}?checkout={CHECKOUT_SESSION_ID}`,
+    leftUrl: `${page}?back=checkout`,
+    idempotencyKey: `keymargin:checkout:${newId()}`,
+  }
+}
+
+interface Start {
+  purpose: 'plan' | 'top_up'
+  planId: string | null
+  amountCents: bigint | null
+}
+
+async function recordStart(ctx: Ctx, session: StripeCheckout, start: Start): Promise<string> {
+  const { workspaceId } = ctx
+  const at = ctx.now()
+  const { purpose, planId, amountCents } = start
+  const stripe = { status: session.status ?? 'open', paymentStatus: session.payment_status }
+  await inTenant({ workspaceId, userId: ctx.actor.id }, async (tx) => {
+    const who = { startedBy: ctx.actor.id, startedAt: at, updatedAt: at }
+    await tx.checkout.create({ data: { workspaceId, id: session.id, purpose, planId, amountCents, ...stripe, ...who } })
+    await recordAudit(tx, {
+      workspaceId,
+      actor: ctx.actor,
+      action: 'checkout.started',
+      subjectType: 'checkout',
+      subjectId: session.id,
+      detail: { purpose, plan: planId ?? '', cents: amountCents?.toString() ?? '' },
+      at,
+    })
+  })
+  return session.url ?? ''
+}

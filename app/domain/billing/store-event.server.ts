@@ -1,0 +1,28 @@
+import type Stripe from 'stripe'
+import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
+import { inSystem } from '#app/platform/db.server.ts'
+import { env } from '#app/platform/env.server.ts'
+import { log } from '#app/platform/log.server.ts'
+import { looksAfter, referencesOf } from './internal/event-table.ts'
+
+/** `ignored`: an event type or a mode that is not ours; it is answered 200 all the same. */
+export type ReceivedEvent = 'stored' | 'duplicate' | 'ignored'
+
+/** Stores an event's id once and enqueues the job that reads its object again, in one transaction (stripe §2.6). */
+export async function storeEvent(event: Stripe.Event, now: Date): Promise<ReceivedEvent> {
+  if (event.livemode !== env().stripeSecretKey.startsWith('sk_live_')) {
+    log.warn({ event: event.id, livemode: event.livemode }, 'stripe event of the other mode ignored')
+    return 'ignored'
+  }
+  if (!looksAfter(event.type)) return 'ignored'
+  const { objectId, customerId } = referencesOf(event)
+  return inSystem(async (tx) => {
+    const stored = await tx.$executeRaw`
+      INSERT INTO stripe_events (id, type, object_id, customer_id, created_at, livemode, received_at)
+      VALUES (${event.id}, ${event.type}, ${objectId}, ${customerId}, ${new Date(event.created * 1000)}, ${event.livemode}, ${now})
+      ON CONFLICT (id) DO NOTHING`
+    if (stored === 0) return 'duplicate'
+    await enqueueJob(tx, 'sync-stripe-object', { eventId: event.id }, { jobKey: `stripe:${objectId}` })
+    return 'stored'
+  })
+}

@@ -1,0 +1,85 @@
+/**
+ * `npm run stripe:endpoint -- create | rotate | rotate --finish | check`: the webhook endpoint at Stripe, with the events and
+ * the API version that this code reads. Runs with the settings of the installation; a secret is printed once, or written to
+ * the file that `--secret-file` names.
+ */
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import {
+  beginRotation,
+  checkWebhookEndpoints,
+  createWebhookEndpoint,
+  finishRotation,
+  type MadeEndpoint,
+  webhookUrl,
+} from '#app/domain/billing/manage-webhook-endpoint.server.ts'
+import { closeDatabase } from '#app/platform/db.server.ts'
+import { openSettings } from './settings.ts'
+
+// There is none before the first endpoint was made; nothing here verifies a signature.
+process.env.STRIPE_WEBHOOK_SECRET ??= 'whsec_none_yet'
+
+const usage = 'Usage: npm run stripe:endpoint -- create | rotate [--finish] | check  [--secret-file FILE]'
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { finish: { type: 'boolean' }, 'secret-file': { type: 'string' } },
+})
+
+function handOver({ id, secret }: MadeEndpoint): void {
+  const file = values['secret-file']
+  if (file) writeFileSync(file, secret, { mode: 0o600, flag: 'wx' })
+  console.log(`Endpoint ${id} at ${webhookUrl()}`)
+  console.log(file ? `Its secret is in ${file}.` : `Its secret, shown this once: ${secret}`)
+}
+
+async function check(): Promise<void> {
+  const found = await checkWebhookEndpoints()
+  if (found.length === 0) {
+    console.log(`No endpoint of the account sends to ${webhookUrl()}. Make one with create.`)
+    process.exitCode = 1
+  }
+  for (const { id, createdAt, problems } of found) {
+    console.log(`${id}, made ${createdAt}: ${problems.length ? problems.join('; ') : 'good'}`)
+    if (problems.length) process.exitCode = 1
+  }
+  if (found.length > 1) console.log('Several endpoints: a rotation is under way. End it with rotate --finish.')
+}
+
+async function rotate(): Promise<void> {
+  if (values.finish) {
+    const deleted = await finishRotation()
+    console.log(
+      deleted.length
+        ? `Deleted ${deleted.join(', ')}. Leave the old secret out of STRIPE_WEBHOOK_SECRET now.`
+        : 'There was no older endpoint.',
+    )
+    return
+  }
+  handOver(await beginRotation())
+  console.log(
+    'Set STRIPE_WEBHOOK_SECRET to both secrets, new and old with a comma, restart every process, then: rotate --finish',
+  )
+}
+
+const commands: Record<string, () => Promise<void>> = {
+  create: async () => handOver(await createWebhookEndpoint()),
+  rotate,
+  check,
+}
+
+const command = commands[positionals[0] ?? '']
+if (!command || positionals.length > 1) {
+  console.error(usage)
+  process.exitCode = 2
+} else {
+  const close = await openSettings()
+  try {
+    await command()
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error)
+    process.exitCode = 1
+  } finally {
+    await closeDatabase()
+    await close()
+  }
+}

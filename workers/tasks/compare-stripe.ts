@@ -1,0 +1,6 @@
+import { compareStripe } from '#app/domain/billing/compare-stripe.server.ts'
+import type { Task } from '../task.ts'
+
+export const compareAllWithStripe: Task<'compare-stripe'> = async () => {
+  await compareStripe()
+}
