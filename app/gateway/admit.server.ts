@@ -167,6 +167,12 @@ export async function admit(
   headers: CallHeaders,
   circumstances: Circumstances,
 ): Promise<Call> {
+  if (admission.suspended)
+    throw new GatewayError(
+      403,
+      'workspace_suspended',
+      'The workspace is suspended because nobody pays for it. Its owner must write to the operator.',
+    )
   const catalogue = await loadCatalogue()
   const surface = readSurface(headers.surface, catalogue)
   const { model, endpoint } = request

@@ -12,7 +12,7 @@ const errors: Record<string, string> = {
   400: 'The request is wrong: `error.param` names the parameter.',
   401: 'The gateway token is missing, malformed, unknown or revoked; or the provider refuses the workspace’s own key.',
   402: 'The workspace’s own account at the provider is out of credit.',
-  403: 'The provider, or the key’s own allow list, forbids it.',
+  403: 'The provider, or the key’s own allow list, forbids it; or the workspace is suspended.',
   404: 'No such model or endpoint.',
   405: 'Another method is needed; `Allow` names it.',
   408: 'The body took too long.',
