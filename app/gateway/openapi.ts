@@ -34,6 +34,14 @@ const callHeaders = {
     description: 'Whose key paid.',
     schema: { type: 'string', enum: ['platform', 'workspace'] },
   },
+  'x-keymargin-charge-mode': {
+    description: 'How the call is charged: from credits, on the invoice, or not at all.',
+    schema: { type: 'string', enum: ['tier', 'tier_margin', 'markup', 'flat_fee', 'credits', 'pass_through'] },
+  },
+  'x-keymargin-externally-billed': {
+    description: 'Present where the workspace’s own key paid: its provider bills the model, and no credits are drawn.',
+    schema: { type: 'string', const: 'true' },
+  },
   'x-keymargin-provider': { description: 'Who served it.', schema: { type: 'string', enum: providerIds } },
   'x-keymargin-fallback-of': {
     description: 'The refused call that this one stood in for, where the workspace allows that.',

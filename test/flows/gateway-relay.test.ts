@@ -122,6 +122,8 @@ describe('bytes', () => {
       'x-accel-buffering',
       'x-generation-id',
       'x-keymargin-call-id',
+      'x-keymargin-charge-mode',
+      'x-keymargin-externally-billed',
       'x-keymargin-key-source',
       'x-keymargin-provider',
       'x-request-id',
