@@ -169,7 +169,8 @@ BEGIN
   END IF;
 END $$;
 
--- As before, for the workspaces whose lock is held and by one instant: a grant that ends meanwhile waits for the next run.
+-- As before, for the workspaces whose lock is held and by one instant: a grant that ends meanwhile waits for the next run. At most
+-- 200 workspaces at a time, since each costs a lock until the transaction ends: the caller asks again until it answers 0.
 CREATE OR REPLACE FUNCTION metering.expire_credits() RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -179,7 +180,7 @@ DECLARE
   total bigint := 0;
 BEGIN
   SELECT array_agg(w.workspace_id ORDER BY w.workspace_id) INTO locked FROM (SELECT DISTINCT workspace_id FROM metering.credit_grants
-     WHERE available_pico > 0 AND expires_at <= instant) w;
+     WHERE available_pico > 0 AND expires_at <= instant ORDER BY workspace_id LIMIT 200) w;
   PERFORM metering.lock_credits(w) FROM unnest(locked) w;
   FOR ended IN
     SELECT workspace_id, id, available_pico FROM metering.credit_grants
