@@ -1,5 +1,9 @@
 -- Spending: budgets are locked in one order, credits have one instant per decision, and usage that is no call is recorded.
 
+-- A lock of its own: 7303 is the audit trail's, and whoever wrote an audit row would have kept the workspace's calls waiting.
+CREATE OR REPLACE FUNCTION metering.lock_credits(workspace uuid) RETURNS void
+LANGUAGE sql AS $$ SELECT pg_advisory_xact_lock(7306, hashtext(workspace::text)) $$;
+
 -- Locks the budgets that calls or usage fall under, in one order for everybody who takes several of them in one transaction,
 -- whatever order its calls stand in. Windows that had nothing yet are begun.
 CREATE FUNCTION metering.lock_budgets(workspaces uuid[], dispatches timestamptz[], tokens uuid[], keys uuid[], hard_only boolean) RETURNS void
