@@ -122,7 +122,7 @@ function heldUntil(world: World, invoice: InvoiceRecord, planned: number): numbe
   const told = Object.values(world.state.events).find(
     (event) => event.type === 'invoice.created' && event.data.object.id === invoice.id,
   )
-  return told && told.pendingWebhooks > 0 ? invoice.created + HELD_FOR_WEBHOOK : planned
+  return told?.failed ? invoice.created + HELD_FOR_WEBHOOK : planned
 }
 
 function finalizeByItself(world: World, invoice: InvoiceRecord): void {

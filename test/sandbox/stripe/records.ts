@@ -174,6 +174,8 @@ export interface EventRecord {
   request: { id: string | null; idempotency_key: string | null } | null
   /** Endpoints that have not answered 2xx yet. */
   pendingWebhooks: number
+  /** A delivery was refused or lost, and none has come through since. */
+  failed?: boolean
 }
 
 export interface StoredAnswer {

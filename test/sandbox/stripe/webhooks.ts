@@ -78,7 +78,10 @@ export class WebhookPump {
   enqueue(event: EventRecord): void {
     const targets = this.#closed ? [] : this.#targetsOf(event)
     event.pendingWebhooks = targets.length
-    if (this.knobs.drop?.(event)) return
+    if (targets.length && this.knobs.drop?.(event)) {
+      event.failed = true
+      return
+    }
     for (const target of targets) this.#add({ event, target })
   }
 
@@ -160,9 +163,11 @@ export class WebhookPump {
       this.deliveries.push({ eventId: event.id, endpoint: target.id, type: event.type, status })
       if (status >= 200 && status < 300) {
         event.pendingWebhooks = Math.max(0, event.pendingWebhooks - 1)
+        event.failed = false
         this.#world.persist()
         return
       }
+      event.failed = true
       await new Promise((resolve) => setTimeout(resolve, RETRY_BASE_MS * 2 ** attempt))
     }
     if (!this.#closed) this.#rest(waiting)
