@@ -43,6 +43,19 @@ export const crontab: KnownCronItem[] = [
     match: '* * * * *',
     options: { backfillPeriod: 0, maxAttempts: 1 },
   },
+  {
+    task: 'grant-monthly-credits',
+    identifier: 'grant-monthly-credits',
+    match: '1 * * * *',
+    options: { backfillPeriod: 60 * MINUTE },
+  },
+  { task: 'expire-credits', identifier: 'expire-credits', match: '*/5 * * * *', options: { backfillPeriod: 0 } },
+  {
+    task: 'tell-of-budgets',
+    identifier: 'tell-of-budgets',
+    match: '* * * * *',
+    options: { backfillPeriod: 0, maxAttempts: 1 },
+  },
   { task: 'clean-oauth-flows', identifier: 'clean-oauth-flows', match: '50 3 * * *', options: { backfillPeriod: 0 } },
   {
     task: 'unlock-dead-workers',

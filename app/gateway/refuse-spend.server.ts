@@ -1,4 +1,6 @@
+import { tellOfRefusal } from '#app/domain/budgets/tell-of-budgets.server.ts'
 import { systemPool } from '#app/platform/db.server.ts'
+import { log } from '#app/platform/log.server.ts'
 import type { Call } from './call.ts'
 import { GatewayError } from './gateway-error.ts'
 
@@ -23,9 +25,13 @@ export async function spendRefusal(call: Call, noRoom: NoRoom): Promise<GatewayE
       'insufficient_credits',
       'The workspace has not enough credits for what this call may come to. Buy credits under Settings → Billing, save a provider key, or ask for less output.',
     )
+  const budgetId = noRoom.slice('budget:'.length)
+  tellOfRefusal(workspaceId, budgetId, new Date()).catch((error: Error) =>
+    log.error({ reason: error.message }, 'the refusal of a budget could not be told'),
+  )
   const { rows } = await systemPool().query<{ name: string; period: string }>(
     'SELECT name, period FROM budgets WHERE workspace_id = $1::uuid AND id = $2::uuid',
-    [workspaceId, noRoom.slice('budget:'.length)],
+    [workspaceId, budgetId],
   )
   const [budget] = rows
   return paymentRequired(

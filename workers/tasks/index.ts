@@ -6,6 +6,8 @@ import { closeWorkspaceMonth } from './close-workspace-month.ts'
 import { compareAllWithStripe } from './compare-stripe.ts'
 import { compareOneWithStripe } from './compare-workspace-stripe.ts'
 import { ensureMonthPartitions } from './ensure-partitions.ts'
+import { expireOldCredits } from './expire-credits.ts'
+import { grantCreditsOfMonth } from './grant-monthly-credits.ts'
 import { mailDueNotices } from './mail-notices.ts'
 import { pollAllBalances } from './poll-balances.ts'
 import { pollBalance } from './poll-key-balance.ts'
@@ -15,9 +17,11 @@ import { refreshModels } from './refresh-key-models.ts'
 import { refreshAllModels } from './refresh-models.ts'
 import { reprobeAllKeys } from './reprobe-keys.ts'
 import { reprobeKey } from './reprobe-provider-key.ts'
+import { reratePastCalls } from './rerate-calls.ts'
 import { sweepOpenAttempts } from './sweep-attempts.ts'
 import { sweepSubscriptions } from './sweep-stripe.ts'
 import { syncFromStripe } from './sync-stripe-object.ts'
+import { tellOfSpentBudgets } from './tell-of-budgets.ts'
 import { unlockJobsOfDeadWorkers } from './unlock-dead-workers.ts'
 import { writeRun } from './write-invoice-run.ts'
 
@@ -26,6 +30,7 @@ export const tasks: { [N in JobName]: Task<N> } = {
   'close-month': closeMonthOfAll,
   'close-workspace-month': closeWorkspaceMonth,
   'write-invoice-run': writeRun,
+  'rerate-calls': reratePastCalls,
   'sync-stripe-object': syncFromStripe,
   'sweep-stripe': sweepSubscriptions,
   'compare-stripe': compareAllWithStripe,
@@ -39,6 +44,9 @@ export const tasks: { [N in JobName]: Task<N> } = {
   'refresh-catalogues': refreshPriceLists,
   'poll-balances': pollAllBalances,
   'poll-key-balance': pollBalance,
+  'grant-monthly-credits': grantCreditsOfMonth,
+  'expire-credits': expireOldCredits,
+  'tell-of-budgets': tellOfSpentBudgets,
   'mail-notices': mailDueNotices,
   'clean-oauth-flows': cleanFlows,
   'unlock-dead-workers': unlockJobsOfDeadWorkers,

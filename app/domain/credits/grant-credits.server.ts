@@ -3,17 +3,21 @@ import type { Actor } from '#app/domain/permissions/permissions.ts'
 import type { Tx } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
 import { type Pico, picoToUsd } from '#app/platform/pico.ts'
+import type { GrantKind } from './credits.ts'
+import { noteLowCredits } from './note-low-credits.server.ts'
 
 export interface CreditGrant {
   workspaceId: string
   /** `monthly`: the plan's, ends with its month · `purchased`: paid for · `promotional`: given by an operator. */
-  kind: 'monthly' | 'purchased' | 'promotional'
+  kind: GrantKind
   amountPico: Pico
   /** What it is granted for; a second grant for the same changes nothing: `stripe:<session>`, `2026-11:<plan>`. */
   reference: string
   /** null: never. */
   expiresAt: Date | null
   actor: Actor
+  /** For the workspace to read: why it was given. */
+  note?: string
   at: Date
 }
 
@@ -22,19 +26,22 @@ export interface CreditGrant {
  * @returns whether it was granted now
  */
 export async function grantCredits(tx: Tx, grant: CreditGrant): Promise<boolean> {
-  const { workspaceId, kind, amountPico, reference, expiresAt, actor, at } = grant
+  const { workspaceId, kind, amountPico, reference, expiresAt, actor, note = '', at } = grant
   const id = newId(at)
   const [row] = await tx.$queryRaw<{ granted: boolean }[]>`
     SELECT metering.grant_credits(${workspaceId}::uuid, ${id}::uuid, ${kind}, ${reference}, ${amountPico.toString()}::bigint, ${at}, ${expiresAt}) AS granted`
   if (!row?.granted) return false
+  if (note)
+    await tx.$executeRaw`UPDATE metering.credit_grants SET note = ${note} WHERE workspace_id = ${workspaceId}::uuid AND id = ${id}::uuid`
   await recordAudit(tx, {
     workspaceId,
     actor,
     action: 'credits.granted',
     subjectType: 'credit_grant',
     subjectId: id,
-    detail: { kind, usd: picoToUsd(amountPico), reference },
+    detail: { kind, usd: picoToUsd(amountPico), reference, ...(note ? { note } : {}) },
     at,
   })
+  await noteLowCredits(tx, workspaceId, at)
   return true
 }

@@ -17,6 +17,7 @@ export const jobSchemas = {
   }),
   'close-workspace-month': z.object({ workspaceId: id, month }),
   'write-invoice-run': z.object({ workspaceId: id, runId: id }),
+  'rerate-calls': z.object({ rerateId: id }),
   'sync-stripe-object': z.object({ eventId: z.string().regex(/^evt_\w{1,250}$/) }),
   'sweep-stripe': nothing,
   /** Cron: one job per workspace with a Stripe customer. */
@@ -32,6 +33,10 @@ export const jobSchemas = {
   'poll-balances': nothing,
   'poll-key-balance': z.object({ workspaceId: id, keyId: id }),
   'refresh-catalogues': nothing,
+  /** Cron: every workspace's; at once for one that came onto a plan. */
+  'grant-monthly-credits': z.object({ workspaceId: id.optional() }),
+  'expire-credits': nothing,
+  'tell-of-budgets': nothing,
   'mail-notices': nothing,
   'clean-oauth-flows': nothing,
   'unlock-dead-workers': nothing,

@@ -1,4 +1,5 @@
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
+import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import type { Actor } from '#app/domain/permissions/permissions.ts'
 import type { Tx } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
@@ -58,6 +59,9 @@ export async function changePlan(tx: Tx, change: PlanChange): Promise<{ from: st
       detail: { from: before.planId, to: change.planId, cause: change.cause },
       at: change.at,
     })
+    // What the new plan brings for the rest of the month; a plan without monthly credits brings nothing.
+    const { workspaceId } = change
+    await enqueueJob(tx, 'grant-monthly-credits', { workspaceId }, { jobKey: `grant-monthly-credits:${workspaceId}` })
   }
   return { from: before.planId, to: change.planId, changed }
 }

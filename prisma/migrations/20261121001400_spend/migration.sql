@@ -262,7 +262,7 @@ DECLARE
   fresh integer[];
 BEGIN
   PERFORM metering.lock_ledger_shared(workspace);
-  PERFORM pg_advisory_xact_lock(7305, hashtext(workspace::text)); -- one batch of one workspace at a time: an id is new to one of them
+  PERFORM pg_advisory_xact_lock(7307, hashtext(workspace::text)); -- one batch of one workspace at a time: an id is new to one of them
   SELECT array_agg(f.place) INTO fresh FROM (
     SELECT DISTINCT ON (r.source, r.event_id) r.source, r.event_id, r.place::integer AS place
       FROM unnest(sources, event_ids) WITH ORDINALITY AS r(source, event_id, place)
@@ -299,3 +299,7 @@ ALTER TABLE "workspaces"
   ADD COLUMN "credits_low" BOOLEAN NOT NULL DEFAULT false;
 -- Why an operator granted them.
 ALTER TABLE metering.credit_grants ADD COLUMN note text NOT NULL DEFAULT '';
+
+-- ── What the console asks ────────────────────────────────────────────────────────────────────────────────────────────
+CREATE UNIQUE INDEX usage_events_id ON metering.usage_events (workspace_id, id);
+CREATE INDEX credit_transfers_expired ON metering.credit_transfers (workspace_id) WHERE to_account = 'expired';

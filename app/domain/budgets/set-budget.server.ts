@@ -1,0 +1,158 @@
+import type { AuditDetail } from '#app/domain/audit/audit.ts'
+import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
+import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
+import { lockWorkspace } from '#app/domain/workspaces/change-plan.server.ts'
+import { inTenant, type Tx } from '#app/platform/db.server.ts'
+import { AppError, notFound } from '#app/platform/errors.ts'
+import { isId, newId } from '#app/platform/ids.ts'
+import { parsePico } from '#app/platform/pico.ts'
+import { scrubSecrets } from '#app/platform/secret-patterns.ts'
+import { type BudgetPeriod, type BudgetScope, markReached, percentOf, readLimit } from './budgets.ts'
+import { beginWindow, lockSpending } from './internal/begin-window.server.ts'
+
+/** Budgets that a workspace may have: each is held against every call. */
+const mostBudgets = 50
+const longestName = 60
+
+const refuse = (field: string, text: string) => new AppError('bad_request', 'invalid_budget', text, { field })
+
+/** What may be changed of a budget later. What it counts for whom is fixed: that would be another budget. */
+export interface BudgetTerms {
+  name: string
+  /** As typed: USD. */
+  limitUsd: string
+  hard: boolean
+  /** Whether what the provider bills the workspace's own key counts too. */
+  countsOwnKey: boolean
+}
+
+export interface NewBudget extends BudgetTerms {
+  scope: BudgetScope
+  /** Id of the token, member or key; empty for the workspace. */
+  scopeId: string
+  period: BudgetPeriod
+}
+
+function checked({ name, limitUsd, hard, countsOwnKey }: BudgetTerms) {
+  const called = name.trim()
+  if (!called || called.length > longestName || /[\p{Cc}\p{Cf}\p{Cs}]/u.test(called) || scrubSecrets(called) !== called)
+    throw refuse('name', `Name it in 1 to ${longestName} characters, such as “Production”.`)
+  const usd = readLimit(limitUsd)
+  if (usd === null) throw refuse('limitUsd', 'Enter an amount in dollars from 0 to 1,000,000, such as 25 or 12.50.')
+  return { name: called, limitUsd: usd, hard, countsOwnKey }
+}
+
+/** @throws AppError bad_request for what does not exist in this workspace */
+async function checkScope(
+  tx: Tx,
+  workspaceId: string,
+  { scope, scopeId }: Pick<NewBudget, 'scope' | 'scopeId'>,
+): Promise<void> {
+  if (scope === 'workspace') {
+    if (scopeId !== '') throw refuse('scopeId', 'A budget of the whole workspace names nothing else.')
+    return
+  }
+  const isThere = async () => {
+    if (scope === 'member') return (await tx.member.count({ where: { workspaceId, userId: scopeId } })) > 0
+    if (!isId(scopeId)) return false
+    if (scope === 'token')
+      return (await tx.gatewayToken.count({ where: { workspaceId, id: scopeId, revokedAt: null } })) > 0
+    return (await tx.providerKey.count({ where: { workspaceId, id: scopeId } })) > 0
+  }
+  if (!(await isThere())) throw refuse('scopeId', `Choose the ${scope} that it is for.`)
+}
+
+/**
+ * One change of the workspace's budgets, with its audit row. The epoch is raised: gateways admit calls from memory, and the next
+ * one in any process must know (docs/decisions/0011).
+ */
+async function change(
+  ctx: Ctx,
+  action: 'created' | 'changed' | 'removed',
+  write: (tx: Tx, at: Date) => Promise<{ id: string; detail: AuditDetail }>,
+): Promise<string> {
+  const { workspaceId, actor } = ctx
+  authorize(ctx, 'manage:Billing', { workspaceId })
+  const at = ctx.now()
+  return inTenant({ workspaceId }, async (tx) => {
+    await lockSpending(tx, workspaceId)
+    await lockWorkspace(tx, workspaceId)
+    const { id, detail } = await write(tx, at)
+    const subject = { subjectType: 'budget', subjectId: id }
+    await recordAudit(tx, { workspaceId, actor, action: `budget.${action}`, ...subject, detail, at })
+    await tx.workspace.update({ where: { id: workspaceId }, data: { keyEpoch: { increment: 1 } } })
+    return id
+  })
+}
+
+/**
+ * Makes a budget. It begins with what its window has come to already.
+ * @returns its id
+ * @throws AppError bad_request `invalid_budget`, conflict `too_many_budgets`
+ */
+export function createBudget(ctx: Ctx, given: NewBudget): Promise<string> {
+  return change(ctx, 'created', async (tx, at) => {
+    const { workspaceId } = ctx
+    const { scope, scopeId, period } = given
+    const terms = checked(given)
+    await checkScope(tx, workspaceId, given)
+    if ((await tx.budget.count({ where: { workspaceId } })) >= mostBudgets)
+      throw new AppError(
+        'conflict',
+        'too_many_budgets',
+        `A workspace has at most ${mostBudgets} budgets. Remove one first.`,
+      )
+    const id = newId(at)
+    const row = { ...terms, scope, scopeId, period, createdBy: ctx.actor.id, updatedAt: at }
+    await tx.budget.create({ data: { workspaceId, id, ...row } })
+    await beginWindow(tx, workspaceId, id)
+    return { id, detail: { ...terms, scope, scopeId, period } }
+  })
+}
+
+/**
+ * Changes a budget's terms, or switches it off and on. What was spent is counted anew where what counts has changed; what its
+ * people were told is taken back as far as the new limit makes it untrue, so that they are told again.
+ * @throws AppError bad_request `invalid_budget`, not_found
+ */
+export async function changeBudget(ctx: Ctx, given: BudgetTerms & { id: string; enabled: boolean }): Promise<void> {
+  await change(ctx, 'changed', async (tx, at) => {
+    const { workspaceId } = ctx
+    const { id, enabled } = given
+    const terms = checked(given)
+    const before = isId(id) ? await tx.budget.findUnique({ where: { workspaceId_id: { workspaceId, id } } }) : null
+    if (!before) throw notFound('Budget')
+    await tx.budget.update({
+      where: { workspaceId_id: { workspaceId, id } },
+      data: { ...terms, enabled, updatedAt: at },
+    })
+    if (enabled && (!before.enabled || before.countsOwnKey !== terms.countsOwnKey))
+      await beginWindow(tx, workspaceId, id)
+    await forgetUntrueMarks(tx, workspaceId, id, terms.limitUsd)
+    return { id, detail: { ...terms, enabled } }
+  })
+}
+
+async function forgetUntrueMarks(tx: Tx, workspaceId: string, id: string, limitUsd: string): Promise<void> {
+  const rows = await tx.$queryRaw<{ day: string; spent: string }[]>`
+    SELECT window_start::text AS day, spent_pico::text AS spent FROM metering.budget_spend
+     WHERE workspace_id = ${workspaceId}::uuid AND budget_id = ${id}::uuid AND told_percent > 0`
+  for (const { day, spent } of rows) {
+    const reached = markReached(percentOf(BigInt(spent), parsePico(limitUsd) ?? 0n))
+    await tx.$executeRaw`
+      UPDATE metering.budget_spend SET told_percent = least(told_percent, ${reached}::int)
+       WHERE workspace_id = ${workspaceId}::uuid AND budget_id = ${id}::uuid AND window_start = ${day}::date`
+  }
+}
+
+/** @throws AppError not_found */
+export async function removeBudget(ctx: Ctx, { id }: { id: string }): Promise<void> {
+  await change(ctx, 'removed', async (tx) => {
+    const { workspaceId } = ctx
+    const before = isId(id) ? await tx.budget.findUnique({ where: { workspaceId_id: { workspaceId, id } } }) : null
+    if (!before) throw notFound('Budget')
+    await tx.budget.delete({ where: { workspaceId_id: { workspaceId, id } } })
+    await tx.$executeRaw`DELETE FROM metering.budget_spend WHERE workspace_id = ${workspaceId}::uuid AND budget_id = ${id}::uuid`
+    return { id, detail: { name: before.name, limitUsd: before.limitUsd.toFixed() } }
+  })
+}
