@@ -18,6 +18,7 @@ import { refreshAllModels } from './refresh-models.ts'
 import { reprobeAllKeys } from './reprobe-keys.ts'
 import { reprobeKey } from './reprobe-provider-key.ts'
 import { reratePastCalls } from './rerate-calls.ts'
+import { reratePastCalls } from './rerate-calls.ts'
 import { sweepOpenAttempts } from './sweep-attempts.ts'
 import { sweepSubscriptions } from './sweep-stripe.ts'
 import { syncFromStripe } from './sync-stripe-object.ts'
@@ -30,6 +31,7 @@ export const tasks: { [N in JobName]: Task<N> } = {
   'close-month': closeMonthOfAll,
   'close-workspace-month': closeWorkspaceMonth,
   'write-invoice-run': writeRun,
+  'rerate-calls': reratePastCalls,
   'rerate-calls': reratePastCalls,
   'sync-stripe-object': syncFromStripe,
   'sweep-stripe': sweepSubscriptions,

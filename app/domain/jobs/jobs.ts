@@ -18,6 +18,7 @@ export const jobSchemas = {
   'close-workspace-month': z.object({ workspaceId: id, month }),
   'write-invoice-run': z.object({ workspaceId: id, runId: id }),
   'rerate-calls': z.object({ rerateId: id }),
+  'rerate-calls': z.object({ rerateId: id }),
   'sync-stripe-object': z.object({ eventId: z.string().regex(/^evt_\w{1,250}$/) }),
   'sweep-stripe': nothing,
   /** Cron: one job per workspace with a Stripe customer. */

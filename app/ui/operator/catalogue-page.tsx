@@ -1,8 +1,13 @@
-import { Code } from '@mantine/core'
+import { Button, Code, Text } from '@mantine/core'
+import { Form, useNavigation } from '@remix-run/react'
+import { type Answer, AnswerNotice } from '#app/ui/answer-notice.tsx'
 import { type Column, DataTable, type Row } from '#app/ui/data-table.tsx'
 import { PageHeading, Panel } from '#app/ui/page.tsx'
 
+export type CatalogueAnswer = Answer<{ message: string }>
+
 export interface CatalogueView {
+  presets: { id: string; name: string; changes: string[] }[]
   plans: {
     id: string
     name: string
@@ -26,12 +31,56 @@ const prices: Column[] = [
   { label: 'Output, USD per million tokens', numeric: true },
 ]
 
-export function CataloguePage({ view }: { view: CatalogueView }) {
+function LoadPreset({ preset }: { preset: CatalogueView['presets'][number] }) {
+  const busy = useNavigation().formData?.get('preset') === preset.id
+  return (
+    <Form method="post" preventScrollReset>
+      <input type="hidden" name="intent" value="load-preset" />
+      <input type="hidden" name="preset" value={preset.id} />
+      <Button type="submit" variant="default" size="xs" loading={busy} aria-label={`Load ${preset.name}`}>
+        Load
+      </Button>
+    </Form>
+  )
+}
+
+/** Of a long list of changes the first ones, and how many there are. */
+const mostChanges = 4
+
+function Presets({ presets }: { presets: CatalogueView['presets'] }) {
+  return (
+    <Listing
+      caption="Presets that come with this version"
+      columns={[{ label: 'Preset' }, { label: 'Loading it' }, { label: '' }]}
+      rows={presets.map((preset) => ({
+        key: preset.id,
+        cells: [
+          preset.name,
+          <Text key="changes" size="sm">
+            {preset.changes.length ? preset.changes.slice(0, mostChanges).join('; ') : 'changes nothing'}
+            {preset.changes.length > mostChanges && `; and ${preset.changes.length - mostChanges} more`}
+          </Text>,
+          preset.changes.length ? <LoadPreset key="load" preset={preset} /> : null,
+        ],
+      }))}
+    />
+  )
+}
+
+export function CataloguePage({ view, answer }: { view: CatalogueView; answer: CatalogueAnswer | undefined }) {
   return (
     <>
       <PageHeading title="Catalogue">
-        Read only here. It is data: change it with a catalogue file, and it takes effect within a minute.
+        It is data: load a preset here, or a file of your own by npm run catalogue:load. It takes effect within a
+        minute. Prices that customers pay are drafted and published on the page Price book.
       </PageHeading>
+      <AnswerNotice answer={answer} success={answer?.ok ? answer.message : null} />
+      <Panel
+        title="Presets"
+        note="Plans, surfaces, models and first prices of the five products. Loading one again changes nothing, and never a price that was published."
+      >
+        <Presets presets={view.presets} />
+      </Panel>
       <Panel title="Plans">
         <Listing
           caption="Plans, lowest first"

@@ -1,3 +1,4 @@
+import type { PresetView } from '#app/domain/operations/presets.server.ts'
 import type { OperatorCatalogue } from '#app/domain/operations/queries.server.ts'
 import type { PlanRules } from '#app/domain/plans/plans.ts'
 import { tiers } from '#app/domain/pricing/pricing.ts'
@@ -29,8 +30,12 @@ function ownMode(plan: PlanRules): string {
   return plan.workspaceChargeMode === 'markup' ? share(plan.workspaceMarkupBp) : modes[plan.workspaceChargeMode]
 }
 
-export function toCatalogueView({ plans, books, currentVersion, models, surfaces }: OperatorCatalogue): CatalogueView {
+export function toCatalogueView(
+  { plans, books, currentVersion, models, surfaces }: OperatorCatalogue,
+  presets: PresetView[],
+): CatalogueView {
   return {
+    presets,
     plans: plans.map((plan) => ({
       id: plan.id,
       name: plan.name,

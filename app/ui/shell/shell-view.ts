@@ -69,6 +69,7 @@ export function operatorShell(person: { name: string }, choices: Choice[]): Shel
           { to: '/operator', label: 'Invoice runs', end: true },
           { to: '/operator/jobs', label: 'Jobs and alerts' },
           { to: '/operator/catalogue', label: 'Catalogue' },
+          { to: '/operator/price-book', label: 'Price book' },
           { to: '/operator/prices', label: 'Prices' },
         ],
       },

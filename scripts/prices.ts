@@ -1,0 +1,110 @@
+/**
+ * The price book by hand, with the functions that the operator console uses.
+ *   npm run prices -- list
+ *   npm run prices -- draft [--workspace SLUG] [--currency usd]      makes a copy of what holds now
+ *   npm run prices -- show VERSION > draft.json · npm run prices -- edit VERSION FILE.json
+ *   npm run prices -- preview VERSION [--month YYYY-MM]
+ *   npm run prices -- publish VERSION · npm run prices -- rerate VERSION · npm run prices -- discard VERSION
+ *   npm run prices -- currency SLUG eur
+ */
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { setWorkspaceCurrency } from '#app/domain/billing/set-currency.server.ts'
+import { rerateCalls } from '#app/domain/ledger/rerate-calls.server.ts'
+import {
+  changeDraft,
+  discardDraft,
+  draftPrices,
+  listPriceBooks,
+  readTypedBook,
+} from '#app/domain/operations/draft-prices.server.ts'
+import { previewPrices } from '#app/domain/operations/preview-prices.server.ts'
+import type { TypedDraft } from '#app/domain/operations/price-draft.ts'
+import { publishPrices, publishRerate } from '#app/domain/operations/publish-prices.server.ts'
+import { displayExact } from '#app/domain/pricing/currency.ts'
+import { openVault } from '#app/domain/vault/open-vault.server.ts'
+import { monthOf, parseMonth, shiftMonth } from '#app/platform/calendar-month.ts'
+import { closeDatabase } from '#app/platform/db.server.ts'
+import { AppError } from '#app/platform/errors.ts'
+import { commandLineOperator } from './operator.ts'
+import { openSettings } from './settings.ts'
+
+const USAGE =
+  'Usage: npm run prices -- list | draft [--workspace SLUG] [--currency CODE] | show VERSION | edit VERSION FILE | preview VERSION [--month YYYY-MM] | publish VERSION | rerate VERSION | discard VERSION | currency SLUG CODE'
+
+const ctx = commandLineOperator()
+
+async function list(): Promise<void> {
+  for (const book of await listPriceBooks(ctx)) {
+    const state = book.publishedAt ? 'published' : 'draft'
+    const until = book.effectiveUntil ? ` until ${book.effectiveUntil}` : ''
+    const rerate = book.rerate
+      ? `, re-rate ${book.rerate.state}: ${displayExact(BigInt(book.rerate.differencePico), book.currency)}`
+      : ''
+    console.log(
+      `${book.version}\t${state}\t${book.currency}\tfrom ${book.effectiveFrom}${until}\t${book.workspace ?? 'all'}\t${book.note}${rerate}`,
+    )
+  }
+}
+
+async function preview(version: number, month: string | undefined): Promise<void> {
+  const of = month ? parseMonth(month) : shiftMonth(monthOf(new Date()), -1)
+  const { rows, currency, ...total } = await previewPrices(ctx, { version, month: of })
+  const show = (amount: string) => displayExact(BigInt(amount), currency)
+  for (const row of rows)
+    console.log(
+      `${row.workspace}: ${row.calls} calls, ${show(row.oldPico)} → ${show(row.newPico)} (${show(row.differencePico)})`,
+    )
+  console.log(`${of} in all: ${show(total.oldPico)} → ${show(total.newPico)} (${show(total.differencePico)})`)
+}
+
+async function rerate(version: number): Promise<void> {
+  const { adjusted, calls, differencePico, leftCreditCalls } = await rerateCalls(
+    await publishRerate(ctx, version),
+    new Date(),
+  )
+  console.log(
+    `${adjusted} of ${calls} calls charged differently, ${differencePico} pico in all; ${leftCreditCalls} paid out of credits left as they are`,
+  )
+}
+
+async function run(
+  command: string | undefined,
+  [first = '', second = '']: string[],
+  values: Record<string, string | undefined>,
+) {
+  const version = Number(first)
+  if (command === 'list') return list()
+  if (command === 'draft') return console.log(`draft ${await draftPrices(ctx, values)}`)
+  if (command === 'currency' && first && second)
+    return setWorkspaceCurrency(ctx, { workspace: first, currency: second })
+  if (!Number.isSafeInteger(version) || version < 1) throw new AppError('bad_request', 'usage', USAGE)
+  if (command === 'show') return console.log(JSON.stringify(await readTypedBook(ctx, version), null, 2))
+  if (command === 'edit') return changeDraft(ctx, version, JSON.parse(readFileSync(second, 'utf8')) as TypedDraft)
+  if (command === 'preview') return preview(version, values.month)
+  if (command === 'publish') return publishPrices(ctx, version)
+  if (command === 'rerate') return rerate(version)
+  if (command === 'discard') return discardDraft(ctx, version)
+  throw new AppError('bad_request', 'usage', USAGE)
+}
+
+async function main(): Promise<void> {
+  const options = { workspace: { type: 'string' }, currency: { type: 'string' }, month: { type: 'string' } } as const
+  const { positionals, values } = parseArgs({ options, allowPositionals: true })
+  const [command, ...rest] = positionals
+  const done = await openSettings()
+  try {
+    await openVault()
+    await run(command, rest, values)
+  } finally {
+    await closeDatabase()
+    await done()
+  }
+}
+
+main().catch((error: unknown) => {
+  const known =
+    error instanceof AppError || error instanceof RangeError || (error as NodeJS.ErrnoException).code === 'ENOENT'
+  console.error(known ? (error as Error).message : error)
+  process.exitCode = 1
+})
