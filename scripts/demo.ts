@@ -38,6 +38,8 @@ Keymargin is running at ${origin}
     ${demoEmail('acme', 'member').padEnd(30)} Acme: reads only
     ${demoEmail('birch', 'owner').padEnd(30)} Birch, Pro: a plan without own keys
     ${demoEmail('cedar', 'owner').padEnd(30)} Cedar: keys of six providers, each call paid by its own
+    ${demoEmail('dune', 'owner').padEnd(30)} Dune: credits, and a monthly fee for its own key
+    ${demoEmail('ember', 'owner').padEnd(30)} Ember: at cost, and 5 % of it on its own key
     ${operatorEmail.padEnd(30)} the vendor's operator console
 
   Call the gateway with curl

@@ -1,5 +1,11 @@
-import { type CallRecord, type Outcome, settleCall } from '#app/domain/ledger/ledger.ts'
-import { chargeModeFor, looksForOwnKey, type PlanRules, planAllowsProvider } from '#app/domain/plans/plans.ts'
+import { type CallRecord, noBasis, type Outcome, settleCall } from '#app/domain/ledger/ledger.ts'
+import {
+  chargeModeFor,
+  looksForOwnKey,
+  markupBpFor,
+  type PlanRules,
+  planAllowsProvider,
+} from '#app/domain/plans/plans.ts'
 import { priceBookAt, priceTokens } from '#app/domain/pricing/pricing.ts'
 import type { Catalogue } from '#app/domain/pricing/queries.server.ts'
 import { newId } from '#app/platform/ids.ts'
@@ -152,6 +158,7 @@ function callAt(at: Date, past: Past, catalogue: Catalogue, random: () => number
   const ownKeys = looksForOwnKey({ plan: past.plan, surfaceIsBackground: background, neverPlatformKey: false })
   const keySource =
     key && ownKeys && planAllowsProvider(past.plan, 'openrouter') ? ('workspace' as const) : ('platform' as const)
+  const chargeMode = chargeModeFor(past.plan, keySource)
   const dispatch = {
     workspaceId: past.workspaceId,
     id: newId(at),
@@ -167,13 +174,16 @@ function callAt(at: Date, past: Past, catalogue: Catalogue, random: () => number
     keySource,
     keyId: keySource === 'workspace' ? (key?.id ?? null) : null,
     keyVersion: keySource === 'workspace' ? (key?.version ?? null) : null,
-    chargeMode: chargeModeFor(past.plan, keySource),
-    markupBp: null,
+    chargeMode,
+    markupBp: markupBpFor(past.plan, chargeMode, keySource),
     priceBookVersion: book.version,
     streamed: habit.surface === 'agent_run' || habit.surface === 'canvas_autocomplete',
   }
   const cost = (inputTokens: bigint, outputTokens: bigint) => priceTokens(model.list, { inputTokens, outputTokens })
-  return settleCall(dispatch, outcomeOf(past, keySource, modelId, cost, habit, random), book)
+  const outcome = outcomeOf(past, keySource, modelId, cost, habit, random)
+  const takesShare = chargeMode === 'markup' && outcome.rawCostPico !== null
+  const basis = takesShare ? { basisPico: outcome.rawCostPico, basisSource: 'raw_cost' as const } : noBasis
+  return settleCall(dispatch, outcome, book, basis)
 }
 
 /** A believable past, one day at a time: busy on weekdays and in office hours, quiet at night. */

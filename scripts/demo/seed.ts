@@ -3,6 +3,7 @@ import path from 'node:path'
 import type Stripe from 'stripe'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { writeInvoiceRun } from '#app/domain/billing/write-invoice-run.server.ts'
+import { grantCredits } from '#app/domain/credits/grant-credits.server.ts'
 import { ensurePartitions, importCalls } from '#app/domain/ledger/record-calls.server.ts'
 import { loadCatalogueFile } from '#app/domain/operations/load-catalogue-file.server.ts'
 import { refreshCatalogues } from '#app/domain/operations/refresh-catalogues.server.ts'
@@ -29,17 +30,22 @@ export const demoEmail = (slug: string, role: Role): string => `${role.replace('
 const DAY_MS = 86_400_000
 /** The key that Acme's billing admin saved: a key of the sandbox, of no use anywhere else. */
 export const acmeKey = `sk-or-v1-${'5b'.repeat(30)}acme`
+const ownKey = (slug: string) => (slug === 'acme' ? acmeKey : `sk-or-v1-${'6c'.repeat(30)}${slug.slice(0, 4)}`)
 
 const people: Record<string, Record<Role, string>> = {
   acme: { owner: 'Ada Okafor', billing_admin: 'Bruno Keller', developer: 'Chen Li', member: 'Dora Nagy' },
   birch: { owner: 'Emil Sand', billing_admin: 'Farah Idris', developer: 'Goran Vuk', member: 'Hana Mori' },
   cedar: { owner: 'Ines Prado', billing_admin: 'Jonas Wirth', developer: 'Kaya Demir', member: 'Lars Holm' },
+  dune: { owner: 'Mira Costa', billing_admin: 'Nils Berg', developer: 'Omar Said', member: 'Pia Lund' },
+  ember: { owner: 'Quinn Adler', billing_admin: 'Rosa Vidal', developer: 'Sven Falk', member: 'Tara Shah' },
 }
 
 const demoWorkspaces = [
   { slug: 'acme', name: 'Acme', planId: 'enterprise', callsPerDay: 190, seed: 11 },
   { slug: 'birch', name: 'Birch', planId: 'pro', callsPerDay: 55, seed: 23 },
   { slug: 'cedar', name: 'Cedar', planId: 'every-provider', callsPerDay: 0, seed: 31 },
+  { slug: 'dune', name: 'Dune', planId: 'harness-team', callsPerDay: 0, seed: 43 },
+  { slug: 'ember', name: 'Ember', planId: 'markup', callsPerDay: 20, seed: 59 },
 ] as const
 
 async function seedStripeCatalogue(stripe: Stripe): Promise<Record<string, string>> {
@@ -49,6 +55,8 @@ async function seedStripeCatalogue(stripe: Stripe): Promise<Record<string, strin
     ['pro', 'Pro', 9_900],
     ['enterprise', 'Enterprise', 99_000],
     ['every-provider', 'Every provider', 4_900],
+    ['harness-team', 'Harness Team', 19_900],
+    ['markup', 'At cost', 500],
   ] as const) {
     const product = await stripe.products.create({ id: `prod_sbx_${planId}`, name })
     prices[planId] = (
@@ -147,13 +155,30 @@ async function seedCedar(owner: Ctx): Promise<void> {
   }
 }
 
-/** The own key of Acme pays from about twelve days ago on; Birch's plan has no keys. */
+/** Dune pays by credits, beside a fee while its key is enabled: background surfaces still draw on them. */
+async function seedDune({ owner }: Record<Role, Ctx>, now: Date): Promise<void> {
+  const { workspaceId } = owner
+  const grant = {
+    workspaceId,
+    kind: 'promotional',
+    amountPico: 25_000_000_000_000n,
+    reference: 'demo',
+    expiresAt: null,
+  } as const
+  await inSystem((tx) => grantCredits(tx, { ...grant, actor: { kind: 'system' }, at: now }))
+  await saveProviderKey(owner, { provider: 'crof', credential: sandboxKey('crof') })
+}
+
+/** The own keys of Acme and Ember pay from about twelve days ago on; Birch's plan has none. */
 async function seedKey({ demo, contexts, now }: Seeding): Promise<{ id: string; version: number; since: Date } | null> {
-  if (demo.planId !== 'enterprise') return null
+  if (demo.planId !== 'enterprise' && demo.planId !== 'markup') return null
   const thisMonth = monthStart(monthOf(now))
   const since = new Date(Math.max(thisMonth.getTime() + DAY_MS / 2, now.getTime() - 12 * DAY_MS))
   const past = since < now ? since : new Date(now.getTime() - 3_600_000)
-  await saveProviderKey({ ...contexts.billing_admin, now: () => past }, { provider: 'openrouter', credential: acmeKey })
+  await saveProviderKey(
+    { ...contexts.billing_admin, now: () => past },
+    { provider: 'openrouter', credential: ownKey(demo.slug) },
+  )
   const { workspaceId } = contexts.owner
   const row = await inTenant({ workspaceId }, (tx) => tx.providerKey.findFirstOrThrow({ where: { workspaceId } }))
   return { id: row.id, version: row.version, since: past }
@@ -191,12 +216,13 @@ export type DemoTokens = Record<string, string>
 const seedFile = (name: string) =>
   JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../prisma/seed', name), 'utf8'))
 
-/** Loads the catalogue; where there is no workspace yet, makes the demo's three with people, a key and about 30 days of calls. */
+/** Loads the catalogue; where there is no workspace yet, makes the demo's five with people, a key and about 30 days of calls. */
 export async function seedDemo(system: LocalSystem, say: (line: string) => void): Promise<DemoTokens | null> {
-  await loadCatalogueFile(seedFile('pass-through.json'), new Date())
-  const planIds = ['plus', 'pro', 'enterprise', 'every-provider']
+  for (const preset of ['tier-margin', 'pass-through', 'harness-fee', 'credits', 'markup'])
+    await loadCatalogueFile(seedFile(`${preset}.json`), new Date())
+  const planIds = ['plus', 'pro', 'enterprise', 'every-provider', 'harness-team', 'markup']
   const planProducts = planIds.map((planId) => ({ productId: `prod_sbx_${planId}`, planId }))
-  await loadCatalogueFile({ ...seedFile('tier-margin.json'), planProducts }, new Date())
+  await loadCatalogueFile({ planProducts }, new Date())
   await refreshCatalogues(new Date())
   if (await inSystem((tx) => tx.workspace.count())) return null
   const now = new Date()
@@ -219,6 +245,11 @@ export async function seedDemo(system: LocalSystem, say: (line: string) => void)
     if (demo.slug === 'cedar') {
       await seedCedar(contexts.owner)
       say(`  ${demo.name}: keys of ${cedarKeys.length} providers`)
+      continue
+    }
+    if (demo.slug === 'dune') {
+      await seedDune(contexts, now)
+      say(`  ${demo.name}: credits, and a key of CrofAI`)
       continue
     }
     const calls = await seedHistory({ demo, contexts, from, now }, id)
