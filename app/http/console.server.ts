@@ -5,6 +5,7 @@ import { createRequestHandler } from '@remix-run/express'
 import type { ServerBuild } from '@remix-run/node'
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
 import helmet from 'helmet'
+import { paymentOrigins } from '#app/domain/billing/start-checkout.server.ts'
 import { connectOrigin } from '#app/domain/providers/connect-openrouter.server.ts'
 import { env } from '#app/platform/env.server.ts'
 import { log } from '#app/platform/log.server.ts'
@@ -43,10 +44,14 @@ function stampRequest(request: Request, response: Response, next: NextFunction):
 
 /**
  * Where forms may lead. Browsers hold the redirect that answers a form to this too, so the pages that send a person to
- * OpenRouter name it, and no others.
+ * OpenRouter or to Stripe name it, and no others.
  */
-const formTargets = ({ url = '' }: IncomingMessage): string =>
-  /^\/w\/[^/?]+\/settings\/billing(?:\/connect)?\/?(?:\?|$)/.test(url) ? `'self' ${connectOrigin()}` : "'self'"
+function formTargets({ url = '' }: IncomingMessage): string {
+  const [, page] = /^\/w\/[^/?]+\/settings\/(billing(?:\/connect|\/payment)?|credits)\/?(?:\?|$)/.exec(url) ?? []
+  const connects = page === 'billing' || page === 'billing/connect' ? [connectOrigin()] : []
+  const pays = page === undefined || page === 'billing/connect' ? [] : paymentOrigins()
+  return ["'self'", ...connects, ...pays].join(' ')
+}
 
 function securityHeaders(development: boolean) {
   const nonce = (_: unknown, response: unknown) => `'nonce-${localsOf(response as Response).nonce}'`

@@ -5,6 +5,13 @@ import { parseCallFilter } from '#app/domain/analytics/analytics.ts'
 import { getKeyCoverage } from '#app/domain/analytics/key-coverage.server.ts'
 import { preflightKey } from '#app/domain/analytics/preflight-key.server.ts'
 import { readUsage } from '#app/domain/analytics/queries.server.ts'
+import {
+  getPaymentState,
+  listPlansOnSale,
+  listReversals,
+  readCheckout,
+  refreshFromStripe,
+} from '#app/domain/billing/payment-queries.server.ts'
 import { getUsageOfMonth, listInvoices } from '#app/domain/billing/queries.server.ts'
 import { allows, type Ctx } from '#app/domain/permissions/permissions.ts'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
@@ -24,8 +31,9 @@ import {
 } from '#app/domain/workspaces/change-gateway-settings.server.ts'
 import { getWorkspaceMoney } from '#app/domain/workspaces/queries.server.ts'
 import { intent, workspaceAction, workspaceLoader } from '#app/http/route.server.ts'
-import type { Doorstep } from '#app/http/session.server.ts'
+import { type Doorstep, enterWorkspace } from '#app/http/session.server.ts'
 import { monthOf } from '#app/platform/calendar-month.ts'
+import { AppError } from '#app/platform/errors.ts'
 import { BillingPage } from '#app/ui/billing/billing-page.tsx'
 import { type BillingView, toCertificateRow, toInvoiceRow, toUsageView } from '#app/ui/billing/billing-view.ts'
 import type { BillingAnswer } from '#app/ui/billing/keys/keys-panel.tsx'
@@ -40,6 +48,7 @@ import {
 } from '#app/ui/billing/keys/keys-view.ts'
 import { carriedByKeys } from '#app/ui/billing/keys/money-words.ts'
 import { savedKeyMessage } from '#app/ui/billing/keys/saved-key.ts'
+import { checkoutWords, type PaymentView, type Said, toPaymentView } from '#app/ui/billing/payment-view.ts'
 import { type RoutingView, toRoutingView } from '#app/ui/billing/routing-view.ts'
 
 export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
@@ -108,9 +117,39 @@ async function loadMoney({ ctx, workspace }: Doorstep): Promise<BillingView['mon
   }
 }
 
-export const loader = workspaceLoader('read:ProviderKey', async (here, { request }) => {
+/** What happened at Stripe's pages, by asking Stripe: an address that somebody typed proves nothing. */
+async function lookBack(ctx: Ctx, params: URLSearchParams): Promise<{ asked: boolean; said: Said | null }> {
+  const [session, back] = [params.get('checkout'), params.get('back')]
+  const asked = session !== null || back === 'checkout' || back === 'portal'
+  if (!asked || !allows(ctx.ability, 'manage:Billing', { workspaceId: ctx.workspaceId }))
+    return { asked: false, said: null }
+  try {
+    if (back !== 'portal') return { asked, said: checkoutWords(await readCheckout(ctx, session)) }
+    await refreshFromStripe(ctx)
+    return { asked, said: null }
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'upstream') throw error
+    return { asked, said: { tone: 'yellow', text: error.message } }
+  }
+}
+
+async function loadPayment({ ctx, workspace }: Doorstep, outcome: Said | null): Promise<PaymentView | null> {
+  const may = (permission: 'read:Invoice' | 'manage:Billing') =>
+    allows(ctx.ability, permission, { workspaceId: ctx.workspaceId })
+  if (!may('read:Invoice')) return null
+  const canManage = may('manage:Billing')
+  const [state, plans, reversals] = await Promise.all([getPaymentState(ctx), listPlansOnSale(ctx), listReversals(ctx)])
+  return toPaymentView({ root: `/w/${workspace.slug}`, state, plans, reversals, outcome, canManage })
+}
+
+export const loader = workspaceLoader('read:ProviderKey', async (door, { request, params: { workspace: slug } }) => {
+  const params = new URL(request.url).searchParams
+  // First: what Stripe says may change the plan that the rest of the page is about.
+  const outcome = await lookBack(door.ctx, params)
+  const here = outcome.asked ? await enterWorkspace(request, slug, door.ctx.requestId) : door
+  const payment = await loadPayment(here, outcome.said)
   const [ownKeys, money, certificates] = await Promise.all([
-    loadOwnKeys(here, new URL(request.url).searchParams),
+    loadOwnKeys(here, params),
     loadMoney(here),
     listPurgeCertificates(here.ctx),
   ])
@@ -120,6 +159,7 @@ export const loader = workspaceLoader('read:ProviderKey', async (here, { request
     planName: here.workspace.planName,
     keys: ownKeys?.keys ?? null,
     routing: ownKeys?.routing ?? null,
+    payment,
     money,
     certificates: rows,
   } satisfies BillingView

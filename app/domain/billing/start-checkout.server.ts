@@ -23,10 +23,7 @@ import {
   type StripeCheckout,
 } from './internal/stripe-checkout.server.ts'
 import { createCustomer } from './internal/stripe-customers.server.ts'
-
-/** What one top-up may come to, in cents. */
-export const TOP_UP_LEAST_CENTS = 500
-export const TOP_UP_MOST_CENTS = 500_000
+import { TOP_UP_LEAST_CENTS, TOP_UP_MOST_CENTS } from './top-up.ts'
 
 /** Statuses with which a subscription goes on: its plan is changed in the portal, not bought a second time. */
 const LIVE = new Set(['active', 'trialing', 'past_due', 'unpaid', 'paused', 'incomplete'])
@@ -154,3 +151,9 @@ async function recordStart(ctx: Ctx, session: StripeCheckout, start: Start): Pro
   })
   return session.url ?? ''
 }
+
+/** Where the forms that lead to Checkout and the portal may send a browser to. */
+export const paymentOrigins = (): string[] =>
+  env().stripeApiBase
+    ? [new URL(env().stripeApiBase as string).origin]
+    : ['https://checkout.stripe.com', 'https://billing.stripe.com']

@@ -6,6 +6,7 @@ import { StatusBadge } from '#app/ui/status-badge.tsx'
 import type { BillingView, CertificateRow, InvoiceRow, UsageView } from './billing-view.ts'
 import { ConnectOutcome } from './connect-openrouter.tsx'
 import { type BillingAnswer, KeysPanel } from './keys/keys-panel.tsx'
+import { PaymentPanel } from './payment-panel.tsx'
 import { RoutingPanel } from './routing-panel.tsx'
 
 function Usage({ usage }: { usage: UsageView }) {
@@ -115,6 +116,7 @@ export function BillingPage({ view, answer }: { view: BillingView; answer: Billi
     <>
       <PageHeading title="Billing">Plan: {view.planName}.</PageHeading>
       <ConnectOutcome />
+      {view.payment && <PaymentPanel view={view.payment} planName={view.planName} />}
       {view.keys && <KeysPanel view={view.keys} answer={answer} />}
       {view.routing && <RoutingPanel view={view.routing} answer={answer} />}
       {view.money ? (

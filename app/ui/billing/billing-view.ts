@@ -7,6 +7,7 @@ import { displayCents } from '#app/platform/pico.ts'
 import { centsThatAddUp, count, counted, exactMoney } from '#app/ui/money.ts'
 import { utcMinute } from '#app/ui/time.ts'
 import type { KeysView } from './keys/keys-view.ts'
+import type { PaymentView } from './payment-view.ts'
 import type { RoutingView } from './routing-view.ts'
 
 export interface UsagePart {
@@ -50,6 +51,7 @@ export interface BillingView {
   keys: KeysView | null
   routing: RoutingView | null
   /** null: the person may not read invoices. */
+  payment: PaymentView | null
   money: { usage: UsageView; invoices: InvoiceRow[] } | null
   certificates: CertificateRow[]
 }

@@ -1,0 +1,52 @@
+import { type MetaFunction, redirect } from '@remix-run/node'
+import { useActionData, useLoaderData } from '@remix-run/react'
+import { z } from 'zod'
+import { openBillingPortal, startPlanCheckout, startTopUp } from '#app/domain/billing/start-checkout.server.ts'
+import { topUpCents } from '#app/domain/billing/top-up.ts'
+import { intent, workspaceAction, workspaceLoader } from '#app/http/route.server.ts'
+import { type Answer, AnswerNotice } from '#app/ui/answer-notice.tsx'
+import { PageHeading, Panel } from '#app/ui/page.tsx'
+
+export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
+
+export const meta: MetaFunction = () => [{ title: 'Payment · Keymargin' }]
+
+export const loader = workspaceLoader('manage:Billing', async ({ workspace }) => ({
+  back: `/w/${workspace.slug}/settings/billing`,
+}))
+
+const demand = 'manage:Billing' as const
+
+/** Each answers with a page of Stripe's. */
+export const action = workspaceAction({
+  'buy-plan': intent({
+    demand,
+    schema: z.strictObject({ planId: z.string().max(100) }),
+    run: async (ctx, input) => redirect(await startPlanCheckout(ctx, input)),
+  }),
+  'open-portal': intent({
+    demand,
+    schema: z.strictObject({}),
+    run: async (ctx) => redirect(await openBillingPortal(ctx)),
+  }),
+  'top-up': intent({
+    demand,
+    schema: z.strictObject({ amountUsd: z.string().max(20) }),
+    run: async (ctx, { amountUsd }) => redirect(await startTopUp(ctx, { amountCents: topUpCents(amountUsd) })),
+  }),
+})
+
+/** Seen only where the start was refused: the forms stand on other pages. */
+export default function Payment() {
+  const { back } = useLoaderData<{ back: string }>()
+  const answer = useActionData<Answer>()
+  return (
+    <>
+      <PageHeading title="Payment" />
+      <Panel>
+        <AnswerNotice answer={answer} />
+        <a href={back}>Back to Billing</a>
+      </Panel>
+    </>
+  )
+}
