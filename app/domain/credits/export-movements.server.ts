@@ -2,7 +2,7 @@ import { stringify } from 'csv-stringify/sync'
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
 import { inTenant } from '#app/platform/db.server.ts'
 import { picoToUsd } from '#app/platform/pico.ts'
-import { findMovements } from './queries.server.ts'
+import { findMovements, type RawMovement } from './queries.server.ts'
 
 /** Movements per query. */
 const BATCH = 2_000
@@ -18,7 +18,9 @@ export async function* exportMovements(ctx: Ctx): AsyncGenerator<string> {
   let after: string | null = null
   for (;;) {
     const before: string | null = after
-    const rows = await inTenant({ workspaceId }, (tx) => findMovements(tx, workspaceId, before, BATCH, true))
+    const rows: RawMovement[] = await inTenant({ workspaceId }, (tx) =>
+      findMovements(tx, workspaceId, before, BATCH, true),
+    )
     if (rows.length)
       yield toLines(
         rows.map((row) => [

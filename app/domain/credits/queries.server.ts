@@ -112,7 +112,8 @@ export interface MovementPage {
 /** Holds and what they give back are left out unless they are asked for: they change nothing in the end. */
 const shownKinds = ['grant', 'settle', 'draw', 'expire']
 
-type RawMovement = Omit<Movement, 'at'> & { at: Date }
+/** One transfer as the table has it. */
+export type RawMovement = Omit<Movement, 'at'> & { at: Date }
 
 export function findMovements(
   tx: Tx,

@@ -1,0 +1,367 @@
+/** Budgets: what they count, when they refuse, and that nothing gets past them. */
+import { afterEach, describe, expect, test } from 'vitest'
+import type { BudgetPeriod, BudgetScope } from '#app/domain/budgets/budgets.ts'
+import { windowStart } from '#app/domain/budgets/budgets.ts'
+import { listBudgetChoices, listBudgets } from '#app/domain/budgets/queries.server.ts'
+import { changeBudget, createBudget, type NewBudget, removeBudget } from '#app/domain/budgets/set-budget.server.ts'
+import { tellOfBudgets } from '#app/domain/budgets/tell-of-budgets.server.ts'
+import type { Opening } from '#app/domain/ledger/open-attempts.server.ts'
+import { type GenerationReader, sweepAttempts } from '#app/domain/ledger/sweep-attempts.server.ts'
+import type { Ctx } from '#app/domain/permissions/permissions.ts'
+import { systemPool } from '#app/platform/db.server.ts'
+import { idTime } from '#app/platform/ids.ts'
+import { chat, creditOpening, openWith } from '#test/credit-ground.ts'
+import { useDatabase } from '#test/database.ts'
+import { makeGatewayToken, makeMember } from '#test/factories.ts'
+import { type Customer, ledgerOf, makeCustomer, openAttemptsOf, until, useGateway } from '#test/gateway.ts'
+
+const db = useDatabase()
+const gateway = useGateway(db)
+/** cost_effective, in USD: input 0.0000006, output 0.0000036 per token. */
+const usdOf = (pico: bigint) => `${pico / 1_000_000_000_000n}.${String(pico % 1_000_000_000_000n).padStart(12, '0')}`
+const priceOf = (input: number, output: number) => BigInt(input) * 600_000n + BigInt(output) * 3_600_000n
+const later = (ms: number) => new Date(Date.now() + ms)
+const reply = (input: number, output: number, cost = '0.000001', times = 1) =>
+  gateway.sandbox.fault({ scenario: { input, output, cost }, times })
+
+const budget = (over: Partial<NewBudget> = {}): NewBudget => ({
+  ...{ name: 'Test', scope: 'workspace', scopeId: '', period: 'day', limitUsd: '1', hard: true, countsOwnKey: false },
+  ...over,
+})
+const only = async (ctx: Ctx) => {
+  const [row] = await listBudgets(ctx)
+  if (!row) throw new Error('no budget')
+  return row
+}
+const platformCustomer = (): Promise<Customer> => makeCustomer({ key: null, planId: 'pro' })
+const tokenId = async (workspaceId: string) =>
+  (
+    await db.owner.query('SELECT id::text FROM gateway_tokens WHERE workspace_id = $1 ORDER BY created_at', [
+      workspaceId,
+    ])
+  ).rows[0].id
+
+afterEach(async () => {
+  expect(await openAttemptsOf(db)).toBe(0)
+  const { rows } = await db.owner.query('SELECT count(*)::int AS left FROM metering.budget_reservations')
+  expect(rows[0].left).toBe(0)
+})
+
+describe('a hard budget', () => {
+  const scopes: BudgetScope[] = ['workspace', 'token', 'member', 'key']
+  const periods: BudgetPeriod[] = ['day', 'week', 'month', 'billing_month']
+  const all = scopes.flatMap((scope) => periods.map((period) => [scope, period] as const))
+
+  test.each(all)(
+    'per %s and %s refuses with 402 budget_exceeded what does not fit, and names itself',
+    async (scope, period) => {
+      const customer = await makeCustomer({ planId: 'enterprise', key: scope === 'key' ? undefined : null })
+      const { owner, workspaceId, token } = customer
+      const { keys } = await listBudgetChoices(owner)
+      const ids = { workspace: '', token: await tokenId(workspaceId), member: owner.actor.id, key: keys[0]?.id ?? '' }
+      const limit = scope === 'key' ? '0.0001' : usdOf(priceOf(30, 20))
+      await createBudget(
+        owner,
+        budget({ name: 'Nightly', scope, scopeId: ids[scope], period, limitUsd: limit, countsOwnKey: true }),
+      )
+      reply(5, 10, '0.000004')
+      expect((await chat(gateway, token, { maxTokens: 10 })).status).toBe(200)
+      const sent = gateway.sandbox.chats().length
+      const response = await chat(gateway, token, { maxTokens: 4_000 })
+      const { error } = await response.json()
+      expect([response.status, error.code]).toEqual([402, 'budget_exceeded'])
+      expect(error.message).toContain("'Nightly'")
+      expect(gateway.sandbox.chats().length).toBe(sent)
+      // Nobody else's calls fall under it.
+      const other = await makeGatewayToken(await makeMember(workspaceId, 'owner'))
+      const free = await chat(gateway, other, { maxTokens: 4_000 })
+      expect(free.status).toBe(scope === 'workspace' || scope === 'key' ? 402 : 200)
+      await free.text()
+    },
+  )
+
+  test('64 calls at once from two gateways never come to more than the limit where output is bounded', async () => {
+    const { owner, workspaceId, token } = await platformCustomer()
+    const limitPico = priceOf(40, 10) * 10n
+    await createBudget(owner, budget({ limitUsd: usdOf(limitPico) }))
+    const answers = await Promise.all(Array.from({ length: 64 }, () => chat(gateway, token, { maxTokens: 10 })))
+    const statuses = await Promise.all(answers.map((answer) => answer.text().then(() => answer.status)))
+    expect(new Set(statuses)).toEqual(new Set([200, 402]))
+    const { spentPico, reservedPico } = await only(owner)
+    const charged = (await ledgerOf(db, workspaceId)).reduce((sum, call) => sum + call.charge_pico, 0n)
+    expect([spentPico, reservedPico]).toEqual([charged, 0n])
+    expect(spentPico <= limitPico).toBe(true)
+  })
+
+  test('batches whose calls fall under the same budgets in another order never wait for each other in a circle', async () => {
+    const { owner, workspaceId } = await platformCustomer()
+    const tokens: string[] = []
+    for (let at = 0; at < 3; at += 1) {
+      await makeGatewayToken(owner, `token ${at}`)
+      const { rows } = await db.owner.query(
+        'SELECT id::text FROM gateway_tokens WHERE workspace_id = $1 AND name = $2',
+        [workspaceId, `token ${at}`],
+      )
+      tokens.push(rows[0].id)
+    }
+    for (const id of tokens) await createBudget(owner, budget({ scope: 'token', scopeId: id, limitUsd: '1000' }))
+    await createBudget(owner, budget({ limitUsd: '1000' }))
+    const epoch = (await db.owner.query('SELECT key_epoch::text FROM workspaces WHERE id = $1', [workspaceId])).rows[0]
+      .key_epoch
+    const opening = (id: string | undefined): Opening =>
+      creditOpening({
+        workspaceId,
+        tokenId: id ?? null,
+        chargeMode: 'tier',
+        keyEpoch: BigInt(epoch),
+        mostChargePico: 5n,
+      })
+    const openAll = async (order: number[]) => {
+      const each = order.map((at) => opening(tokens[at]))
+      const list = (read: (one: Opening) => unknown) => each.map(read)
+      const { rows } = await systemPool().query(
+        `SELECT refused FROM metering.open_attempts($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::timestamptz[], $7::text[],
+           $8::text[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::text[], $14::text[], $15::uuid[], $16::int[], $17::text[],
+           $18::int[], $19::bool[], $20::int[], $21::int[], $22::bigint[], $23::bigint[])`,
+        [
+          ...[list((o) => o.id), list((o) => o.workspaceId), list((o) => o.keyEpoch), list((o) => o.tokenId)],
+          ...[list((o) => o.processId), list((o) => o.dispatchedAt), list((o) => o.surface), list((o) => o.provider)],
+          ...[list((o) => o.model), list(() => null), list((o) => o.endpoint), list(() => null), list((o) => o.tier)],
+          ...[list((o) => o.keySource), list(() => null), list(() => null), list((o) => o.chargeMode)],
+          ...[list((o) => o.priceBookVersion), list(() => false), list(() => 1), list(() => null)],
+          ...[list((o) => o.mostChargePico), list(() => 0)],
+        ],
+      )
+      expect(rows[0].refused).toBeNull()
+    }
+    const orders = [
+      [0, 1, 2],
+      [2, 1, 0],
+      [1, 0, 2],
+      [2, 0, 1],
+    ]
+    for (let round = 0; round < 25; round += 1) await Promise.all(orders.map(openAll))
+    const { rows } = await db.owner.query('SELECT count(*)::int AS open FROM metering.attempts')
+    expect(rows[0].open).toBe(300)
+    await sweepAttempts(async () => ({ kind: 'refused' }), later(21 * 60_000))
+    await until(async () => {
+      await sweepAttempts(async () => ({ kind: 'refused' }), later(21 * 60_000))
+      return (await openAttemptsOf(db)) === 0
+    }, 'all swept')
+  })
+
+  test('gives back what a failed call had reserved, and what a killed process had', async () => {
+    const { owner, workspaceId, token } = await platformCustomer()
+    await createBudget(owner, budget({ limitUsd: usdOf(priceOf(40, 100)) }))
+    gateway.sandbox.fault({ scenario: { error: 503 } })
+    expect((await chat(gateway, token, { maxTokens: 90 })).status).toBeGreaterThanOrEqual(500)
+    expect(await only(owner)).toMatchObject({ spentPico: 0n, reservedPico: 0n })
+    const epoch = (await db.owner.query('SELECT key_epoch::text FROM workspaces WHERE id = $1', [workspaceId])).rows[0]
+      .key_epoch
+    const dead = { workspaceId, chargeMode: 'tier', keyEpoch: BigInt(epoch), mostChargePico: priceOf(40, 100) } as const
+    expect(await openWith(dead)).toBe('opened')
+    expect((await only(owner)).reservedPico).toBe(priceOf(40, 100))
+    expect((await chat(gateway, token, { maxTokens: 1 })).status).toBe(402)
+    const refused: GenerationReader = async () => ({ kind: 'refused' })
+    await sweepAttempts(refused, later(21 * 60_000))
+    expect((await only(owner)).reservedPico).toBe(0n)
+    reply(1, 1)
+    expect((await chat(gateway, token, { maxTokens: 1 })).status).toBe(200)
+  })
+})
+
+describe('what a budget counts', () => {
+  test('on the workspace’s own key: the margin always, what the provider billed only where that is asked for', async () => {
+    const { owner, token, workspaceId } = await makeCustomer({ planId: 'enterprise' })
+    await createBudget(owner, budget({ name: 'Charges', hard: false, limitUsd: '1' }))
+    await createBudget(owner, budget({ name: 'Everything', hard: false, limitUsd: '1', countsOwnKey: true }))
+    reply(100, 100, '0.0001')
+    await (await chat(gateway, token)).text()
+    const [call] = await ledgerOf(db, workspaceId)
+    const spent = Object.fromEntries((await listBudgets(owner)).map(({ name, spentPico }) => [name, spentPico]))
+    expect(call?.raw_cost_pico).toBe(100_000_000n)
+    expect(spent).toEqual({ Charges: call?.charge_pico, Everything: call?.charge_pico + 100_000_000n })
+  })
+
+  test('a budget made in the middle of its window begins with what was spent in it, for its scope alone', async () => {
+    const { owner, token, workspaceId } = await platformCustomer()
+    const second = await makeMember(workspaceId, 'owner')
+    const other = await makeGatewayToken(second)
+    reply(10, 10, '0.000001', 3)
+    for (const each of [token, token, other]) await (await chat(gateway, each)).text()
+    const one = priceOf(10, 10)
+    const made = { hard: false, limitUsd: '1' }
+    await createBudget(owner, budget({ ...made, name: 'a', period: 'month' }))
+    await createBudget(owner, budget({ ...made, name: 'b', period: 'billing_month' }))
+    await createBudget(owner, budget({ ...made, name: 'c', scope: 'token', scopeId: await tokenId(workspaceId) }))
+    await createBudget(owner, budget({ ...made, name: 'd', scope: 'member', scopeId: second.actor.id, period: 'week' }))
+    const spent = () =>
+      listBudgets(owner).then((rows) => Object.fromEntries(rows.map((row) => [row.name, row.spentPico])))
+    expect(await spent()).toEqual({ a: 3n * one, b: 3n * one, c: 2n * one, d: one })
+    reply(10, 10)
+    await (await chat(gateway, other)).text()
+    expect(await spent()).toEqual({ a: 4n * one, b: 4n * one, c: 2n * one, d: 2n * one })
+  })
+
+  test('one that was switched off and on again has counted what happened meanwhile', async () => {
+    const { owner, token } = await platformCustomer()
+    await createBudget(owner, budget({ hard: false, limitUsd: '1' }))
+    const { id } = await only(owner)
+    const terms = { id, name: 'Test', limitUsd: '1', hard: false, countsOwnKey: false }
+    await changeBudget(owner, { ...terms, enabled: false })
+    reply(10, 10)
+    await (await chat(gateway, token)).text()
+    expect((await only(owner)).spentPico).toBe(0n)
+    await changeBudget(owner, { ...terms, enabled: true })
+    expect((await only(owner)).spentPico).toBe(priceOf(10, 10))
+  })
+
+  test('a soft one refuses nothing', async () => {
+    const { owner, token } = await platformCustomer()
+    await createBudget(owner, budget({ hard: false, limitUsd: '0' }))
+    reply(10, 10)
+    expect((await chat(gateway, token, { maxTokens: 4_000 })).status).toBe(200)
+    expect((await only(owner)).percent).toBe(100)
+  })
+
+  test.each<[BudgetPeriod, string]>([
+    ['day', '2028-02-29T23:59:59.999Z'],
+    ['day', '2028-03-01T00:00:00.000Z'],
+    ['week', '2026-11-22T23:59:59.999Z'],
+    ['week', '2026-11-23T00:00:00.000Z'],
+    ['month', '2028-02-29T23:59:59.999Z'],
+    ['month', '2026-12-31T23:59:59.999Z'],
+    ['month', '2027-01-01T00:00:00.000Z'],
+  ])('the %s of %s is the same window here and in the database', async (period, at) => {
+    const { workspaceId } = await platformCustomer()
+    const { rows } = await db.owner.query('SELECT metering.budget_window($1, $2, $3::timestamptz)::text AS day', [
+      period,
+      workspaceId,
+      at,
+    ])
+    expect(rows[0].day).toBe(windowStart(period as 'day', new Date(at)))
+  })
+
+  test('a call of the last millisecond of a day counts for that day, whenever it is settled', async () => {
+    const { owner, workspaceId } = await platformCustomer()
+    await createBudget(owner, budget({ limitUsd: '1' }))
+    const { id } = await only(owner)
+    const epoch = (await db.owner.query('SELECT key_epoch::text FROM workspaces WHERE id = $1', [workspaceId])).rows[0]
+      .key_epoch
+    const midnight = new Date(new Date().toISOString().slice(0, 10))
+    const before = new Date(midnight.getTime() - 1)
+    await db.owner.query('SELECT metering.ensure_month_partition($1::date)', [before.toISOString().slice(0, 10)])
+    const opening = creditOpening({ workspaceId, chargeMode: 'tier', keyEpoch: BigInt(epoch), mostChargePico: 7n })
+    const hex = before.getTime().toString(16).padStart(12, '0')
+    const late = `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-${opening.id.slice(-12)}`
+    expect(idTime(late)).toEqual(before)
+    expect(await openWith({ ...opening, id: late, dispatchedAt: before })).toBe('opened')
+    const { rows } = await db.owner.query(
+      'SELECT window_start::text AS day FROM metering.budget_reservations WHERE budget_id = $1',
+      [id],
+    )
+    expect(rows).toEqual([{ day: windowStart('day', before) }])
+    await sweepAttempts(async () => ({ kind: 'refused' }), later(21 * 60_000))
+    expect(await only(owner)).toMatchObject({ windowStart: windowStart('day', midnight), spentPico: 0n })
+  })
+})
+
+describe('what people are told', () => {
+  const notices = async (workspaceId: string) => {
+    const { rows } = await db.owner.query(
+      "SELECT reference, title, dismissed_at IS NULL AS open FROM notices WHERE workspace_id = $1 AND kind = 'budget' ORDER BY raised_at, id",
+      [workspaceId],
+    )
+    return rows.map(({ reference, title, open }) => ({ mark: reference.split(':').at(-1), title, open }))
+  }
+  const spend = (workspaceId: string, pico: bigint) =>
+    db.owner.query('UPDATE metering.budget_spend SET spent_pico = $2 WHERE workspace_id = $1', [
+      workspaceId,
+      pico.toString(),
+    ])
+
+  test('50, 80 and 100 %, each once per window; a raised limit is told of again', async () => {
+    const { owner, workspaceId } = await platformCustomer()
+    await createBudget(owner, budget({ hard: false, limitUsd: '10', name: 'Monthly', period: 'month' }))
+    const USD = 1_000_000_000_000n
+    const told: [bigint, string[]][] = [
+      [5n * USD - 1n, []],
+      [5n * USD, ['50']],
+      [6n * USD, ['50']],
+      [8n * USD, ['50', '80']],
+      [25n * USD, ['50', '80', '100']],
+      [26n * USD, ['50', '80', '100']],
+    ]
+    for (const [pico, marks] of told) {
+      await spend(workspaceId, pico)
+      await Promise.all([tellOfBudgets(new Date()), tellOfBudgets(new Date())])
+      expect((await notices(workspaceId)).map(({ mark }) => mark)).toEqual(marks)
+    }
+    expect((await notices(workspaceId)).filter(({ open }) => open)).toEqual([
+      { mark: '100', title: 'A budget has reached 100 %', open: true },
+    ])
+    const { id } = await only(owner)
+    await changeBudget(owner, { id, name: 'Monthly', limitUsd: '50', hard: false, countsOwnKey: false, enabled: true })
+    await db.owner.query("UPDATE notices SET raised_at = raised_at - interval '41 days' WHERE workspace_id = $1", [
+      workspaceId,
+    ])
+    await spend(workspaceId, 40n * USD)
+    await tellOfBudgets(new Date())
+    expect((await notices(workspaceId)).filter(({ open }) => open)).toMatchObject([{ mark: '80' }])
+  })
+
+  test('the first refusal of a window, and not every one', async () => {
+    const { owner, workspaceId, token } = await platformCustomer()
+    await createBudget(owner, budget({ limitUsd: '0' }))
+    for (let at = 0; at < 3; at += 1) expect((await chat(gateway, token)).status).toBe(402)
+    await until(async () => (await notices(workspaceId)).length > 0, 'the refusal was told')
+    expect(await notices(workspaceId)).toEqual([{ mark: 'refused', title: 'A budget has refused a call', open: true }])
+  })
+})
+
+describe('who may change budgets, and what is refused', () => {
+  test('a removed budget holds for no call from the next one on; every change is in the audit trail', async () => {
+    const { owner, workspaceId, token } = await platformCustomer()
+    const id = await createBudget(owner, budget({ limitUsd: '0' }))
+    expect((await chat(gateway, token)).status).toBe(402)
+    await removeBudget(owner, { id })
+    reply(1, 1)
+    expect((await chat(gateway, token)).status).toBe(200)
+    const { rows } = await db.owner.query(
+      "SELECT action FROM audit_events WHERE workspace_id = $1 AND action LIKE 'budget.%' ORDER BY seq",
+      [workspaceId],
+    )
+    expect(rows.map(({ action }) => action)).toEqual(['budget.created', 'budget.removed'])
+    await expect(removeBudget(owner, { id })).rejects.toMatchObject({ kind: 'not_found' })
+  })
+
+  test('members read, and change nothing', async () => {
+    const { owner, workspaceId } = await platformCustomer()
+    const id = await createBudget(owner, budget())
+    for (const role of ['member', 'developer'] as const) {
+      const person = await makeMember(workspaceId, role)
+      expect(await listBudgets(person)).toHaveLength(1)
+      await expect(createBudget(person, budget())).rejects.toMatchObject({ kind: 'forbidden' })
+      await expect(removeBudget(person, { id })).rejects.toMatchObject({ kind: 'forbidden' })
+      await expect(listBudgetChoices(person)).rejects.toMatchObject({ kind: 'forbidden' })
+    }
+    const stranger = (await platformCustomer()).owner
+    await expect(removeBudget(stranger, { id })).rejects.toMatchObject({ kind: 'not_found' })
+  })
+
+  test.each<[string, Partial<NewBudget>]>([
+    ['name', { name: ' ' }],
+    ['name', { name: 'x'.repeat(61) }],
+    ['limitUsd', { limitUsd: '-1' }],
+    ['limitUsd', { limitUsd: '1000000.01' }],
+    ['limitUsd', { limitUsd: 'ten' }],
+    ['scopeId', { scopeId: 'x' }],
+    ['scopeId', { scope: 'token', scopeId: '' }],
+    ['scopeId', { scope: 'key', scopeId: 'x' }],
+    ['scopeId', { scope: 'member', scopeId: 'nobody' }],
+  ])('names the wrong field %s of %o', async (field, over) => {
+    const { owner } = await platformCustomer()
+    await expect(createBudget(owner, budget(over))).rejects.toMatchObject({ field, code: 'invalid_budget' })
+    expect(await listBudgets(owner)).toEqual([])
+  })
+})
