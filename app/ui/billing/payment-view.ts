@@ -37,7 +37,8 @@ const kinds: Record<string, string> = { sepa_debit: 'Bank debit', us_bank_accoun
 
 const nameOf = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1).replaceAll('_', ' ')
 
-function methodWords(method: PaymentState['method']): string {
+function methodWords({ method, readAt }: PaymentState): string {
+  if (readAt === null) return 'The payment method is not known here yet: it is read from Stripe within the hour.'
   if (!method) return 'No payment method is saved. Invoices stay open until one is.'
   const name = method.kind === 'card' ? nameOf(method.brand ?? 'card') : (kinds[method.kind] ?? nameOf(method.kind))
   const end = method.last4 ? ` ending in ${method.last4}` : ''
@@ -134,7 +135,7 @@ export function toPaymentView({ root, state, plans, reversals, outcome, canManag
   const buys = canManage && !state.hasSubscription && !state.suspendedAt
   return {
     action: `${root}/settings/billing/payment`,
-    method: methodWords(state.method),
+    method: methodWords(state),
     notes: notesOf(state),
     payUrl: canManage ? (state.dunning?.payUrl ?? null) : null,
     outcome,

@@ -5,7 +5,7 @@ td,th{padding:.5rem 0;border-bottom:1px solid #e3e8ee;text-align:left}.n{text-al
 
 /** @param content trusted markup: whatever came from elsewhere is escaped by the caller */
 export const hostedPage = (title: string, content: string): string =>
-  `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(title)}</title>
+  `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><title>${escapeHtml(title)}</title>
 <style>${STYLE}</style><p class="tag">Sandbox: no money moves here</p><h1>${escapeHtml(title)}</h1>${content}</html>`
 
 export function money(minor: number, currency: string): string {

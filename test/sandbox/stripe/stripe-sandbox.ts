@@ -38,6 +38,8 @@ export interface StripeSandboxOptions {
 }
 
 export interface JournalEntry {
+  /** When it was answered, in monotonic ms. */
+  at: number
   operation: string
   method: string
   pathname: string
@@ -147,6 +149,7 @@ function record({ journal, contract }: Context, asked: ApiRequest, answered: Api
   const lost = transport === 'timeout' || transport === 'socket_close'
   const { method, pathname, idempotencyKey } = asked
   journal.push({
+    at: performance.now(),
     operation,
     method,
     pathname,
