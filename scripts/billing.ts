@@ -2,22 +2,28 @@
  * Month close by hand, with the functions the jobs use.
  *   npm run billing:preview [-- --month YYYY-MM] [--workspace slug]
  *   npm run billing:close -- --month YYYY-MM [--workspace slug]
+ *   npm run billing:verify -- --invoice RUN|NUMBER
  */
 import { parseArgs } from 'node:util'
 import { type ComputedInvoice, monthToCloseAt, type RunState } from '#app/domain/billing/billing.ts'
+import { findOpenMonths } from '#app/domain/billing/close-month.server.ts'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { previewInvoiceOf } from '#app/domain/billing/preview-invoice.server.ts'
+import { describeFinding } from '#app/domain/billing/proof.ts'
 import { getFrozenInvoice } from '#app/domain/billing/queries.server.ts'
+import { verifyAnyInvoice } from '#app/domain/billing/verify-invoice.server.ts'
 import { writeInvoiceRun } from '#app/domain/billing/write-invoice-run.server.ts'
+import { displayExact, displayMinor } from '#app/domain/pricing/currency.ts'
 import { openVault } from '#app/domain/vault/open-vault.server.ts'
-import { type CalendarMonth, monthToDate, parseMonth } from '#app/platform/calendar-month.ts'
+import { type CalendarMonth, parseMonth } from '#app/platform/calendar-month.ts'
 import { systemClock } from '#app/platform/clock.ts'
 import { closeDatabase, inSystem } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
-import { displayCents, displayUsd, picoToUsd } from '#app/platform/pico.ts'
+import { commandLineOperator } from './operator.ts'
 import { openSettings } from './settings.ts'
 
-const USAGE = 'Usage: npm run billing:preview | billing:close -- --month YYYY-MM [--workspace SLUG]'
+const USAGE =
+  'Usage: npm run billing:preview | billing:close -- --month YYYY-MM [--workspace SLUG] | billing:verify -- --invoice RUN'
 /** How long a run that another worker is writing is waited for. */
 const BUSY_WAIT_MS = 60_000
 
@@ -27,7 +33,7 @@ interface Target {
   name: string
 }
 
-/** Workspaces with calls billed in the month, or the one named. */
+/** Workspaces with something to bill in the month, or billed already, or the one named. */
 async function targets(month: CalendarMonth, slug: string | undefined): Promise<Target[]> {
   return inSystem(async (tx) => {
     if (slug) {
@@ -35,23 +41,27 @@ async function targets(month: CalendarMonth, slug: string | undefined): Promise<
       if (!found) throw new AppError('not_found', 'not_found', `There is no workspace ${slug}.`)
       return [found]
     }
-    return tx.$queryRaw<Target[]>`
-      SELECT id::text, slug, name FROM workspaces w
-      WHERE EXISTS (SELECT FROM metering.call_daily_rollups r WHERE r.workspace_id = w.id AND r.billing_month = ${monthToDate(month)}::date)
-      ORDER BY slug`
+    const open = (await findOpenMonths(tx, month)).filter((one) => one.month === month)
+    const closed = await tx.invoiceRun.findMany({ where: { month, kind: 'ai_usage' }, select: { workspaceId: true } })
+    const id = { in: [...open, ...closed].map((one) => one.workspaceId) }
+    return tx.workspace.findMany({
+      where: { id },
+      select: { id: true, slug: true, name: true },
+      orderBy: { slug: 'asc' },
+    })
   })
 }
 
 function print(target: Target, invoice: Omit<ComputedInvoice, 'outcome'>, state: string): void {
   console.log(`\n${target.name} (${target.slug}), ${invoice.month}: ${state}`)
   for (const line of invoice.lines) {
-    console.log(`  ${displayCents(line.amountCents).padStart(14)}  ${line.description}`)
+    console.log(`  ${displayMinor(line.amountCents, invoice.currency).padStart(14)}  ${line.description}`)
     console.log(
-      `  ${''.padStart(14)}  ${line.calls} calls, exactly ${picoToUsd(line.exactPico)} USD  [${line.lineKey}]`,
+      `  ${''.padStart(14)}  ${line.calls} calls, exactly ${displayExact(line.exactPico, invoice.currency)}  [${line.lineKey}]`,
     )
   }
-  console.log(`  ${displayCents(invoice.totalCents).padStart(14)}  total`)
-  const sums = `calls ${invoice.calls}, exact ${invoice.exactPico} pico (${displayUsd(invoice.exactPico)})`
+  console.log(`  ${displayMinor(invoice.totalCents, invoice.currency).padStart(14)}  total`)
+  const sums = `calls ${invoice.calls}, exact ${invoice.exactPico} pico (${displayExact(invoice.exactPico, invoice.currency)})`
   console.log(
     `  ${sums}, residue ${invoice.openingResiduePico} → ${invoice.closingResiduePico} pico, lines ${invoice.linesHash.slice(0, 12)}`,
   )
@@ -70,7 +80,7 @@ async function close(month: CalendarMonth, slug: string | undefined): Promise<bo
   for (const target of await targets(month, slug)) {
     const frozen = await freezeInvoiceRun({ workspaceId: target.id, month, now: new Date() })
     if (!frozen) {
-      console.log(`\n${target.name} (${target.slug}), ${month}: no calls, nothing to close`)
+      console.log(`\n${target.name} (${target.slug}), ${month}: nothing to bill, nothing to close`)
       continue
     }
     const state = await writeUntilSettled(target.id, frozen.runId)
@@ -92,16 +102,30 @@ async function writeUntilSettled(workspaceId: string, runId: string): Promise<Ru
   }
 }
 
+/** @returns false where anything differs */
+async function verify(invoice: string): Promise<boolean> {
+  const proof = await verifyAnyInvoice(commandLineOperator(), invoice)
+  const calls = `${proof.recountedCalls} calls, exactly ${proof.recountedExactPico} pico`
+  console.log(
+    `${proof.runId}, ${proof.month}: ${proof.equal ? 'verified' : 'DIFFERS'}, ${calls}, Stripe: ${proof.stripe}`,
+  )
+  console.log(`  lines ${proof.recountedHash}\n  calls ${proof.recountedCallsHash}`)
+  for (const finding of proof.findings) console.log(`  ${describeFinding(finding)}`)
+  return proof.equal
+}
+
 async function main(): Promise<void> {
-  const options = { month: { type: 'string' }, workspace: { type: 'string' } } as const
+  const options = { month: { type: 'string' }, workspace: { type: 'string' }, invoice: { type: 'string' } } as const
   const { positionals, values } = parseArgs({ options, allowPositionals: true })
   const [command] = positionals
-  if ((command !== 'preview' && command !== 'close') || (command === 'close' && !values.month)) throw new Error(USAGE)
+  const complete = { preview: true, close: values.month, verify: values.invoice }[command ?? '']
+  if (!complete) throw new Error(USAGE)
   const month = values.month ? parseMonth(values.month) : monthToCloseAt(new Date())
   const done = await openSettings()
   try {
     await openVault()
-    if (command === 'preview') await preview(month, values.workspace)
+    if (command === 'verify') process.exitCode = (await verify(values.invoice ?? '')) ? 0 : 2
+    else if (command === 'preview') await preview(month, values.workspace)
     else if (!(await close(month, values.workspace))) process.exitCode = 2
   } finally {
     await closeDatabase()

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { inSystem } from '#app/platform/db.server.ts'
+import { makeCall, recordAll } from '#test/call-factory.ts'
+import { makeWorkspace } from '#test/factories.ts'
 import { billingWorld, expectOneInvoice, makeCustomer, recordUsage, stripeInvoices } from './billing-world.ts'
 
 const world = billingWorld()
@@ -49,6 +51,22 @@ describe('npm run billing', () => {
     const again = await billing('close', '--month', MONTH, '--workspace', slug)
     expect(again).toMatchObject({ code: 0, text: expect.stringContaining('was closed before; done') })
     expect(stripeInvoices(world, customer)).toHaveLength(1)
+  })
+
+  test('verify recomputes an invoice by its run or number, and ends with exit code 2 where it differs', async () => {
+    const { id: workspaceId, slug } = await makeWorkspace({ planId: 'pro' })
+    await recordAll([await makeCall(workspaceId, new Date('2025-03-10T00:00:00Z'), { outputTokens: 9n })])
+    expect((await billing('close', '--month', MONTH, '--workspace', slug)).text).toContain(': done_zero')
+    const [run] = await runsOf(workspaceId)
+    const verify = () => billing('verify', '--invoice', run?.id ?? '')
+    expect(await verify()).toMatchObject({ code: 0, text: expect.stringContaining(': verified, 1 calls') })
+    await world.db.owner.query(`BEGIN; SET LOCAL session_replication_role = replica;
+      UPDATE metering.inference_calls SET output_tokens = 10 WHERE workspace_id = '${workspaceId}'; COMMIT`)
+    expect(await verify()).toMatchObject({
+      code: 2,
+      text: expect.stringMatching(/DIFFERS[\s\S]*Call [0-9a-f-]{36} differs in output_tokens/),
+    })
+    expect(await billing('verify', '--invoice', 'nothing')).toMatchObject({ code: 1 })
   })
 
   test('a run that needs a human ends with exit code 2', async () => {

@@ -2,9 +2,11 @@ import type { Clock } from '#app/platform/clock.ts'
 import { env } from '#app/platform/env.server.ts'
 import type { RunState } from './billing.ts'
 import { withRunLock } from './internal/advisory-lock.server.ts'
+import { waitsForReview } from './internal/review.server.ts'
 import { loadRun, runStore } from './internal/run-store.server.ts'
 import * as stripe from './internal/stripe.server.ts'
 import { writeRun } from './internal/write-run.ts'
+import { sealInvoiceRun } from './seal-invoice-run.server.ts'
 
 export interface WriteInput {
   workspaceId: string
@@ -21,8 +23,9 @@ export type WriteResult = RunState | 'busy'
  */
 export async function writeInvoiceRun(input: WriteInput, now: Clock): Promise<WriteResult> {
   const result = await withRunLock(input.runId, async () => {
+    await sealInvoiceRun(input, now())
     const bundle = await loadRun(input.workspaceId, input.runId)
-    return writeRun(bundle, { store: runStore, stripe, appOrigin: env().appOrigin, now })
+    return writeRun(bundle, { store: runStore, stripe, appOrigin: env().appOrigin, waitsForReview, now })
   })
   return result ?? 'busy'
 }

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button, Code, Group, SimpleGrid, Text } from '@mantine/core'
+import { Alert, Anchor, Button, Code, Group, List, SimpleGrid, Text } from '@mantine/core'
 import { Form, Link, useNavigation } from '@remix-run/react'
 import { type Answer, AnswerNotice } from '#app/ui/answer-notice.tsx'
 import { DataTable } from '#app/ui/data-table.tsx'
@@ -63,6 +63,13 @@ function VerifyForm({ answer }: { answer: Answer<{ verdict: Verdict }> | undefin
       {answer?.ok && (
         <Alert color={answer.verdict.equal ? 'teal' : 'red'} role="status" mb="md">
           {answer.verdict.message}
+          {answer.verdict.findings.length > 0 && (
+            <List size="sm" mt="xs">
+              {answer.verdict.findings.map((finding) => (
+                <List.Item key={finding}>{finding}</List.Item>
+              ))}
+            </List>
+          )}
         </Alert>
       )}
       <Form method="post" preventScrollReset>

@@ -1,3 +1,4 @@
+import { describeFinding, type InvoiceProof } from '#app/domain/billing/proof.ts'
 import type { InvoiceDetail, InvoiceLineView } from '#app/domain/billing/queries.server.ts'
 import { type CalendarMonth, monthName } from '#app/platform/calendar-month.ts'
 import { displayCents, PICO_PER_CENT } from '#app/platform/pico.ts'
@@ -119,15 +120,24 @@ export function toInvoiceView(root: string, invoice: InvoiceDetail): InvoiceView
 export interface Verdict {
   equal: boolean
   message: string
+  findings: string[]
 }
 
-export const toVerdict = (verdict: {
-  equal: boolean
-  recountedCalls: string
-  recountedExactPico: string
-}): Verdict => ({
-  equal: verdict.equal,
-  message: verdict.equal
-    ? `Verified: ${count(verdict.recountedCalls)} calls, counted again one by one, come to exactly ${exactMoney(verdict.recountedExactPico)} and to these very lines.`
-    : `The calls, counted again, come to ${exactMoney(verdict.recountedExactPico)} over ${count(verdict.recountedCalls)} calls, which is not what was invoiced. Please tell us: nothing was changed.`,
-})
+const stripeWords: Record<InvoiceProof['stripe'], string> = {
+  equal: ' Stripe holds the same lines.',
+  different: ' Stripe holds other lines.',
+  none: '',
+  unreachable: ' Stripe could not be asked just now.',
+}
+
+export function toVerdict(proof: InvoiceProof): Verdict {
+  const calls = `${count(proof.recountedCalls)} calls`
+  const rated = proof.ratedAgain ? ', each priced again by its own price book,' : ''
+  return {
+    equal: proof.equal,
+    findings: proof.findings.map(describeFinding),
+    message: proof.equal
+      ? `Verified: ${calls}, counted again one by one${rated} come to exactly ${exactMoney(proof.recountedExactPico)} and to these very lines.${stripeWords[proof.stripe]}`
+      : `Something differs from what was invoiced: ${calls} come to ${exactMoney(proof.recountedExactPico)}. Please tell us: nothing was changed.`,
+  }
+}

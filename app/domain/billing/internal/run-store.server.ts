@@ -16,7 +16,7 @@ export async function loadRun(workspaceId: string, runId: string): Promise<RunBu
       include: {
         lines: { orderBy: { position: 'asc' } },
         operations: { orderBy: { seq: 'asc' } },
-        workspace: { select: { name: true, stripeCustomerId: true } },
+        workspace: { select: { name: true, slug: true, stripeCustomerId: true } },
       },
     }),
   )

@@ -16,8 +16,7 @@ export async function writeRun(bundle: RunBundle, ports: WriterPorts): Promise<R
   if (FINAL_STATES.includes(state) || state === 'held') return state
   try {
     await store.markWriting(bundle.run, now())
-    await write(bundle, ports)
-    return 'done'
+    return await write(bundle, ports)
   } catch (error) {
     if (!(error instanceof RunStopped)) throw error
     await store.recordStopped(bundle.run, error, now())
@@ -25,14 +24,16 @@ export async function writeRun(bundle: RunBundle, ports: WriterPorts): Promise<R
   }
 }
 
-async function write(bundle: RunBundle, ports: WriterPorts): Promise<void> {
+async function write(bundle: RunBundle, ports: WriterPorts): Promise<RunState> {
   const customer = await requireCustomer(bundle, ports)
   const draft = await ensureInvoice(bundle, customer, ports)
   if (draft.status === 'void') throw RunStopped.held('invoice_voided', draft.id)
   if (draft.status === 'draft') await ensureItems(bundle, customer, draft.id, ports)
   await requireEqual(bundle, draft, ports)
+  if (draft.status === 'draft' && (await ports.waitsForReview?.(bundle.run, ports.now()))) return 'review'
   const finalized = draft.status === 'draft' ? await finalize(bundle, draft.id, ports) : draft
   await ports.store.recordDone(bundle.run, finalized, ports.now())
+  return 'done'
 }
 
 /** Missing, deleted or of another currency: nothing may be written (stripe §4 cases 23, 24). */
@@ -60,8 +61,8 @@ async function ensureInvoice(bundle: RunBundle, customer: string, ports: WriterP
   const request = {
     customer,
     currency: run.currency,
-    description: `AI usage, ${monthName(run.month as CalendarMonth)} (UTC)`,
-    footer: `The calls behind every line are listed in your billing pages at ${ports.appOrigin}.`,
+    description: `${run.kind === 'correction' ? 'Correction of AI usage' : 'AI usage'}, ${monthName(run.month as CalendarMonth)} (UTC)`,
+    footer: footerOf(bundle, ports.appOrigin),
     metadata: {
       run_id: run.id,
       workspace_id: run.workspaceId,
@@ -69,6 +70,7 @@ async function ensureInvoice(bundle: RunBundle, customer: string, ports: WriterP
       kind: run.kind,
       revision: String(run.revision),
       lines_hash: run.linesHash,
+      ...(run.callsHash && { calls_hash: run.callsHash }),
     },
   }
   const invoice = await performOperation(
@@ -86,6 +88,11 @@ async function ensureInvoice(bundle: RunBundle, customer: string, ports: WriterP
   )
   await store.recordInvoiceId(run, invoice.id, now())
   return invoice
+}
+
+function footerOf({ run, workspace }: RunBundle, appOrigin: string): string {
+  const page = workspace.slug ? `/w/${workspace.slug}/settings/billing/invoices/${run.id}` : ''
+  return `Every call behind every line: ${appOrigin}${page}`
 }
 
 /** One after the other: parallel items on one invoice run into Stripe's locks, and a retry then doubles lines (stripe §2.1). */

@@ -24,13 +24,13 @@ export type WrittenRun = Pick<
   | 'totalCents'
   | 'linesHash'
   | 'stripeInvoiceId'
->
+> & { callsHash?: string | null }
 
 export interface RunBundle {
   run: WrittenRun
   lines: InvoiceLine[]
   operations: StripeOperation[]
-  workspace: { name: string; stripeCustomerId: string | null }
+  workspace: { name: string; slug?: string; stripeCustomerId: string | null }
 }
 
 /** An answer with what the operations log keeps of it. */
@@ -95,5 +95,7 @@ export interface WriterPorts {
   stripe: StripeDoor
   /** Where people find the calls behind a line. */
   appOrigin: string
+  /** Whether a draft that is ready still waits for an operator; without it none does. */
+  waitsForReview?: (run: WrittenRun, now: Date) => Promise<boolean>
   now: Clock
 }

@@ -1,0 +1,20 @@
+import type { InvoiceRun } from '#app/generated/prisma/client.ts'
+import type { CalendarMonth } from '#app/platform/calendar-month.ts'
+import { inSystem } from '#app/platform/db.server.ts'
+import type { ComputedInvoice } from './billing.ts'
+import { computeInvoice } from './compute-invoice.ts'
+import { gatherMonth, readTerms } from './internal/invoice-input.server.ts'
+
+/**
+ * A closed month computed again from its raw calls, events, corrections and key times, under the terms that the run was frozen
+ * with. It must give the very lines and hash that were frozen (stripe §4 case 78).
+ */
+export function replayInvoice(
+  run: Pick<InvoiceRun, 'workspaceId' | 'month' | 'currency' | 'terms' | 'openingResiduePico'>,
+): Promise<ComputedInvoice> {
+  const terms = readTerms(run.currency, run.terms)
+  return inSystem(async (tx) => {
+    const { input } = await gatherMonth(tx, run.workspaceId, run.month as CalendarMonth, { terms, from: 'calls' })
+    return computeInvoice({ ...input, openingResiduePico: BigInt(run.openingResiduePico.toFixed(0)) })
+  })
+}

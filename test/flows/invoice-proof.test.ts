@@ -1,0 +1,177 @@
+/** A frozen invoice can be recomputed by anybody, and whatever was tampered with is named. */
+import { describe, expect, test } from 'vitest'
+import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
+import { describeFinding } from '#app/domain/billing/proof.ts'
+import { replayInvoice } from '#app/domain/billing/replay-invoice.server.ts'
+import { sealInvoiceRun } from '#app/domain/billing/seal-invoice-run.server.ts'
+import { verifyAnyInvoice, verifyInvoice } from '#app/domain/billing/verify-invoice.server.ts'
+import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
+import { inSystem } from '#app/platform/db.server.ts'
+import { makeCall, recordAll } from '#test/call-factory.ts'
+import { makeMember } from '#test/factories.ts'
+import {
+  billingWorld,
+  CLOSE_TIME,
+  type Customer,
+  clock,
+  freezeOctober,
+  makeCustomer,
+  OCTOBER,
+  runRow,
+  stripeInvoices,
+  write,
+} from './billing-world.ts'
+
+const world = billingWorld()
+const operator: OperatorCtx = {
+  actor: { kind: 'operator', id: 'operator-1' },
+  ability: abilityFor({ role: null, workspaceId: null, isOperator: true }),
+  now: clock,
+  requestId: 'flow',
+}
+
+/** Sixty calls over three days, on both keys. */
+async function withCalls(): Promise<{ customer: Customer; ids: string[] }> {
+  const customer = await makeCustomer(world)
+  const calls = await Promise.all(
+    Array.from({ length: 60 }, (_, n) =>
+      makeCall(customer.workspaceId, new Date(`2026-10-${10 + (n % 3)}T${String(n % 24).padStart(2, '0')}:00:00Z`), {
+        ...(n % 2 ? { keySource: 'workspace', rawCostPico: 1_000_000_000n * BigInt(n) } : {}),
+        inputTokens: BigInt(100_000 + n),
+        outputTokens: BigInt(5_000 * n),
+      }),
+    ),
+  )
+  await recordAll(calls)
+  return { customer, ids: calls.map((call) => call.id) }
+}
+
+async function closed() {
+  const { customer, ids } = await withCalls()
+  const runId = await freezeOctober(customer)
+  expect(await write(customer, runId)).toBe('done')
+  const admin = await makeMember(customer.workspaceId, 'billing_admin')
+  return { customer, ids, runId, verify: () => verifyInvoice(admin, runId) }
+}
+
+/** As somebody with the owner's password could: past triggers and rules. */
+async function tamper(sql: string): Promise<void> {
+  await world.db.owner.query('BEGIN')
+  await world.db.owner.query('SET LOCAL session_replication_role = replica')
+  await world.db.owner.query(sql)
+  await world.db.owner.query('COMMIT')
+}
+
+const said = (proof: { findings: Parameters<typeof describeFinding>[0][] }) => proof.findings.map(describeFinding)
+
+describe('verifying an invoice', () => {
+  test('case 78: a closed month replayed from its raw calls gives the very lines and hashes, in Stripe’s metadata too', async () => {
+    const { customer, runId, verify } = await closed()
+    const run = await runRow(customer, runId)
+    const replayed = await replayInvoice(run)
+    expect(replayed).toMatchObject({ linesHash: run.linesHash, totalCents: run.totalCents, calls: 60n })
+    expect(replayed.lines.map((line) => line.description)).toEqual(run.lines.map((line) => line.description))
+    expect(run.callsHash).toMatch(/^[0-9a-f]{64}$/)
+    const proof = await verify()
+    expect(proof).toMatchObject({
+      equal: true,
+      findings: [],
+      stripe: 'equal',
+      ratedAgain: true,
+      recountedCallsHash: run.callsHash,
+    })
+    const invoice = world.sandbox.world.state.invoices[stripeInvoices(world, customer)[0]?.id ?? '']
+    expect(invoice?.metadata.calls_hash).toBe(run.callsHash)
+    const byNumber = await verifyAnyInvoice(operator, run.stripeInvoiceNumber ?? '')
+    expect(byNumber).toMatchObject({ equal: true, runId })
+  })
+
+  test('a call whose charge was changed is named, with what it should be', async () => {
+    const { ids, verify } = await closed()
+    await tamper(
+      `ALTER TABLE metering.inference_calls DROP CONSTRAINT charge_rule; UPDATE metering.inference_calls SET charge_pico = charge_pico + 5 WHERE id = '${ids[7]}'`,
+    )
+    const proof = await verify()
+    expect(proof.equal).toBe(false)
+    expect(said(proof)).toContainEqual(
+      expect.stringMatching(`^Call ${ids[7]} differs in charge_pico: \\d+ instead of \\d+$`),
+    )
+    expect(proof.findings.filter((one) => one.what === 'call').map((one) => one.reference)).toEqual([ids[7]])
+    expect(said(proof)).toContainEqual(expect.stringMatching(/^The daily sum of 2026-10-1\d.* differs in charge_pico/))
+    expect(said(proof)).toContainEqual(expect.stringMatching(/^Line 2026-10\/tier_margin.* differs in exactPico/))
+  })
+
+  test('a call changed so that all its numbers fit together is named by what was hashed of it', async () => {
+    const { ids, verify } = await closed()
+    // Cheaper at the provider: every rule holds, only it is not what was billed.
+    await tamper(
+      `UPDATE metering.inference_calls SET raw_cost_pico = 1, charge_pico = tier_price_pico - 1 WHERE id = '${ids[9]}'`,
+    )
+    const calls = (await verify()).findings.filter((one) => one.what === 'call')
+    expect(calls.map((one) => [one.reference, one.column]).toSorted()).toEqual([
+      [ids[9], 'charge_pico'],
+      [ids[9], 'raw_cost_pico'],
+    ])
+  })
+
+  test('a call that is gone, and several that were changed, are told', async () => {
+    const { ids, verify } = await closed()
+    await tamper(`DELETE FROM metering.inference_calls WHERE id = '${ids[4]}'`)
+    const gone = said(await verify())
+    expect(gone).toContainEqual('Several calls of 2026-10-11 differ in number of calls: 19 instead of 20')
+    expect(gone).toContainEqual(expect.stringContaining(`id …${ids[4]?.slice(-10)} differs in charge_pico`))
+    await tamper(`UPDATE metering.inference_calls SET model = 'x' WHERE id IN ('${ids[3]}', '${ids[6]}')`)
+    expect(said(await verify())).toContainEqual('Several calls of 2026-10-10 differ in model')
+  })
+
+  test('a changed rollup, line, total or digest is named', async () => {
+    const { runId, verify } = await closed()
+    await tamper(
+      `UPDATE metering.call_daily_rollups SET calls = calls + 1 WHERE workspace_id = (SELECT workspace_id FROM invoice_runs WHERE id = '${runId}') AND key_source = 'platform' AND day = '2026-10-12'`,
+    )
+    expect((await verify()).findings).toMatchObject([{ what: 'rollup', column: 'calls' }])
+    await tamper(
+      `UPDATE invoice_lines SET exact_pico = exact_pico + 1 WHERE run_id = '${runId}' AND key_source = 'workspace'`,
+    )
+    expect((await verify()).findings).toContainEqual(
+      expect.objectContaining({
+        what: 'line',
+        reference: '2026-10/tier_margin/balanced/workspace/v1',
+        column: 'exactPico',
+      }),
+    )
+    await tamper(`UPDATE invoice_runs SET closing_residue_pico = 7 WHERE id = '${runId}'`)
+    expect((await verify()).findings).toContainEqual(
+      expect.objectContaining({ what: 'total', column: 'closing_residue_pico' }),
+    )
+    await tamper(`UPDATE invoice_day_digests SET hash = 'x' WHERE run_id = '${runId}' AND day = '2026-10-10'`)
+    expect((await verify()).findings).toContainEqual(
+      expect.objectContaining({ what: 'hash', reference: 'digests of the run' }),
+    )
+  })
+
+  test('a line that Stripe has otherwise is named', async () => {
+    const { customer, verify } = await closed()
+    const [invoice] = stripeInvoices(world, customer)
+    const items = Object.values(world.sandbox.world.state.invoiceItems).filter((item) => item.invoice === invoice?.id)
+    const [item] = items
+    if (item) item.amount += 1
+    expect(await verify()).toMatchObject({ equal: false, stripe: 'different', findings: [{ what: 'stripe' }] })
+    if (item) item.amount -= 1
+    expect(await verify()).toMatchObject({ equal: true })
+  })
+
+  test('calls that do not come to the frozen lines hold the run before Stripe hears of it', async () => {
+    const { customer } = await withCalls()
+    const frozen = await freezeInvoiceRun({ workspaceId: customer.workspaceId, month: OCTOBER, now: CLOSE_TIME })
+    const runId = frozen?.runId ?? ''
+    await tamper(
+      `UPDATE metering.inference_calls SET raw_cost_pico = 1, charge_pico = tier_price_pico - 1 WHERE workspace_id = '${customer.workspaceId}' AND key_source = 'workspace'`,
+    )
+    await sealInvoiceRun({ workspaceId: customer.workspaceId, runId }, CLOSE_TIME)
+    expect(await write(customer, runId)).toBe('held')
+    expect(await runRow(customer, runId)).toMatchObject({ state: 'held', heldReason: 'recount_differs' })
+    expect(stripeInvoices(world, customer)).toEqual([])
+    expect(await inSystem((tx) => tx.alert.count({ where: { reference: runId, resolvedAt: null } }))).toBe(1)
+  })
+})
