@@ -22,6 +22,8 @@ export interface Admission {
   revoked: boolean
   /** Nobody pays for the workspace: its Stripe customer was deleted. */
   suspended: boolean
+  /** As Stripe has it; null: the workspace is not sold through Stripe. */
+  subscriptionStatus: string | null
   /** Whether `last_used_at` is more than an hour behind. */
   stale: boolean
   plan: PlanRules
@@ -40,7 +42,7 @@ export interface Admission {
 
 const select = `
   SELECT encode(t.hash, 'base64') AS hash, t.id::text AS token_id, t.workspace_id::text, t.revoked_at IS NOT NULL AS revoked,
-    w.suspended_at IS NOT NULL AS suspended,
+    w.suspended_at IS NOT NULL AS suspended, w.subscription_status,
     coalesce(t.last_used_at < now() - interval '1 hour', true) AS stale, w.key_epoch::text, w.never_platform_key,
     w.currency, EXISTS (SELECT FROM budgets b WHERE b.workspace_id = w.id AND b.enabled AND b.hard) AS hard_budgets,
     json_build_object('id', p.id, 'name', p.name, 'rank', p.rank, 'allowedProviders', p.allowed_providers,
@@ -66,6 +68,7 @@ function toAdmission(row: Record<string, any>): Admission {
     workspaceId: row.workspace_id,
     revoked: row.revoked,
     suspended: row.suspended,
+    subscriptionStatus: row.subscription_status,
     stale: row.stale,
     plan: toPlanRules(row.plan),
     currency: row.currency,

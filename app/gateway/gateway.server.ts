@@ -13,6 +13,7 @@ import { endpointAt } from './endpoints.ts'
 import { asGatewayError, errorJson, GatewayError } from './gateway-error.ts'
 import { drainFlight, landAll, takesCalls } from './in-flight.server.ts'
 import { readInferenceRequest } from './inference-request.ts'
+import { answerJobAdmission, jobAdmissionPath } from './job-admission.server.ts'
 import { listModels, modelsJson } from './models.server.ts'
 import { openapiJson, openapiPath } from './openapi.ts'
 import { checkBodyHeaders, readBody } from './read-body.ts'
@@ -20,6 +21,7 @@ import { spendRefusal } from './refuse-spend.server.ts'
 import { providerHeader } from './route.server.ts'
 import { type CallEnd, runCall, writeAttempt } from './run-call.server.ts'
 import { admitStandIn } from './stand-in.server.ts'
+import { answerUsageEvents, usageEventsPath } from './usage-events.server.ts'
 
 /** How often a call is decided anew because what it was decided on changed meanwhile. */
 const mostDecisions = 5
@@ -121,11 +123,18 @@ function sendJson(response: ServerResponse, body: string): void {
 
 const modelsPath = '/v1/models'
 
+/** Endpoints that are no calls: what they answer is small, and asked of the database each time. */
+const questions = new Map<string, (request: IncomingMessage) => Promise<unknown>>([
+  [usageEventsPath, answerUsageEvents],
+  [jobAdmissionPath, answerJobAdmission],
+])
+
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = (request.url ?? '').split('?', 1)[0] ?? ''
   const endpoint = endpointAt(path)
   const readable = path === modelsPath || path.startsWith(`${modelsPath}/`) || path === openapiPath
-  const allowed = endpoint ? 'POST' : readable ? 'GET' : null
+  const question = questions.get(path)
+  const allowed = endpoint || question ? 'POST' : readable ? 'GET' : null
   if (allowed === null)
     throw new GatewayError(
       404,
@@ -137,6 +146,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     throw new GatewayError(405, 'method_not_allowed', `Use ${allowed} here.`)
   }
   if (endpoint) return answerCall(endpoint, request, response)
+  if (question) return sendJson(response, JSON.stringify(await question(request)))
   if (path === openapiPath) return sendJson(response, openapiJson())
   return answerModels(request, response, path === modelsPath ? null : decodeId(path.slice(modelsPath.length + 1)))
 }

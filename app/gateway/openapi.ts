@@ -1,6 +1,7 @@
 import type { Endpoint } from '#app/domain/providers/provider.ts'
 import { providerIds } from '#app/domain/providers/provider.ts'
 import { endpoints } from './endpoints.ts'
+import { spendingPaths, spendingSchemas } from './openapi-spending.ts'
 
 export const openapiPath = '/v1/openapi.json'
 
@@ -11,7 +12,7 @@ const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` })
 const errors: Record<string, string> = {
   400: 'The request is wrong: `error.param` names the parameter.',
   401: 'The gateway token is missing, malformed, unknown or revoked; or the provider refuses the workspace’s own key.',
-  402: 'The workspace’s own account at the provider is out of credit.',
+  402: 'There is no room for the call: in the workspace’s credits, in one of its budgets, or in its own account at the provider.',
   403: 'The provider, or the key’s own allow list, forbids it; or the workspace is suspended.',
   404: 'No such model or endpoint.',
   405: 'Another method is needed; `Allow` names it.',
@@ -171,6 +172,7 @@ const document = {
         { post: operation(endpoint) },
       ]),
     ),
+    ...spendingPaths(errorResponses),
     '/v1/models': { get: reading('listModels', 'The models that this token can call now', ref('ModelList')) },
     '/v1/models/{model}': {
       parameters: [{ name: 'model', in: 'path', required: true, schema: string }],
@@ -188,6 +190,7 @@ const document = {
   components: {
     securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'A gateway token.' } },
     schemas: {
+      ...spendingSchemas,
       Error: {
         type: 'object',
         required: ['error'],

@@ -7,14 +7,16 @@ const slowestBodyMs = 30_000
 
 const tooLarge = () => new GatewayError(413, 'body_too_large', 'The body is larger than 4 MiB.')
 
+const jsonType = /^application\/json\b/i
+
 /** Refuses from the headers alone what would be refused later anyway. */
-export function checkBodyHeaders(request: IncomingMessage): void {
+export function checkBodyHeaders(request: IncomingMessage, accepted: RegExp = jsonType): void {
   const { headers } = request
   const encoding = headers['content-encoding']
   if (encoding !== undefined && encoding !== 'identity')
     throw new GatewayError(415, 'unsupported_encoding', "Send the body without 'Content-Encoding'.")
   const type = headers['content-type']
-  if (type !== undefined && !/^application\/json\b/i.test(type))
+  if (type !== undefined && !accepted.test(type))
     throw new GatewayError(415, 'unsupported_media_type', "Send the body as 'Content-Type: application/json'.")
   if (Number(headers['content-length'] ?? 0) > largestBody) throw tooLarge()
 }

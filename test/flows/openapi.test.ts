@@ -58,6 +58,11 @@ const good: Record<string, unknown> = {
   chat: { model: 'gpt-5-mini', messages: [{ role: 'user', content: 'hello' }] },
   responses: { model: 'gpt-5-mini', input: 'hello' },
   embeddings: { model: 'text-embedding-3-small', input: 'hello' },
+  recordUsage: {
+    ...{ specversion: '1.0', id: 'a', source: 'test', type: 'compute_seconds', time: new Date().toISOString() },
+    data: { quantity: 1.5 },
+  },
+  admitJob: { kind: 'review', surface: 'agent_run', model: 'gpt-5-mini' },
   rerank: { model: 'openrouter/cohere/rerank-v3.5', query: 'q', documents: ['a', 'b'] },
 }
 
@@ -94,6 +99,14 @@ describe('the description of the gateway', () => {
     ['responses', '/v1/responses', { model: 'gpt-5-mini', input: 'x', background: true }, 400],
     ['embeddings', '/v1/embeddings', { model: 'text-embedding-3-small' }, 400],
     ['rerank', '/v1/rerank', { model: 'x', documents: ['a'] }, 400],
+    [
+      'recordUsage',
+      '/v1/usage/events',
+      { specversion: '1.0', id: 'a', source: 'b', type: 'c', data: { quantity: -1 } },
+      400,
+    ],
+    ['admitJob', '/v1/admission', { kind: '' }, 400],
+    ['admitJob', '/v1/admission', { kind: 'x', who: 'y' }, 400],
   ])('refuses in %s what it says it refuses', async (id, path, body, status) => {
     const operation = operations().find((each) => each.operation.operationId === id)?.operation
     expect(check(operation?.requestBody?.content['application/json'].schema ?? {}, body)).not.toBe('')

@@ -101,14 +101,30 @@ type Parsed = z.output<typeof catalogueFile>
 /** Running processes hold a catalogue for a while; a price in force sooner would hold in some of them only. */
 const LEAD_MS = 2 * CATALOGUE_AGE_MAX_MS
 
-/** A published version never changes: only new versions are written. Past dating is refused once calls could have used it. */
+/** Tiers and meters that any published book prices: calls and usage may have been charged by it. */
+async function pricedAlready(tx: Tx): Promise<Set<string>> {
+  const where = { priceBook: { publishedAt: { not: null } } }
+  const tierRows = await tx.tierPrice.findMany({ where, select: { tier: true } })
+  const meterRows = await tx.meterPrice.findMany({ where, select: { meter: true } })
+  return new Set([...tierRows.map(({ tier }) => `tier:${tier}`), ...meterRows.map(({ meter }) => `meter:${meter}`)])
+}
+
+/**
+ * A published version never changes: only new versions are written. Past dating is refused where something that the book prices
+ * has a price already; what nothing priced so far, nothing was charged for.
+ */
 async function publishPriceBooks(tx: Tx, books: Parsed['priceBooks'], now: Date): Promise<number> {
   const published = await tx.priceBook.findMany({ select: { version: true } })
   const known = new Set(published.map((book) => book.version))
   const fresh = books.filter((book) => !known.has(book.version))
+  const priced = await pricedAlready(tx)
   for (const book of fresh) {
     const effectiveFrom = new Date(book.effectiveFrom)
-    if (known.size && effectiveFrom.getTime() < now.getTime() + LEAD_MS) {
+    const names = [
+      ...Object.keys(book.tiers).map((tier) => `tier:${tier}`),
+      ...Object.keys(book.meters).map((meter) => `meter:${meter}`),
+    ]
+    if (names.some((name) => priced.has(name)) && effectiveFrom.getTime() < now.getTime() + LEAD_MS) {
       throw new RangeError(
         `Price book ${book.version}: effectiveFrom lies in the past or within the next minute, where calls are already priced. Choose a later date.`,
       )

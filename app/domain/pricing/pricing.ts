@@ -57,14 +57,16 @@ export interface PriceBookQuestion {
   workspaceId?: string
   /** Default `usd`. */
   currency?: string
-  /** Books of the workspace's own that do not price this are passed over. */
+  /** Books that do not price this are passed over. */
   tier?: Tier
   meter?: string
 }
 
 /**
  * The version in force at the instant: the newest of the workspace's own that prices what is asked for, else the newest of
- * the general ones. @returns undefined where none is
+ * the general ones that does. A book replaces only what it names: a tier or meter that it leaves out stays at the price of the
+ * book before it. Where nothing prices it, the newest general one, which says so by leaving it out.
+ * @returns undefined where no book is in force
  */
 export function priceBookAt(
   books: readonly PriceBook[],
@@ -75,14 +77,14 @@ export function priceBookAt(
     .filter((book) => book.currency === currency && book.effectiveFrom <= instant)
     .filter((book) => book.effectiveUntil === null || instant < book.effectiveUntil)
     .sort((a, b) => b.effectiveFrom.getTime() - a.effectiveFrom.getTime())
-  const own = inForce.find(
+  const pricing = inForce.filter(
     (book) =>
-      workspaceId !== undefined &&
-      book.workspaceId === workspaceId &&
       (tier === undefined || book.tiers[tier] !== undefined) &&
       (meter === undefined || Object.hasOwn(book.meters, meter)),
   )
-  return own ?? inForce.find((book) => book.workspaceId === null)
+  const own = pricing.find((book) => workspaceId !== undefined && book.workspaceId === workspaceId)
+  const isGeneral = (book: PriceBook) => book.workspaceId === null
+  return own ?? pricing.find(isGeneral) ?? inForce.find(isGeneral)
 }
 
 /** The rates that hold for a call of this size: a band holds strictly above its number of input tokens. */

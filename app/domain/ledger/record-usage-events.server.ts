@@ -1,0 +1,130 @@
+import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
+import { type PlanRules, usesCredits } from '#app/domain/plans/plans.ts'
+import { type PriceBook, priceBookAt } from '#app/domain/pricing/pricing.ts'
+import { meterAmountPico } from '#app/domain/pricing/rate-again.ts'
+import { inSystem, systemPool } from '#app/platform/db.server.ts'
+import { newId } from '#app/platform/ids.ts'
+import { bareArray, textArray } from '#app/platform/pg-array.ts'
+import type { Pico } from '#app/platform/pico.ts'
+import type { FieldError, UsageEvent } from './usage-event.ts'
+
+/** Whose usage it is, and what it is charged by. */
+export interface UsageSender {
+  workspaceId: string
+  tokenId: string | null
+  plan: Pick<PlanRules, 'platformChargeMode' | 'creditOverage'>
+  currency: string
+}
+
+interface Priced {
+  event: UsageEvent
+  book: PriceBook
+  unitAtto: bigint
+  amountPico: Pico
+}
+
+export type RecordedEvent =
+  /** `duplicate`: it was recorded before, and what is said here is what was charged then. */
+  | { outcome: 'recorded' | 'duplicate'; amountPico: Pico; creditPico: Pico; chargePico: Pico; billingMonth: string }
+  /** Another event of this source has this id. */
+  | { outcome: 'conflict' }
+  | { outcome: 'refused'; error: FieldError }
+
+const largestPico = 2n ** 63n
+
+/** Prices an event by the book in force when it happened. */
+function price(sender: UsageSender, books: readonly PriceBook[], event: UsageEvent): Priced | FieldError {
+  const { workspaceId, currency } = sender
+  const book = priceBookAt(books, event.at, { workspaceId, currency, meter: event.meter })
+  const meter = book && Object.hasOwn(book.meters, event.meter) ? book.meters[event.meter] : undefined
+  if (!book || !meter)
+    return { field: 'type', code: 'unknown_meter', message: "'type' names no meter that has a price at that time." }
+  const amountPico = meterAmountPico(meter.unitAtto, event.quantityNano)
+  if (amountPico >= largestPico)
+    return { field: 'data.quantity', code: 'too_large', message: "'data.quantity' comes to more than one event may." }
+  return { event, book, unitAtto: meter.unitAtto, amountPico }
+}
+
+const decimal = (value: bigint, scale: number): string => {
+  const digits = value.toString().padStart(scale + 1, '0')
+  return `${digits.slice(0, -scale)}.${digits.slice(-scale)}`
+}
+
+interface Row {
+  place: number
+  outcome: 'recorded' | 'duplicate' | 'conflict'
+  credit: string
+  charge: string
+  month: string
+}
+
+async function record({ workspaceId, tokenId, plan }: UsageSender, priced: Priced[]): Promise<Row[]> {
+  const mode = usesCredits(plan) ? 'credits' : 'invoice'
+  const { rows } = await systemPool().query<Row>({
+    name: 'record-usage-events',
+    text: `SELECT place, outcome, credit_pico::text AS credit, charge_pico::text AS charge, to_char(billing_month, 'YYYY-MM') AS month
+      FROM metering.record_usage_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+    values: [
+      ...[workspaceId, tokenId, mode, mode === 'credits' && plan.creditOverage === 'bill'],
+      ...[bareArray(priced, () => newId()), textArray(priced, ({ event }) => event.source)],
+      ...[textArray(priced, ({ event }) => event.id), textArray(priced, ({ event }) => event.meter)],
+      ...[
+        textArray(priced, ({ event }) => event.surface),
+        bareArray(priced, ({ event }) => decimal(event.quantityNano, 9)),
+      ],
+      ...[bareArray(priced, ({ event }) => event.at.toISOString()), bareArray(priced, ({ book }) => book.version)],
+      ...[
+        bareArray(priced, ({ unitAtto }) => decimal(unitAtto, 18)),
+        bareArray(priced, ({ amountPico }) => amountPico),
+      ],
+      bareArray(priced, ({ event }) => event.hash),
+    ],
+  })
+  return rows
+}
+
+async function alertOfConflicts(workspaceId: string, conflicts: UsageEvent[], at: Date): Promise<void> {
+  await inSystem(async (tx) => {
+    for (const { source, id } of conflicts.slice(0, 20))
+      await raiseAlert(tx, {
+        kind: 'usage_event_conflict',
+        reference: `${workspaceId}:${source}:${id}`.slice(0, 300),
+        workspaceId,
+        message: `Source ${source} sent event ${id} a second time with other content. The first one stays as it was recorded; ask its sender which of the two is right.`,
+        at,
+      })
+  })
+}
+
+/**
+ * Records usage, each event once by source and id: in one statement, with the credits that it draws, the budgets that count it
+ * and, where the plan bills it, its place on the next invoice. What cannot be priced is refused by itself; the others are recorded.
+ * @returns for each event, in order, what became of it
+ */
+export async function recordUsageEvents(
+  sender: UsageSender,
+  books: readonly PriceBook[],
+  events: readonly UsageEvent[],
+  now: Date,
+): Promise<RecordedEvent[]> {
+  const judged = events.map((event) => price(sender, books, event))
+  const priced = judged.filter((one): one is Priced => 'event' in one)
+  const rows = priced.length ? await record(sender, priced) : []
+  const conflicts = rows.flatMap((row) => (row.outcome === 'conflict' ? [(priced[row.place - 1] as Priced).event] : []))
+  if (conflicts.length) await alertOfConflicts(sender.workspaceId, conflicts, now)
+  const byPriced = new Map(rows.map((row) => [priced[row.place - 1], row]))
+  return judged.map((one): RecordedEvent => {
+    if (!('event' in one)) return { outcome: 'refused', error: one }
+    const row = byPriced.get(one)
+    if (!row) throw new Error('an event was neither recorded nor refused')
+    if (row.outcome === 'conflict') return { outcome: 'conflict' }
+    const { outcome, month: billingMonth } = row
+    return {
+      outcome,
+      amountPico: one.amountPico,
+      creditPico: BigInt(row.credit),
+      chargePico: BigInt(row.charge),
+      billingMonth,
+    }
+  })
+}
