@@ -1,7 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { tiers } from '#app/domain/pricing/pricing.ts'
-import { CATALOGUE_AGE_MAX_MS, forgetCatalogue } from '#app/domain/pricing/queries.server.ts'
+import {
+  CATALOGUE_AGE_MAX_MS,
+  forgetCatalogue,
+  readPriceBook,
+  toPriceBooks,
+} from '#app/domain/pricing/queries.server.ts'
 import { providerIds } from '#app/domain/providers/provider.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { parseAtto, parsePico } from '#app/platform/pico.ts'
@@ -109,6 +114,32 @@ async function pricedAlready(tx: Tx): Promise<Set<string>> {
   return new Set([...tierRows.map(({ tier }) => `tier:${tier}`), ...meterRows.map(({ meter }) => `meter:${meter}`)])
 }
 
+/** @throws RangeError where the version is published with other prices: what the file says would silently not hold */
+async function expectSame(book: Parsed['priceBooks'][number]): Promise<void> {
+  const { version } = book
+  const rowOf = {
+    version,
+    workspace_id: null,
+    currency: book.currency,
+    effective_from: new Date(book.effectiveFrom),
+    effective_until: null,
+  }
+  const tierRows = Object.entries(book.tiers).map(([tier, rates]) => ({
+    ...{ price_book_version: version, tier: tier as (typeof tiers)[number], bands: rates.bands },
+    ...{ input_usd: rates.inputUsd, output_usd: rates.outputUsd },
+    ...{ cache_read_usd: rates.cacheReadUsd ?? null, cache_write_usd: rates.cacheWriteUsd ?? null },
+  }))
+  const meterRows = Object.entries(book.meters).map(([meter, { name, unit, unitUsd }]) => ({
+    ...{ price_book_version: version, meter, name, unit, unit_usd: unitUsd },
+  }))
+  const [wanted] = toPriceBooks([rowOf], tierRows, meterRows)
+  const held = await readPriceBook(version)
+  if (!isDeepStrictEqual({ ...held, effectiveUntil: null }, wanted))
+    throw new RangeError(
+      `Price book ${version} is published already, with other prices or another date. Give the one in the file another version.`,
+    )
+}
+
 /**
  * A published version never changes: only new versions are written. Past dating is refused where something that the book prices
  * has a price already; what nothing priced so far, nothing was charged for.
@@ -117,6 +148,7 @@ async function publishPriceBooks(tx: Tx, books: Parsed['priceBooks'], now: Date)
   const published = await tx.priceBook.findMany({ select: { version: true } })
   const known = new Set(published.map((book) => book.version))
   const fresh = books.filter((book) => !known.has(book.version))
+  for (const book of books) if (known.has(book.version)) await expectSame(book)
   const priced = await pricedAlready(tx)
   for (const book of fresh) {
     const effectiveFrom = new Date(book.effectiveFrom)
