@@ -80,7 +80,7 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     expect(await keysOf(customer)).toEqual([])
   })
 
-  test('cancel at period end, set and unset again, never touches the key; the end does (case 45)', async () => {
+  test('cancel at period end, set and unset again, never touches the key; the end does', async () => {
     const { customer } = await customerWithKey(world)
     await world.stripe.subscriptions.update(customer.subscriptionId, { cancel_at_period_end: true })
     await settle(world)
@@ -95,7 +95,7 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     expect(await keysOf(customer)).toEqual([])
   })
 
-  test('past due keeps the key and warns; unpaid destroys it; paying later brings the plan back, not the key (case 46)', async () => {
+  test('past due keeps the key and warns; unpaid destroys it; paying later brings the plan back, not the key', async () => {
     const { customer } = await customerWithKey(world)
     world.sandbox.control.overrideSubscription(customer.subscriptionId, { status: 'past_due' })
     await settle(world)
@@ -139,7 +139,7 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     expect(await keysOf(customer)).toEqual([{ enabled: true }])
   })
 
-  test('an upgrade that awaits its payment is not Enterprise yet (case 47)', async () => {
+  test('an upgrade that awaits its payment is not Enterprise yet', async () => {
     const customer = await makeCustomer(world, { plan: 'pro' })
     world.sandbox.world.state.customers[customer.customerId]!.defaultPaymentMethod = null
     await world.stripe.subscriptions.update(customer.subscriptionId, {
@@ -169,17 +169,25 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     expect(await workspaceOf(customer)).toMatchObject({ planId: 'plus' })
   })
 
-  test('left and re-joined within minutes: the key stays gone (case 52)', async () => {
+  test('case 52: left and re-joined in one day: three segments, and no key after re-joining', async () => {
     const { customer } = await customerWithKey(world)
     await moveTo(world, customer, 'pro')
     await settle(world)
     await moveTo(world, customer, 'enterprise')
     await settle(world)
     expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise' })
+    const segments = await inSystem((tx) =>
+      tx.workspacePlanPeriod.findMany({ where: { workspaceId: customer.workspaceId }, orderBy: { since: 'asc' } }),
+    )
+    expect(segments.map(({ planId, until }) => [planId, until === null])).toEqual([
+      ['enterprise', false],
+      ['pro', false],
+      ['enterprise', true],
+    ])
     expect(await keysOf(customer)).toEqual([])
   })
 
-  test('a product nobody mapped keeps the plan and alerts (case 39)', async () => {
+  test('case 39: of a product nobody mapped: stored, alerted, the plan unchanged', async () => {
     const { customer } = await customerWithKey(world)
     const product = await world.stripe.products.create({ name: 'New' })
     const price = await world.stripe.prices.create({
@@ -199,7 +207,7 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     ).toBe(1)
   })
 
-  test('a key saved in the moment of leaving is refused or destroyed, never left behind (case 53)', async () => {
+  test('case 53: a key saved in the moment of leaving is refused or destroyed, never left behind', async () => {
     for (let round = 0; round < 6; round++) {
       const { customer, admin } = await customerWithKey(world)
       world.sandbox.webhooks.pause()

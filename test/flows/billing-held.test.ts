@@ -36,7 +36,7 @@ async function frozen(
 }
 
 describe('a run is held, with its reason, rather than guessed at', () => {
-  test('other parameters under a used key: frozen lines changed, no retry (case 13)', async () => {
+  test('case 13: other parameters under a used key: the frozen lines changed, so the run is held and not tried again', async () => {
     const { customer, runId } = await frozen()
     const strange = { customer: customer.customerId, currency: 'usd' }
     await world.stripe.invoices.create(strange, { idempotencyKey: `keymargin:${runId}:1:0` })
@@ -44,7 +44,7 @@ describe('a run is held, with its reason, rather than guessed at', () => {
     expect(await runRow(customer, runId)).toMatchObject({ state: 'held', heldReason: 'idempotency_mismatch' })
   })
 
-  test('a line edited in the Dashboard, a line added, another amount: not finalised (case 18)', async () => {
+  test('case 18: a line edited in the Dashboard before finalise is found by the compare: held, not finalised', async () => {
     const { customer, runId } = await frozen()
     world.sandbox.faults.add({
       operation: 'invoices.finalizeInvoice',
@@ -68,7 +68,7 @@ describe('a run is held, with its reason, rather than guessed at', () => {
     await expectOneInvoice(world, customer, runId)
   })
 
-  test('finalised in the Dashboard while lines were missing: held, the rest is for a human (case 16)', async () => {
+  test('case 16: finalised in the Dashboard while lines were missing: held, the rest is for a human', async () => {
     const { customer, runId } = await frozen()
     world.sandbox.faults.add({
       operation: 'invoiceItems.create',
@@ -85,7 +85,7 @@ describe('a run is held, with its reason, rather than guessed at', () => {
     expect(await runRow(customer, runId)).toMatchObject({ heldReason: 'not_editable' })
   })
 
-  test('a draft deleted in the Dashboard: held; releasing re-issues the same lines as a new revision (case 17)', async () => {
+  test('case 17: a draft deleted in the Dashboard: held; releasing re-issues the same lines as a new revision', async () => {
     const { customer, runId } = await frozen()
     world.sandbox.faults.add({
       operation: 'invoices.finalizeInvoice',
@@ -108,7 +108,7 @@ describe('a run is held, with its reason, rather than guessed at', () => {
     expect(revision).toMatchObject({ revision: 2, linesHash: old.linesHash })
   })
 
-  test('another currency on the customer (case 23), no customer at all: nothing is written', async () => {
+  test('case 23: another currency on the customer, or no customer at all: held at the close, nothing is written', async () => {
     const { customer, runId } = await frozen()
     world.sandbox.world.state.customers[customer.customerId]!.currency = 'eur'
     expect(await write(customer, runId)).toBe('held')
@@ -122,7 +122,7 @@ describe('a run is held, with its reason, rather than guessed at', () => {
     expect(await runRow(alone.customer, alone.runId)).toMatchObject({ heldReason: 'no_customer' })
   })
 
-  test('a deleted customer is uncollectable and is never made anew (case 24)', async () => {
+  test('a deleted customer is found by the writer too: uncollectable, and never made anew', async () => {
     const { customer, runId } = await frozen()
     const customers = Object.keys(world.sandbox.world.state.customers).length
     await world.stripe.customers.del(customer.customerId)
@@ -131,15 +131,18 @@ describe('a run is held, with its reason, rather than guessed at', () => {
     expect(await runRow(customer, runId)).toMatchObject({ state: 'uncollectable', heldReason: 'customer_deleted' })
   })
 
-  test('no payment method: the invoice is open, the run is done, the plan stays (case 25)', async () => {
+  test('case 25: no payment method: the invoice is open, payment_failed is told, and the plan stays', async () => {
     const { customer, runId } = await frozen({ card: 'none' })
     expect(await write(customer, runId)).toBe('done')
-    expect(stripeInvoices(world, customer)[0]?.status).toBe('open')
+    const [open] = stripeInvoices(world, customer)
+    expect(open?.status).toBe('open')
+    const told = Object.values(world.sandbox.world.state.events).filter(({ data }) => data.object.id === open?.id)
+    expect(told.map(({ type }) => type)).toContain('invoice.payment_failed')
     const workspace = await inSystem((tx) => tx.workspace.findUniqueOrThrow({ where: { id: customer.workspaceId } }))
     expect(workspace.planId).toBe('enterprise')
   })
 
-  test('a missing tax location holds the run until the customer is updated, then it goes on by itself (case 26)', async () => {
+  test('tax that is switched on in the Dashboard without a location holds the run until the customer is updated', async () => {
     const { customer, runId } = await frozen()
     world.sandbox.faults.add({
       operation: 'invoices.finalizeInvoice',

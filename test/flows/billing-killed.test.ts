@@ -74,6 +74,43 @@ test('killed at any step of the writer, before and after each Stripe call, a rer
   expect(survived).toHaveLength(steps.length * 2)
 }, 180_000)
 
+/** Kills the writer right after Stripe did its work, and counts what Stripe was asked afterwards. */
+async function killedAfter(operation: string, nth: number) {
+  const { customer, runId } = await frozenCustomer()
+  const child = startWriter(customer, runId)
+  world.sandbox.faults.add({
+    operation,
+    nth,
+    when: 'after',
+    effect: 'timeout',
+    onHit: () => child.kill('SIGKILL'),
+  })
+  await once(child, 'exit')
+  world.sandbox.faults.clear()
+  const from = world.sandbox.journal.length
+  await rewrite(customer, runId)
+  await expectOneInvoice(world, customer, runId)
+  const asked = world.sandbox.journal.slice(from).map((entry) => entry.operation)
+  return (name: string) => asked.filter((one) => one === name).length
+}
+
+test('case 1: killed after invoices.create and before the commit, a rerun finds the run’s id in Stripe and adopts the invoice', async () => {
+  const times = await killedAfter('invoices.create', 1)
+  expect(times('invoices.list')).toBe(1)
+  expect(times('invoices.create')).toBe(0)
+})
+
+test('case 2: killed after the second of three lines, a rerun pages the lines and adds only the missing one', async () => {
+  const times = await killedAfter('invoiceItems.create', 2)
+  expect(times('invoices.create')).toBe(0)
+  expect(times('invoiceItems.create')).toBe(1)
+})
+
+test('case 3: killed after finalise and before recording, a rerun sees it and does not finalise again', async () => {
+  const times = await killedAfter('invoices.finalizeInvoice', 1)
+  expect(times('invoices.finalizeInvoice')).toBe(0)
+})
+
 test('killed again and again at random steps it still ends with one invoice', async () => {
   for (const kills of [
     [2, 3, 5],
@@ -98,7 +135,7 @@ test('killed again and again at random steps it still ends with one invoice', as
   }
 }, 120_000)
 
-test('two worker processes that close at once end with one invoice; the second leaves it to the first (cases 4, 5)', async () => {
+test('case 5: a second worker that takes the job of a slow one finds the lock, leaves with retry later, and there is one invoice', async () => {
   const { customer, runId } = await frozenCustomer()
   world.sandbox.faults.add({ operation: 'invoices.create', when: 'before', effect: 'slow', delayMs: 1_500 })
   const children = [startWriter(customer, runId), startWriter(customer, runId)]

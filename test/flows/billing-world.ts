@@ -1,7 +1,7 @@
 /** Common ground of the billing flows: a Stripe sandbox under contract, workspaces that are customers, and usage. */
 
 import type Stripe from 'stripe'
-import { afterAll, afterEach, beforeAll, expect } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { writeInvoiceRun } from '#app/domain/billing/write-invoice-run.server.ts'
 import type { CallRecord } from '#app/domain/ledger/ledger.ts'
@@ -13,8 +13,9 @@ import { parsePico } from '#app/platform/pico.ts'
 import { dropSingleton } from '#app/platform/singleton.server.ts'
 import { type TestDatabase, useDatabase as testDatabase } from '#test/database.ts'
 import { makeWorkspace } from '#test/factories.ts'
-import { sdkClient, seedCustomer } from '#test/sandbox/stripe/sdk-client.ts'
+import { sdkClient, seedCustomer, testModeClient } from '#test/sandbox/stripe/sdk-client.ts'
 import { type StripeSandbox, startStripeSandbox } from '#test/sandbox/stripe/stripe-sandbox.ts'
+import { SandboxOrSkip, stripeTarget } from './stripe-target.ts'
 
 export const OCTOBER = parseMonth('2026-10')
 export const NOVEMBER = parseMonth('2026-11')
@@ -25,10 +26,14 @@ export type PlanId = (typeof PLANS)[number]
 
 export interface BillingWorld {
   db: TestDatabase
-  sandbox: StripeSandbox
+  /** In test mode there is none: whoever asks for it skips the test (see stripe-target.ts). */
+  readonly sandbox: StripeSandbox
+  readonly hasSandbox: boolean
   stripe: Stripe
   /** Monthly price of each plan's product. */
   prices: Record<PlanId, string>
+  /** When the file began, by Stripe's time: events of before are not ours. */
+  since: number
 }
 
 export interface Customer {
@@ -39,42 +44,54 @@ export interface Customer {
 
 /** One sandbox and one database per test file. Any violation of Stripe's contract fails the test that caused it. */
 export function billingWorld(): BillingWorld {
-  const world = { db: testDatabase(), prices: {} } as BillingWorld
+  const target = stripeTarget()
+  const place = new SandboxOrSkip()
+  const db = testDatabase()
+  const world = { db, prices: {}, hasSandbox: target.kind === 'sandbox', since: 0 } as BillingWorld
+  Object.defineProperty(world, 'sandbox', { get: () => place.get() })
   beforeAll(async () => {
-    world.sandbox = await startStripeSandbox({ contract: 'strict', now: CLOSE_TIME })
-    world.stripe = sdkClient(world.sandbox)
-    const stripe = { STRIPE_API_BASE: world.sandbox.url, STRIPE_SECRET_KEY: world.sandbox.apiKey }
-    world.db.configure({ ...stripe, STRIPE_REQUESTS_PER_SECOND: '1000' })
-    dropSingleton('stripe')
-    for (const plan of PLANS) {
-      const product = await world.stripe.products.create({ id: `prod_sbx_${plan}`, name: plan })
-      const price = {
-        product: product.id,
-        currency: 'usd',
-        unit_amount: 10_000,
-        recurring: { interval: 'month' as const },
-      }
-      world.prices[plan] = (await world.stripe.prices.create(price)).id
-      await inSystem((tx) =>
-        tx.planProduct.upsert({
-          where: { productId: product.id },
-          create: { productId: product.id, planId: plan },
-          update: { planId: plan },
-        }),
-      )
+    world.since = Math.floor(Date.now() / 1000) - 1
+    if (target.kind === 'sandbox') {
+      place.sandbox = await startStripeSandbox({ contract: 'strict', now: CLOSE_TIME })
+      world.stripe = sdkClient(place.sandbox)
+      const stripe = { STRIPE_API_BASE: place.sandbox.url, STRIPE_SECRET_KEY: place.sandbox.apiKey }
+      db.configure({ ...stripe, STRIPE_REQUESTS_PER_SECOND: '1000' })
+    } else {
+      world.stripe = testModeClient(target)
+      db.configure({ STRIPE_SECRET_KEY: target.key, ...(target.base && { STRIPE_API_BASE: target.base }) })
     }
+    dropSingleton('stripe')
+    for (const plan of PLANS) await seedPlan(world, plan)
   })
+  beforeEach((context) => place.enter(context))
   afterEach(async () => {
-    world.sandbox.faults.clear()
-    world.sandbox.webhooks.knobs = {}
-    await world.sandbox.webhooks.settled()
-    expect(world.sandbox.contract?.take()).toEqual([])
+    if (!place.sandbox) return
+    place.sandbox.faults.clear()
+    place.sandbox.webhooks.knobs = {}
+    await place.sandbox.webhooks.settled()
+    expect(place.sandbox.contract?.take()).toEqual([])
   })
   afterAll(async () => {
-    await world.sandbox.close()
+    await place.sandbox?.close()
     dropSingleton('stripe')
   })
   return world
+}
+
+async function seedPlan(world: BillingWorld, plan: PlanId): Promise<void> {
+  // An account in test mode keeps its products: each run makes its own.
+  const id = world.hasSandbox ? `prod_sbx_${plan}` : undefined
+  const product = await world.stripe.products.create({ id, name: plan })
+  const recurring = { interval: 'month' as const }
+  const price = { product: product.id, currency: 'usd', unit_amount: 10_000, recurring }
+  world.prices[plan] = (await world.stripe.prices.create(price)).id
+  await inSystem((tx) =>
+    tx.planProduct.upsert({
+      where: { productId: product.id },
+      create: { productId: product.id, planId: plan },
+      update: { planId: plan },
+    }),
+  )
 }
 
 /** A workspace that is a Stripe customer with an active subscription to its plan. */
@@ -219,13 +236,28 @@ export const pendingItems = (world: BillingWorld) =>
 /** One invoice, all of the frozen lines on it, the same sum on both sides. */
 export async function expectOneInvoice(world: BillingWorld, customer: Customer, runId: string): Promise<void> {
   const run = await runRow(customer, runId)
-  const invoices = stripeInvoices(world, customer)
+  const invoices = world.hasSandbox ? stripeInvoices(world, customer) : await invoicesByApi(world, customer)
   expect(invoices).toHaveLength(1)
   const frozen = run.lines.map((line) => Number(line.amountCents)).filter((amount) => amount > 0)
   expect(invoices[0]?.amounts.toSorted()).toEqual(frozen.toSorted())
   expect(invoices[0]?.amounts.reduce((sum, amount) => sum + amount, 0)).toBe(Number(run.totalCents))
-  expect(invoices[0]?.status).toBe('paid')
+  // A real account collects in its own time.
+  expect(world.hasSandbox ? ['paid'] : ['open', 'paid']).toContain(invoices[0]?.status)
   expect(run).toMatchObject({ state: 'done', stripeInvoiceId: invoices[0]?.id })
   expect(run.operations.every((operation) => operation.state === 'done')).toBe(true)
-  expect(pendingItems(world)).toEqual([])
+  const { data: pending } = await world.stripe.invoiceItems.list({ customer: customer.customerId, pending: true })
+  expect(pending).toEqual([])
+}
+
+/** The same as `stripeInvoices`, where there is no looking behind the API. */
+async function invoicesByApi(world: BillingWorld, customer: Customer) {
+  const { data } = await world.stripe.invoices.list({ customer: customer.customerId, limit: 100 })
+  const ours = data.filter((invoice) => invoice.parent?.subscription_details == null)
+  return Promise.all(
+    ours.map(async (invoice) => {
+      const lines = await world.stripe.invoices.listLineItems(invoice.id, { limit: 100 })
+      const amounts = lines.data.map((line) => line.amount)
+      return { id: invoice.id, status: invoice.status, runId: invoice.metadata?.run_id, amounts }
+    }),
+  )
 }

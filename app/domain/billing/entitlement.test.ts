@@ -42,9 +42,9 @@ const planOf = (...subscriptions: SubscriptionFacts[]) => {
 
 describe('leaving Enterprise (stripe §2.7), row by row', () => {
   test('another product now: left', () => expect(planOf(facts({ productIds: ['prod_pro'] }))).toBe('pro'))
-  test('a cancellation for later keeps the plan (case 45)', () =>
+  test('a cancellation for later keeps the plan', () =>
     expect(planOf(facts({ endsAt: new Date('2026-12-01T00:00:00Z') }))).toBe('enterprise'))
-  test('past due and trialing keep it (case 46)', () => {
+  test('past due and trialing keep it', () => {
     expect(planOf(facts({ status: 'past_due' }))).toBe('enterprise')
     expect(planOf(facts({ status: 'trialing' }))).toBe('enterprise')
   })
@@ -61,7 +61,7 @@ describe('leaving Enterprise (stripe §2.7), row by row', () => {
     expect(entitled(since(30))).toMatchObject({ kind: 'paused', purge: true })
     expect(planOf(since(40), facts({ id: 'sub_2', productIds: ['prod_pro'] }))).toBe('pro')
   })
-  test('an unknown product keeps the last plan and is named (case 39)', () =>
+  test('an unknown product keeps the last plan and is named', () =>
     expect(entitled(facts({ productIds: ['prod_new'] }))).toMatchObject({
       kind: 'unknown_product',
       productId: 'prod_new',

@@ -1,8 +1,8 @@
 import type Stripe from 'stripe'
 import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
+import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { env } from '#app/platform/env.server.ts'
-import { log } from '#app/platform/log.server.ts'
 import { looksAfter, referencesOf } from './internal/event-table.ts'
 
 /** `ignored`: an event type or a mode that is not ours; it is answered 200 all the same. */
@@ -11,7 +11,7 @@ export type ReceivedEvent = 'stored' | 'duplicate' | 'ignored'
 /** Stores an event's id once and enqueues the job that reads its object again, in one transaction (stripe §2.6). */
 export async function storeEvent(event: Stripe.Event, now: Date): Promise<ReceivedEvent> {
   if (event.livemode !== env().stripeSecretKey.startsWith('sk_live_')) {
-    log.warn({ event: event.id, livemode: event.livemode }, 'stripe event of the other mode ignored')
+    await countOtherMode(event.livemode ? 'live' : 'test', now)
     return 'ignored'
   }
   if (!looksAfter(event.type)) return 'ignored'
@@ -26,3 +26,14 @@ export async function storeEvent(event: Stripe.Event, now: Date): Promise<Receiv
     return 'stored'
   })
 }
+
+/** An endpoint of the other mode sends here: nothing of it is believed, and an operator sees how often it came. */
+const countOtherMode = (mode: 'live' | 'test', at: Date) =>
+  inSystem((tx) =>
+    raiseAlert(tx, {
+      kind: 'stripe_other_mode',
+      reference: mode,
+      message: `Stripe sends events of ${mode} mode here, which are ignored: this installation has a key of the other mode. Remove that webhook endpoint.`,
+      at,
+    }),
+  )

@@ -18,6 +18,13 @@ export function sdkClient(
   })
 }
 
+/** The SDK at a real account in test mode, or at what stands for one. */
+export function testModeClient({ key, base }: { key: string; base: string | undefined }): Stripe {
+  const url = base === undefined ? undefined : new URL(base)
+  const address = url && { host: url.hostname, port: url.port, protocol: 'http' as const }
+  return new Stripe(key, { ...address, maxNetworkRetries: 2, telemetry: false })
+}
+
 /** A customer whose default card works, declines, or is missing. */
 export async function seedCustomer(stripe: Stripe, card: 'works' | 'declines' | 'none' = 'works'): Promise<string> {
   const token = { works: 'pm_card_visa', declines: 'pm_card_chargeCustomerFail', none: undefined }[card]
