@@ -4,7 +4,15 @@ import { type CalendarMonth, monthEnd, monthStart, monthToDate } from '#app/plat
 import { inSystem, inTenant } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
 import { isId } from '#app/platform/ids.ts'
-import { type ComputedInvoice, HELD_REASONS, type HeldReason, type InvoiceLine, type RunState } from './billing.ts'
+import {
+  type ComputedInvoice,
+  HELD_REASONS,
+  type HeldReason,
+  type InvoiceLine,
+  type LineDetail,
+  type LineKind,
+  type RunState,
+} from './billing.ts'
 import { toLine } from './internal/frozen-run.ts'
 import { loadRun } from './internal/run-store.server.ts'
 import { loadUsage } from './internal/usage-buckets.server.ts'
@@ -62,6 +70,11 @@ export interface InvoiceSummary {
   totalCents: string
   closingResiduePico: string
   linesHash: string
+  /** Over every call behind the invoice; null until the closed month was hashed. */
+  callsHash: string | null
+  kind: 'ai_usage' | 'correction'
+  reviewUntil: string | null
+  settledNote: string | null
   stripeInvoiceNumber: string | null
   /** `draft`, `open`, `paid`, `void`, `uncollectible` as Stripe last said. */
   stripeStatus: string | null
@@ -87,6 +100,10 @@ const toSummary = (run: InvoiceRun): InvoiceSummary => ({
   totalCents: run.totalCents.toString(),
   closingResiduePico: run.closingResiduePico.toFixed(0),
   linesHash: run.linesHash,
+  callsHash: run.callsHash,
+  kind: run.kind as InvoiceSummary['kind'],
+  reviewUntil: run.reviewUntil?.toISOString() ?? null,
+  settledNote: run.settledNote,
   stripeInvoiceNumber: run.stripeInvoiceNumber,
   stripeStatus: run.stripeStatus,
   hostedInvoiceUrl: run.hostedInvoiceUrl,
@@ -100,6 +117,7 @@ const forCustomers = (summary: InvoiceSummary): InvoiceSummary => ({
   heldReason: summary.heldReason === 'tax_location' ? summary.heldReason : null,
   heldRemedy: null,
   heldDetail: null,
+  settledNote: null,
 })
 
 /** The workspace's closed months, newest first, without superseded revisions and without what only operators may read. */
@@ -143,6 +161,12 @@ export interface InvoiceLineView {
   rawCostPico: string
   exactPico: string
   amountCents: string
+  kind: LineKind
+  position: number
+  markupBp: number
+  basisPico: string
+  creditPico: string
+  detail: LineDetail
   callsFilter: LineCallsFilter | null
 }
 
@@ -151,7 +175,7 @@ export interface InvoiceDetail extends InvoiceSummary {
 }
 
 function callsFilterOf(runMonth: CalendarMonth, line: InvoiceLine): LineCallsFilter | null {
-  if (line.chargeMode === 'carried') return null
+  if (line.kind !== 'calls' && line.kind !== 'other') return null
   const mixed = line.chargeMode === 'mixed'
   const from = mixed ? new Date(0) : monthStart(line.usageMonth)
   return {
@@ -180,6 +204,12 @@ const toLineView = (month: CalendarMonth, line: InvoiceLine): InvoiceLineView =>
   rawCostPico: line.rawCostPico.toString(),
   exactPico: line.exactPico.toString(),
   amountCents: line.amountCents.toString(),
+  kind: line.kind,
+  position: line.position,
+  markupBp: line.markupBp,
+  basisPico: line.basisPico.toString(),
+  creditPico: line.creditPico.toString(),
+  detail: line.detail,
   callsFilter: callsFilterOf(month, line),
 })
 

@@ -30,19 +30,9 @@ function Lines({ lines, totals }: { lines: LineRow[]; totals: InvoiceView['total
               {line.how}
             </Text>
           </div>,
-          line.calls.to ? (
-            <Anchor
-              key="calls"
-              component={Link}
-              to={line.calls.to}
-              inherit
-              aria-label={`${line.calls.text} calls behind this line`}
-            >
-              {line.calls.text}
-            </Anchor>
-          ) : (
-            line.calls.text
-          ),
+          <Anchor key="calls" component={Link} to={line.to} inherit aria-label={`What is behind: ${line.description}`}>
+            {line.calls === '–' ? 'Show' : line.calls}
+          </Anchor>,
           line.tokens,
           line.tierPrice,
           line.rawCost,
@@ -91,11 +81,16 @@ export function InvoicePage({ view, answer }: { view: InvoiceView; answer: Answe
       <PageHeading
         title={view.title}
         actions={
-          view.hostedUrl && (
-            <Button component="a" href={view.hostedUrl} rel="noreferrer" variant="default">
-              Open at Stripe
+          <>
+            <Button component={Link} to={view.statement} variant="default">
+              Statement
             </Button>
-          )
+            {view.hostedUrl && (
+              <Button component="a" href={view.hostedUrl} rel="noreferrer" variant="default">
+                Open at Stripe
+              </Button>
+            )}
+          </>
         }
       />
       <Group mb="md">
@@ -131,11 +126,28 @@ export function InvoicePage({ view, answer }: { view: InvoiceView; answer: Answe
         </Panel>
       </SimpleGrid>
       <Panel
+        title="Export"
+        note="Exact amounts as decimals. The calls of a line add up to the line, and the lines to the invoice."
+      >
+        <Group gap="sm">
+          {view.exports.map((one) => (
+            <Button key={one.to} component="a" href={one.to} download variant="default" size="xs">
+              {one.label}
+            </Button>
+          ))}
+        </Group>
+      </Panel>
+      <Panel
         title="Verify"
         note={
           <>
             Counts every call of the month again and compares with the lines as they were fixed. Their fingerprint
             (SHA-256): <Code style={{ overflowWrap: 'anywhere' }}>{view.linesHash}</Code>
+            {view.callsHash && (
+              <>
+                , of all calls: <Code style={{ overflowWrap: 'anywhere' }}>{view.callsHash}</Code>
+              </>
+            )}
           </>
         }
       >

@@ -1,7 +1,7 @@
 import { describeFinding, type InvoiceProof } from '#app/domain/billing/proof.ts'
 import type { InvoiceDetail, InvoiceLineView } from '#app/domain/billing/queries.server.ts'
+import { displayExact, displayMinor, picoPerMinor } from '#app/domain/pricing/currency.ts'
 import { type CalendarMonth, monthName } from '#app/platform/calendar-month.ts'
-import { displayCents, PICO_PER_CENT } from '#app/platform/pico.ts'
 import { count, exactMoney } from '#app/ui/money.ts'
 import { utcMinute } from '#app/ui/time.ts'
 import { type InvoiceRow, invoiceStatus } from './billing-view.ts'
@@ -10,8 +10,9 @@ export interface LineRow {
   key: string
   description: string
   how: string
-  /** The calls behind the line; null where there are none. */
-  calls: { to: string | null; text: string }
+  /** The page that shows what is behind the line. */
+  to: string
+  calls: string
   tokens: string
   tierPrice: string
   rawCost: string
@@ -31,6 +32,9 @@ export interface InvoiceView {
   totals: { calls: string; exact: string; amount: string }
   residue: { label: string; amount: string; strong?: boolean }[]
   linesHash: string
+  callsHash: string | null
+  statement: string
+  exports: { label: string; to: string }[]
 }
 
 const explanations: Record<string, string> = {
@@ -40,55 +44,64 @@ const explanations: Record<string, string> = {
   uncollectable: 'The billing customer no longer exists, so this invoice was not sent.',
 }
 
-const DAY_MS = 86_400_000
-const LONGEST_DAYS = 366
-
-/** The analytics page, narrowed to exactly the calls that the line sums. */
-function callsLink(root: string, month: string, filter: NonNullable<InvoiceLineView['callsFilter']>): string {
-  const last = Date.parse(filter.to) - DAY_MS
-  const from = Math.max(Date.parse(filter.from), last - (LONGEST_DAYS - 1) * DAY_MS)
-  const day = (at: number) => new Date(at).toISOString().slice(0, 10)
-  const params = new URLSearchParams({ from: day(from), to: day(last), billed: month })
-  if (filter.tier) params.set('tier', filter.tier)
-  if (filter.keySource) params.set('key', filter.keySource)
-  if (filter.chargeMode) params.set('mode', filter.chargeMode)
-  if (filter.priceBookVersion !== null) params.set('prices', String(filter.priceBookVersion))
-  return `${root}/analytics?${params}`
-}
-
 const how: Record<string, string> = {
   tier: 'Cost + surcharge: our key paid, the tier price is owed.',
   tier_margin: 'Margin only: your key paid, the tier price less your cost is owed, never below $0 per call.',
+  markup: 'A share of the cost. Of a free model: of the lowest rate that anybody pays for it.',
+  credits: 'Paid out of credits.',
+  flat_fee: 'Your key paid; the monthly key fee covers it.',
+  pass_through: 'Your key paid; nothing is owed here.',
+  usage: 'Usage that is no model call, at its price per unit.',
+  key_fee: 'For the time that an own key was enabled. Two keys at once are one fee.',
+  correction: 'What calls of closed months were charged too much or too little. Those invoices stay as they are.',
   carried: 'Too little to be charged on its own; added here.',
   mixed: 'Many small lines together.',
 }
 
-function toLine(root: string, month: string, line: InvoiceLineView): LineRow {
+/** What a credit took off the line before it was rounded. */
+function reduced(line: InvoiceLineView, currency: string): string {
+  const { reducedPico } = line.detail
+  return typeof reducedPico === 'string' ? ` Less a credit of ${displayExact(BigInt(reducedPico), currency)}.` : ''
+}
+
+function toLine(pages: string, currency: string, line: InvoiceLineView): LineRow {
   const margin = line.chargeMode === 'tier_margin'
-  const priced = margin || line.chargeMode === 'tier'
+  const priced = margin || line.chargeMode === 'tier' || line.chargeMode === 'credits'
+  const ofCalls = line.kind === 'calls' || line.kind === 'other'
+  const exact = (amount: string) => displayExact(BigInt(amount), currency)
   return {
     key: line.lineKey,
     description: line.description,
-    how: how[line.chargeMode] ?? '',
-    calls: {
-      to: line.callsFilter && callsLink(root, month, line.callsFilter),
-      text: line.callsFilter ? count(line.calls) : '–',
-    },
-    tokens: line.callsFilter ? `${count(line.inputTokens)} in, ${count(line.outputTokens)} out` : '–',
-    tierPrice: priced ? exactMoney(line.tierPricePico) : '–',
-    rawCost: margin ? exactMoney(line.rawCostPico) : '–',
-    exact: exactMoney(line.exactPico),
-    amount: displayCents(BigInt(line.amountCents)),
+    how: `${how[line.chargeMode] ?? ''}${reduced(line, currency)}`.trim(),
+    to: `${pages}/lines/${line.position}`,
+    calls: ofCalls || line.kind === 'correction' ? count(line.calls) : '–',
+    tokens: ofCalls ? `${count(line.inputTokens)} in, ${count(line.outputTokens)} out` : '–',
+    tierPrice: priced ? exact(line.tierPricePico) : '–',
+    rawCost: margin || line.chargeMode === 'markup' ? exact(line.rawCostPico) : '–',
+    exact: exact(line.exactPico),
+    amount: displayMinor(BigInt(line.amountCents), currency),
   }
 }
+
+const exportsOf = (pages: string): InvoiceView['exports'] => [
+  { label: 'Lines, CSV', to: `${pages}/export?what=lines&format=csv` },
+  { label: 'Lines, JSON', to: `${pages}/export?what=lines&format=json` },
+  { label: 'Every call, CSV', to: `${pages}/export?what=calls&format=csv` },
+  { label: 'Every call, JSON', to: `${pages}/export?what=calls&format=json` },
+]
 
 export function toInvoiceView(root: string, invoice: InvoiceDetail): InvoiceView {
   const [status, tone] = invoiceStatus(invoice)
   const billed = BigInt(invoice.totalCents)
+  const { currency } = invoice
+  const exact = (amount: bigint | string) => displayExact(BigInt(amount), currency)
+  const pages = `${root}/settings/billing/invoices/${invoice.runId}`
   const optional = (label: string, value: string | null): [string, string][] => (value === null ? [] : [[label, value]])
   return {
     back: `${root}/settings/billing`,
-    title: `Invoice for ${monthName(invoice.month as CalendarMonth)}`,
+    statement: `${pages}/statement`,
+    exports: exportsOf(pages),
+    title: `${invoice.kind === 'correction' ? 'Correction' : 'Invoice'} for ${monthName(invoice.month as CalendarMonth)}`,
     status,
     tone,
     explanation: explanations[invoice.state] ?? null,
@@ -101,18 +114,19 @@ export function toInvoiceView(root: string, invoice: InvoiceDetail): InvoiceView
       ...optional('Revision', invoice.revision > 1 ? String(invoice.revision) : null),
     ],
     hostedUrl: invoice.hostedInvoiceUrl,
-    lines: invoice.lines.map((line) => toLine(root, invoice.month, line)),
+    lines: invoice.lines.map((line) => toLine(pages, currency, line)),
     totals: {
       calls: count(invoice.calls),
-      exact: exactMoney(invoice.lines.reduce((sum, line) => sum + BigInt(line.exactPico), 0n)),
-      amount: displayCents(billed),
+      exact: exact(invoice.lines.reduce((sum, line) => sum + BigInt(line.exactPico), 0n)),
+      amount: displayMinor(billed, currency),
     },
     residue: [
-      { label: 'Left over from the invoice before', amount: exactMoney(invoice.openingResiduePico) },
-      { label: "This month's calls, exactly", amount: exactMoney(invoice.exactPico) },
-      { label: 'Billed, rounded once to cents', amount: `−${exactMoney(billed * PICO_PER_CENT)}` },
-      { label: 'Left over for the next invoice', amount: exactMoney(invoice.closingResiduePico), strong: true },
+      { label: 'Left over from the invoice before', amount: exact(invoice.openingResiduePico) },
+      { label: 'This month, exactly', amount: exact(invoice.exactPico) },
+      { label: 'Billed, rounded once', amount: `−${exact(billed * picoPerMinor(currency))}` },
+      { label: 'Left over for the next invoice', amount: exact(invoice.closingResiduePico), strong: true },
     ],
+    callsHash: invoice.callsHash,
     linesHash: invoice.linesHash,
   }
 }
