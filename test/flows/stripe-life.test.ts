@@ -8,6 +8,7 @@ import {
   customerWithKey,
   KEY,
   keysOf,
+  moveTo,
   settle,
   subscriptionItem,
   webhookEndpoint,
@@ -16,6 +17,7 @@ import {
 import {
   billingWorld,
   type Customer,
+  expectOneInvoice,
   freezeOctober,
   makeCustomer,
   OCTOBER_USAGE,
@@ -107,6 +109,33 @@ describe('what is planned', () => {
     await settle(world)
     expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise', scheduledPlanId: null })
     expect(await keysOf(customer)).toHaveLength(1)
+  })
+})
+
+describe('leaving now', () => {
+  test('case 43: Enterprise to Pro in the middle of the period: the key is gone with the plan; margin before, tier price after, two lines of one invoice', async () => {
+    const { customer } = await customerWithKey(world)
+    const own = { at: '2026-10-10T00:00:00.000Z', tierPrice: '20', raw: '8' }
+    await recordUsage(customer.workspaceId, [own])
+    await moveTo(world, customer, 'pro')
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'pro' })
+    expect(await keysOf(customer)).toEqual([])
+    const [change] = await inSystem((tx) =>
+      tx.auditEvent.findMany({ where: { workspaceId: customer.workspaceId, action: 'workspace.plan_changed' } }),
+    )
+    const [purge] = await inSystem((tx) => tx.keyPurge.findMany({ where: { workspaceId: customer.workspaceId } }))
+    expect(purge?.purgedAt).toEqual(change?.at)
+    const platform = { at: '2026-10-20T00:00:00.000Z', tierPrice: '5', keySource: 'platform' as const }
+    await recordUsage(customer.workspaceId, [platform])
+    const runId = await freezeOctober(customer)
+    expect(await write(customer, runId)).toBe('done')
+    const { lines } = await runRow(customer, runId)
+    expect(lines.map((line) => [line.chargeMode, line.amountCents]).toSorted()).toEqual([
+      ['tier', 500n],
+      ['tier_margin', 1_200n],
+    ])
+    await expectOneInvoice(world, customer, runId)
   })
 })
 
