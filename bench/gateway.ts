@@ -2,14 +2,15 @@
  * Keymargin's whole path (token, admission, key, attempt, ledger row committed before the last byte) against a direct call,
  * a bare node:http + undici pass-through, and one that reads the usage too, in one run: ratios survive a noisy machine,
  * absolute numbers do not. Where `taskset` exists the process under test has a core to itself.
- *   node bench/gateway.ts [--only json,sse,rate,pace,prompts,streams,slow,memory] [--seconds 1.2] [--rounds 3]
- *                         [--requests 100000] [--profile]
+ *   node bench/gateway.ts [--only json,sse,rate,pace,prompts,streams,slow,memory,kills,outage] [--seconds 1.2] [--rounds 3]
+ *                         [--requests 100000] [--away 60] [--profile]
  */
 import { parseArgs } from 'node:util'
 import { canPin, keepOffGatewayCore } from './gateway/cores.ts'
 import { checkLedger } from './gateway/ledger-check.ts'
 import { closedLoop } from './gateway/load.ts'
 import { profileUnder } from './gateway/profile.ts'
+import { kills, outage } from './gateway/sections/faults.ts'
 import { longRun, manyStreams, slowReader } from './gateway/sections/memory.ts'
 import { fixedRate, pacedStreams } from './gateway/sections/pace.ts'
 import { largePrompts, loadOf, type Measure, names, throughput } from './gateway/sections/throughput.ts'
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '1.2' },
     rounds: { type: 'string', default: '3' },
     requests: { type: 'string', default: '100000' },
+    away: { type: 'string', default: '60' },
     profile: { type: 'boolean', default: false },
   },
 })
@@ -35,6 +37,8 @@ const sections: Record<string, (measure: Measure) => Promise<void>> = {
   streams: manyStreams,
   slow: slowReader,
   memory: (measure) => longRun(measure, Number(values.requests)),
+  kills,
+  outage: (measure) => outage(measure, Number(values.away)),
 }
 
 const chosen = values.only?.split(',') ?? Object.keys(sections)

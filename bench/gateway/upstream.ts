@@ -9,6 +9,8 @@ const idle: Buffer = Buffer.alloc(0)
 
 /** Bytes of large replies that were handed to the kernel, over all streams. */
 let handedOver = 0
+/** Chat requests that arrived whole. */
+let served = 0
 
 interface Request {
   head: string
@@ -52,10 +54,11 @@ function pour(socket: Socket): void {
 
 function answer(socket: Socket, request: Request): void {
   if (request.head.startsWith('GET ')) {
-    const body = JSON.stringify({ handedOver })
+    const body = JSON.stringify({ handedOver, served })
     socket.write(`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
     return
   }
+  served += 1
   const mark = markOf(request.begin)
   if (mark === 'paced') pace(socket, paceFirstMs, paceNextMs, shapes.stream.events.length)
   else if (mark === 'held') pace(socket, 0, heldEveryMs, heldEvents)

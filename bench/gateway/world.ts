@@ -25,7 +25,10 @@ export type TargetName = 'direct' | 'pass' | 'pass+tail' | 'keymargin' | 'unmete
 export interface World {
   target(name: TargetName): Target
   /** Another process of the gateway, that served nothing yet. */
-  startFresh(): Promise<{ target: Target; stop(): Promise<void> }>
+  startFresh(): Promise<{ target: Target; stop(): Promise<void>; kill(): Promise<void> }>
+  /** Ends the application's connections and lets no new ones in. */
+  cutOffDatabase(): Promise<void>
+  letInDatabase(): Promise<void>
   upstreamPort: number
   upstreamPid: number
   owner: pg.Client
@@ -41,6 +44,12 @@ interface Child {
   port: number
 }
 
+/** Nothing that was started here outlives this process. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill()
+})
+
 /** As `npm run start:web` starts the web process; the pass-throughs get the same. */
 const nodeFlags = ['--max-semi-space-size=32']
 
@@ -50,15 +59,16 @@ async function startChild(file: string, args: string[], env: Settings, underTest
     ? onGatewayCore(process.execPath, [...nodeFlags, ...script])
     : [process.execPath, script]
   const child = spawn(program, all, { env: env as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'inherit'] })
-  process.once('exit', () => child.kill())
+  running.add(child)
+  child.once('exit', () => running.delete(child))
   const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer]
   return { process: child, port: Number(new URL(JSON.parse(line.toString()).origin).port) }
 }
 
-async function stopChild({ process: child }: Child): Promise<void> {
-  if (child.exitCode !== null) return
+async function stopChild({ process: child }: Child, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
   const end = once(child, 'exit')
-  child.kill()
+  child.kill(signal)
   await end
 }
 
@@ -139,12 +149,32 @@ export async function startWorld({ profiled = false } = {}): Promise<World> {
     target: (name) => targetOf(name, children[name]),
     async startFresh() {
       const child = await startChild('../../test/gateway-process.ts', [], full)
-      return { target: targetOf('keymargin', child), stop: () => stopChild(child) }
+      return {
+        target: targetOf('keymargin', child),
+        stop: () => stopChild(child),
+        kill: () => stopChild(child, 'SIGKILL'),
+      }
     },
+    async cutOffDatabase() {
+      await owner.query(`ALTER DATABASE ${database} CONNECTION LIMIT 0`)
+      await owner.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+      )
+    },
+    letInDatabase: async () => void (await owner.query(`ALTER DATABASE ${database} CONNECTION LIMIT -1`)),
     async stop() {
-      await Promise.all(Object.values(children).map(stopChild))
+      await Promise.all(Object.values(children).map((child) => stopChild(child)))
       await owner.end()
       await cluster.stop()
     },
   }
 }
+
+/** What the upstream says of itself: bytes that its kernel took for large replies, and chat requests that arrived. */
+async function askUpstream(world: World): Promise<{ handedOver: number; served: number }> {
+  const response = await fetch(`http://127.0.0.1:${world.upstreamPort}/`)
+  return (await response.json()) as { handedOver: number; served: number }
+}
+
+export const handedOver = async (world: World): Promise<number> => (await askUpstream(world)).handedOver
+export const servedBy = async (world: World): Promise<number> => (await askUpstream(world)).served

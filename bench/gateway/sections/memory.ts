@@ -4,7 +4,7 @@ import { closedLoop } from '../load.ts'
 import { queuedBytes, residentMiB } from '../process-figures.ts'
 import { chatBody } from '../shapes.ts'
 import { printFaults, printTable } from '../table.ts'
-import type { TargetName, World } from '../world.ts'
+import { handedOver, type TargetName, type World } from '../world.ts'
 import type { Measure } from './throughput.ts'
 
 const openStreams = 1_500
@@ -53,19 +53,6 @@ export async function manyStreams({ world }: Measure): Promise<void> {
 }
 
 const slowReaders = 24
-
-/** Bytes that the upstream's kernel took for large replies so far. */
-async function handedOver(world: World): Promise<number> {
-  const connection = new Connection(world.upstreamPort)
-  const request = Buffer.from('GET /handed-over HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n')
-  const text = new Promise<string>((resolve) => {
-    connection.send(request, () => {})
-    connection.socket?.once('data', (piece: Buffer) => resolve(piece.toString()))
-  })
-  const sum = JSON.parse((await text).split('\r\n\r\n')[1] ?? '{}').handedOver
-  connection.close()
-  return sum
-}
 
 /** A client that takes 1 KB a second: reads that much, then pauses. Counts what its process took from the kernel. */
 function readSlowly(connection: Connection, request: Buffer): () => number {
