@@ -1,6 +1,6 @@
 import { authorize, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import { inSystem } from '#app/platform/db.server.ts'
-import { AppError, notFound } from '#app/platform/errors.ts'
+import { AppError } from '#app/platform/errors.ts'
 import { type Pico, parsePico } from '#app/platform/pico.ts'
 import { grantCredits } from './grant-credits.server.ts'
 
@@ -39,7 +39,7 @@ function readDays(text: string, at: Date): Date | null {
 
 /**
  * Gives a workspace credits that nobody paid for, with the reason in the audit trail of both sides.
- * @throws AppError bad_request `invalid_grant`, not_found
+ * @throws AppError bad_request `invalid_grant`
  */
 export async function grantPromotionalCredits(
   ctx: OperatorCtx,
@@ -54,7 +54,7 @@ export async function grantPromotionalCredits(
   if (!/^[\w-]{8,64}$/.test(given.formId)) throw refuse('formId', 'Reload the page and try again.')
   return inSystem(async (tx) => {
     const workspace = await tx.workspace.findUnique({ where: { slug: given.workspace.trim() }, select: { id: true } })
-    if (!workspace) throw notFound('Workspace')
+    if (!workspace) throw refuse('workspace', 'There is no workspace of this name.')
     const reference = `operator:${given.formId}`
     const actor = { ...ctx.actor, kind: 'operator' as const }
     const grant = {

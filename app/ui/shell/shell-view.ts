@@ -10,6 +10,9 @@ interface Choice {
 
 const settings: [path: string, label: string, permission: Permission][] = [
   ['billing', 'Billing', 'read:ProviderKey'],
+  ['credits', 'Credits', 'read:Workspace'],
+  ['budgets', 'Budgets', 'read:Workspace'],
+  ['pricing', 'Pricing', 'read:InferenceCall'],
   ['tokens', 'Gateway tokens', 'read:GatewayToken'],
   ['members', 'Members', 'read:Member'],
   ['audit', 'Audit trail', 'read:AuditEvent'],
@@ -71,6 +74,7 @@ export function operatorShell(person: { name: string }, choices: Choice[]): Shel
           { to: '/operator/catalogue', label: 'Catalogue' },
           { to: '/operator/price-book', label: 'Price book' },
           { to: '/operator/prices', label: 'Prices' },
+          { to: '/operator/credits', label: 'Credits' },
         ],
       },
     ],

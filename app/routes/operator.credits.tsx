@@ -1,0 +1,37 @@
+import type { MetaFunction } from '@remix-run/node'
+import { useActionData, useLoaderData } from '@remix-run/react'
+import { z } from 'zod'
+import { grantPromotionalCredits } from '#app/domain/credits/grant-promotional-credits.server.ts'
+import { intent, operatorAction, operatorLoader } from '#app/http/route.server.ts'
+import { newId } from '#app/platform/ids.ts'
+import { type OperatorCreditsAnswer, OperatorCreditsPage } from '#app/ui/operator/credits-page.tsx'
+
+export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
+
+export const meta: MetaFunction = () => [{ title: 'Credits · Keymargin' }]
+
+export const loader = operatorLoader(async () => ({ formId: newId() }))
+
+export const action = operatorAction({
+  'grant-credits': intent({
+    demand: 'operate:Platform',
+    schema: z.strictObject({
+      workspace: z.string(),
+      usd: z.string(),
+      days: z.string(),
+      note: z.string(),
+      formId: z.string(),
+    }),
+    run: async (ctx, input) => {
+      const { granted } = await grantPromotionalCredits(ctx, input)
+      return {
+        message: granted ? 'Credits granted. They can be spent from the next call on.' : 'They were granted already.',
+      }
+    },
+  }),
+})
+
+export default function OperatorCredits() {
+  const { formId } = useLoaderData<{ formId: string }>()
+  return <OperatorCreditsPage formId={formId} answer={useActionData<OperatorCreditsAnswer>()} />
+}

@@ -1,0 +1,245 @@
+import { Button, Checkbox, Group, NativeSelect, Progress, Stack, Text, TextInput, Title } from '@mantine/core'
+import { Form, Link, useLocation, useNavigation, useSearchParams } from '@remix-run/react'
+import { type Answer, AnswerNotice, answerTo, fieldError } from '#app/ui/answer-notice.tsx'
+import { AskButton, ConfirmDialog } from '#app/ui/confirm-dialog.tsx'
+import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
+import { StatusBadge } from '#app/ui/status-badge.tsx'
+import styles from './budgets.module.css'
+import type { BudgetsView, BudgetView } from './budgets-view.ts'
+
+export type BudgetsAnswer = Answer<{ message: string }>
+
+const fields = ['name', 'limitUsd', 'scopeId']
+
+interface TermsProps {
+  terms?: BudgetView['terms']
+  answer: BudgetsAnswer | undefined
+}
+
+function Terms({ terms, answer }: TermsProps) {
+  return (
+    <>
+      <TextInput
+        name="name"
+        label="Name"
+        placeholder="Production"
+        defaultValue={terms?.name}
+        required
+        withAsterisk={false}
+        maxLength={60}
+        error={fieldError(answer, 'name')}
+        w={240}
+      />
+      <TextInput
+        name="limitUsd"
+        label="Limit in USD"
+        placeholder="25"
+        defaultValue={terms?.limitUsd}
+        inputMode="decimal"
+        required
+        withAsterisk={false}
+        error={fieldError(answer, 'limitUsd')}
+        w={160}
+      />
+    </>
+  )
+}
+
+function Switches({ terms }: { terms?: BudgetView['terms'] }) {
+  return (
+    <Stack gap="xs" mt="sm">
+      <Checkbox
+        name="hard"
+        value="on"
+        defaultChecked={terms?.hard ?? true}
+        label="Refuse calls that do not fit into it"
+        description="Unticked, it only tells: by notice and mail at 50, 80 and 100 %."
+      />
+      <Checkbox
+        name="countsOwnKey"
+        value="on"
+        defaultChecked={terms?.countsOwnKey ?? false}
+        label="Count what providers bill your own keys, too"
+      />
+    </Stack>
+  )
+}
+
+function NewBudget({ view, answer }: { view: BudgetsView; answer: BudgetsAnswer | undefined }) {
+  const busy = useNavigation().formData?.get('intent') === 'create-budget'
+  return (
+    <Panel
+      title="New budget"
+      note="It begins with what its window has come to already. Weeks begin on Monday; all days are UTC days."
+    >
+      <Form method="post" preventScrollReset key={view.budgets.length}>
+        <input type="hidden" name="intent" value="create-budget" />
+        <Group align="flex-start" gap="sm">
+          <Terms answer={answer} />
+          <NativeSelect name="target" label="For" data={view.targets} error={fieldError(answer, 'scopeId')} maw={320} />
+          <NativeSelect name="period" label="Window" data={view.periods} defaultValue="month" />
+        </Group>
+        <Switches />
+        <Button type="submit" mt="md" loading={busy}>
+          Make budget
+        </Button>
+      </Form>
+    </Panel>
+  )
+}
+
+function EditForm({ budget, answer }: { budget: BudgetView; answer: BudgetsAnswer | undefined }) {
+  const { pathname } = useLocation()
+  return (
+    <Form method="post" preventScrollReset>
+      <input type="hidden" name="intent" value="change-budget" />
+      <input type="hidden" name="id" value={budget.id} />
+      <input type="hidden" name="enabled" value={budget.enabled ? 'on' : 'off'} />
+      <Group align="flex-start" gap="sm" mt="md">
+        <Terms terms={budget.terms} answer={answer} />
+      </Group>
+      <Switches terms={budget.terms} />
+      <Group gap="sm" mt="md">
+        <Button type="submit">Save</Button>
+        <Button component={Link} to={pathname} preventScrollReset variant="default">
+          Cancel
+        </Button>
+      </Group>
+    </Form>
+  )
+}
+
+/** Switches it off or on, leaving its terms as they are. */
+function Switch({ budget }: { budget: BudgetView }) {
+  const { terms, enabled, id, name } = budget
+  return (
+    <Form method="post" preventScrollReset>
+      <input type="hidden" name="intent" value="change-budget" />
+      <input type="hidden" name="id" value={id} />
+      <input type="hidden" name="name" value={terms.name} />
+      <input type="hidden" name="limitUsd" value={terms.limitUsd} />
+      {terms.hard && <input type="hidden" name="hard" value="on" />}
+      {terms.countsOwnKey && <input type="hidden" name="countsOwnKey" value="on" />}
+      <input type="hidden" name="enabled" value={enabled ? 'off' : 'on'} />
+      <Button type="submit" variant="default" size="xs" aria-label={`${enabled ? 'Switch off' : 'Switch on'} ${name}`}>
+        {enabled ? 'Switch off' : 'Switch on'}
+      </Button>
+    </Form>
+  )
+}
+
+function Bar({ budget, marks }: { budget: BudgetView; marks: readonly number[] }) {
+  return (
+    <div className={styles.bar}>
+      <Progress
+        value={budget.filled}
+        color={
+          budget.tone === 'teal'
+            ? 'teal.7'
+            : budget.tone === 'yellow'
+              ? 'yellow.7'
+              : budget.tone === 'red'
+                ? 'red.8'
+                : 'gray.5'
+        }
+        size="lg"
+        aria-label={`${budget.name}: ${budget.percent} % of the limit`}
+      />
+      {marks.map((mark) => (
+        <div key={mark} className={styles.mark} style={{ left: `${mark}%` }}>
+          <span>{mark} %</span>
+        </div>
+      ))}
+    </div>
+  )
+}
+
+function Budget({
+  budget,
+  view,
+  answer,
+}: {
+  budget: BudgetView
+  view: BudgetsView
+  answer: BudgetsAnswer | undefined
+}) {
+  const editing = view.editing === budget.id && !answer?.ok
+  return (
+    <article className={styles.budget}>
+      <Group justify="space-between" align="flex-start" gap="xs" mb={6}>
+        <div>
+          <Title order={3} size="h5">
+            {budget.name}
+          </Title>
+          <Text size="sm" c="gray.7">
+            {budget.what}; {budget.window}
+          </Text>
+        </div>
+        <Group gap="xs">
+          <StatusBadge tone={budget.enabled ? budget.tone : 'gray'}>
+            {budget.enabled ? `${budget.percent} %` : 'Off'}
+          </StatusBadge>
+          <StatusBadge tone="gray">{budget.kind}</StatusBadge>
+        </Group>
+      </Group>
+      <Bar budget={budget} marks={view.marks} />
+      <Text size="sm">
+        <b>{budget.spent}</b> of {budget.limit} spent (exactly {budget.exact}), {budget.reserved} reserved for calls
+        that are running now. {budget.counts}.
+      </Text>
+      {view.canManage && !editing && (
+        <Group gap="xs" mt="sm">
+          <AskButton ask={['edit', budget.id]} label={`Change ${budget.name}`}>
+            Change
+          </AskButton>
+          <Switch budget={budget} />
+          <AskButton ask={['remove', budget.id]} label={`Remove ${budget.name}`}>
+            Remove
+          </AskButton>
+        </Group>
+      )}
+      {editing && <EditForm budget={budget} answer={answer} />}
+    </article>
+  )
+}
+
+export function BudgetsPage({ view, answer }: { view: BudgetsView; answer: BudgetsAnswer | undefined }) {
+  const [params] = useSearchParams()
+  const removing = view.canManage ? view.budgets.find(({ id }) => id === params.get('remove')) : undefined
+  const changed = answerTo(answer, 'change-budget')
+  return (
+    <>
+      <PageHeading title="Budgets">
+        What this workspace allows itself to spend. What a call may come to is reserved before it is sent, so that calls
+        which run at once do not spend past a limit together.
+      </PageHeading>
+      <AnswerNotice answer={answer} fields={fields} success={answer?.ok ? answer.message : null} />
+      <Panel title="Budgets">
+        {view.budgets.length ? (
+          view.budgets.map((budget) => <Budget key={budget.id} budget={budget} view={view} answer={changed} />)
+        ) : (
+          <Empty title="No budgets yet">Calls are not limited by what they come to.</Empty>
+        )}
+      </Panel>
+      {view.canManage ? (
+        <NewBudget view={view} answer={answerTo(answer, 'create-budget')} />
+      ) : (
+        <Panel>
+          <Text size="sm">Owners and billing admins of this workspace make and change budgets.</Text>
+        </Panel>
+      )}
+      {removing && (
+        <ConfirmDialog
+          title={`Remove “${removing.name}”?`}
+          intent="remove-budget"
+          fields={{ id: removing.id }}
+          confirm="Remove budget"
+        >
+          <Text size="sm">
+            From the next call on it holds for nothing. What was spent stays in the analytics and on the bill.
+          </Text>
+        </ConfirmDialog>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,115 @@
+import { grantKindNames, type TransferKind } from '#app/domain/credits/credits.ts'
+import type { CreditsStanding, MovementPage } from '#app/domain/credits/queries.server.ts'
+import { exactMoney, money } from '#app/ui/money.ts'
+import { utcDay, utcMinute } from '#app/ui/time.ts'
+
+export interface CreditsView {
+  /** Says first whether credits are drawn on at all. */
+  intro: string
+  figures: { label: string; value: string; note: string }[]
+  grants: {
+    id: string
+    kind: string
+    note: string
+    granted: string
+    amount: string
+    left: string
+    expires: string
+    over: boolean
+  }[]
+  movements: { seq: string; at: string; what: string; from: string; amount: string; to: string | null }[]
+  older: string | null
+  isFirstPage: boolean
+  lowCreditsUsd: string
+  /** Where buying is posted to; null: this person may not, or the plan draws on none. */
+  topUp: string | null
+  canManage: boolean
+  shortfall: string | null
+}
+
+const kindWords: Record<TransferKind, string> = {
+  grant: 'Granted',
+  hold: 'Held for a call',
+  settle: 'Spent on a call',
+  release: 'Given back by a call',
+  expire: 'Expired',
+  draw: 'Spent on usage',
+}
+
+const gains = new Set<TransferKind>(['grant', 'release'])
+
+function introOf({ inUse, overage, monthlyPico }: CreditsStanding): string {
+  if (!inUse)
+    return 'This plan draws on no credits: what was granted earlier is kept, and used again under a plan that does.'
+  const monthly = monthlyPico > 0n ? ` The plan brings ${money(monthlyPico)} each UTC month; they end with it.` : ''
+  const beyond =
+    overage === 'bill'
+      ? ' What credits do not cover goes onto the invoice at the tier price.'
+      : ' A call that they do not cover is refused.'
+  return `Calls on the platform key and usage such as sandboxes draw on credits, at the tier price and the meters' prices.${monthly}${beyond} Calls on your own key draw none.`
+}
+
+function nextExpiry(standing: CreditsStanding): string {
+  const first = standing.grants.find(
+    (grant) => !grant.expired && grant.availablePico !== '0' && grant.expiresAt !== null,
+  )
+  return first?.expiresAt
+    ? `${money(first.availablePico)} of it until ${utcDay(first.expiresAt)}`
+    : 'none of it expires'
+}
+
+function figuresOf(standing: CreditsStanding): CreditsView['figures'] {
+  return [
+    {
+      label: 'To spend',
+      value: money(standing.availablePico),
+      note: standing.availablePico > 0n ? nextExpiry(standing) : 'nothing left',
+    },
+    { label: 'Held', value: money(standing.heldPico), note: 'for calls that are running now' },
+    { label: 'Spent', value: money(standing.spentPico), note: `exactly ${exactMoney(standing.spentPico)}, so far` },
+    { label: 'Expired', value: money(standing.expiredPico), note: 'not used in time' },
+  ]
+}
+
+interface CreditsInput {
+  root: string
+  standing: CreditsStanding
+  page: MovementPage
+  after: string | null
+  canManage: boolean
+}
+
+export function toCreditsView({ root, standing, page, after, canManage }: CreditsInput): CreditsView {
+  const { shortfallPico, grants, lowCreditsUsd } = standing
+  return {
+    intro: introOf(standing),
+    figures: figuresOf(standing),
+    grants: grants.map((grant) => ({
+      id: grant.id,
+      kind: grantKindNames[grant.kind],
+      note: grant.note,
+      granted: utcMinute(grant.grantedAt),
+      amount: money(grant.amountPico),
+      left: grant.expired ? '–' : money(grant.availablePico),
+      expires: grant.expiresAt ? utcMinute(grant.expiresAt) : 'never',
+      over: grant.expired || grant.availablePico === '0',
+    })),
+    movements: page.movements.map(({ seq, at, kind, meter, grantKind, amountPico, callId }) => ({
+      seq,
+      at: utcMinute(at),
+      what: meter ? `${kindWords[kind]}: ${meter}` : kindWords[kind],
+      from: grantKindNames[grantKind],
+      amount: `${gains.has(kind) ? '+' : '−'}${exactMoney(amountPico)}`,
+      to: callId && kind === 'settle' ? `${root}/calls/${callId}` : null,
+    })),
+    older: page.next && `?after=${page.next}`,
+    isFirstPage: after === null,
+    lowCreditsUsd,
+    topUp: canManage && standing.inUse ? `${root}/settings/billing/payment` : null,
+    canManage,
+    shortfall:
+      shortfallPico > 0n
+        ? `${exactMoney(shortfallPico)} was used beyond all credits. Nobody pays for that; it is shown so that the sums add up.`
+        : null,
+  }
+}
