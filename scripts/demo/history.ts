@@ -151,7 +151,7 @@ function callAt(at: Date, past: Past, catalogue: Catalogue, random: () => number
   const habit = pick(habits, (one) => one.share, random)
   const modelId = habit.models[Math.floor(random() ** 1.5 * habit.models.length)] as string
   const model = catalogue.models.get(modelId)
-  const book = priceBookAt(catalogue.books, at)
+  const book = priceBookAt(catalogue.books, at, { tier: model?.tier })
   if (!model || !book) throw new Error(`the demo needs ${modelId} and a price book in the catalogue`)
   const key = past.key && at >= past.key.since ? past.key : null
   const background = catalogue.surfaces.get(habit.surface)?.background ?? false

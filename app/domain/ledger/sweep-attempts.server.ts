@@ -115,7 +115,7 @@ async function toRecord(attempt: LeftAttempt, usage: UsageOutcome, catalogue: Ca
   const { dispatch, upstreamId } = attempt
   const book =
     catalogue.books.find((known) => known.version === dispatch.priceBookVersion) ??
-    priceBookAt(catalogue.books, dispatch.dispatchedAt)
+    priceBookAt(catalogue.books, dispatch.dispatchedAt, { tier: dispatch.tier === 'none' ? undefined : dispatch.tier })
   if (!book) throw new Error(`price book ${dispatch.priceBookVersion} is gone`)
   const outcome = {
     origin: 'sweeper' as const,
