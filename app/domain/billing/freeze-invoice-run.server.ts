@@ -15,6 +15,8 @@ export interface FreezeInput {
   workspaceId: string
   month: CalendarMonth
   now: Date
+  /** The workspace ends: its month is closed although it is not over (stripe §4 case 81). */
+  final?: boolean
 }
 
 export interface FrozenRun {
@@ -31,8 +33,13 @@ export interface FrozenRun {
  * @returns null where the month holds nothing to bill
  * @throws AppError conflict `month_not_over`
  */
-export async function freezeInvoiceRun({ workspaceId, month, now }: FreezeInput): Promise<FrozenRun | null> {
-  if (!monthHasEnded(month, now)) throw monthNotOver(month)
+export async function freezeInvoiceRun({
+  workspaceId,
+  month,
+  now,
+  final = false,
+}: FreezeInput): Promise<FrozenRun | null> {
+  if (!final && !monthHasEnded(month, now)) throw monthNotOver(month)
   return inSystem(async (tx) => {
     await tx.$executeRaw`SELECT metering.lock_ledger_exclusive(${workspaceId}::uuid)`
     const known = await tx.invoiceRun.findFirst({

@@ -85,6 +85,7 @@ export const causeWords: Record<string, string> = {
   subscription_ended: 'The subscription ended',
   customer_deleted: 'The billing customer was deleted',
   paused_too_long: 'The subscription was paused for 30 days',
+  workspace_ended: 'The workspace was ended',
 }
 
 /** `provider`: the only one that the plan allows; null where there may be several. */

@@ -120,7 +120,7 @@ export async function suspend(
 /** A customer that exists was linked: calls are taken again. */
 export async function endSuspension(tx: Tx, workspaceId: string, cause: string, now: Date): Promise<void> {
   const { count } = await tx.workspace.updateMany({
-    where: { id: workspaceId, suspendedAt: { not: null } },
+    where: { id: workspaceId, suspendedAt: { not: null }, endedAt: null },
     data: { suspendedAt: null, keyEpoch: { increment: 1 } },
   })
   if (count === 0) return

@@ -42,3 +42,8 @@ export async function createCustomer(workspaceId: string, name: string): Promise
   )
   return value.id
 }
+
+/** Ends a subscription now, without an invoice of its own. One that has ended already is no error. @throws StripeCallError */
+export async function cancelSubscription(id: string): Promise<void> {
+  await orMissing(call('subscriptions.cancel', 'subscription', () => client().subscriptions.cancel(id)))
+}
