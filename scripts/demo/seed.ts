@@ -181,6 +181,8 @@ async function seedKey({ demo, contexts, now }: Seeding): Promise<{ id: string; 
   )
   const { workspaceId } = contexts.owner
   const row = await inTenant({ workspaceId }, (tx) => tx.providerKey.findFirstOrThrow({ where: { workspaceId } }))
+  // The database notes by its own clock when keys and plans changed; the demo's past is older than that.
+  await inSystem((tx) => tx.providerKeyPeriod.updateMany({ where: { workspaceId }, data: { enabledFrom: past } }))
   return { id: row.id, version: row.version, since: past }
 }
 
@@ -242,6 +244,7 @@ export async function seedDemo(system: LocalSystem, say: (line: string) => void)
       { name: 'Production app' },
     )
     tokens[demo.slug] = token
+    await inSystem((tx) => tx.workspacePlanPeriod.updateMany({ where: { workspaceId }, data: { since: from } }))
     if (demo.slug === 'cedar') {
       await seedCedar(contexts.owner)
       say(`  ${demo.name}: keys of ${cedarKeys.length} providers`)
