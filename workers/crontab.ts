@@ -34,6 +34,12 @@ export const crontab: KnownCronItem[] = [
     match: '*/5 * * * *',
     options: { backfillPeriod: 0, maxAttempts: 1 },
   },
+  {
+    task: 'reconcile-books',
+    identifier: 'reconcile-books',
+    match: '30 2 * * *',
+    options: { backfillPeriod: 12 * 60 * MINUTE },
+  },
   { task: 'reprobe-keys', identifier: 'reprobe-keys', match: '20 4 * * *', options: { backfillPeriod: 0 } },
   { task: 'refresh-models', identifier: 'refresh-models', match: '40 4 * * *', options: { backfillPeriod: 0 } },
   { task: 'poll-balances', identifier: 'poll-balances', match: '23 * * * *', options: { backfillPeriod: 0 } },

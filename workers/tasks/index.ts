@@ -17,6 +17,8 @@ import { refreshModels } from './refresh-key-models.ts'
 import { refreshAllModels } from './refresh-models.ts'
 import { reprobeAllKeys } from './reprobe-keys.ts'
 import { reprobeKey } from './reprobe-provider-key.ts'
+import { issueDecidedCreditNote } from './issue-credit-note.ts'
+import { reconcileAllBooks } from './reconcile-books.ts'
 import { reratePastCalls } from './rerate-calls.ts'
 import { reratePastCalls } from './rerate-calls.ts'
 import { sweepOpenAttempts } from './sweep-attempts.ts'
@@ -31,6 +33,8 @@ export const tasks: { [N in JobName]: Task<N> } = {
   'close-month': closeMonthOfAll,
   'close-workspace-month': closeWorkspaceMonth,
   'write-invoice-run': writeRun,
+  'issue-credit-note': issueDecidedCreditNote,
+  'reconcile-books': reconcileAllBooks,
   'rerate-calls': reratePastCalls,
   'rerate-calls': reratePastCalls,
   'sync-stripe-object': syncFromStripe,

@@ -22,6 +22,34 @@ export const runNotHeld = (state: string) =>
     `Only a held invoice run can be released. This one is ${state.replaceAll('_', ' ')}.`,
   )
 
+export const resolutionNotPossible = (resolution: string) =>
+  new AppError(
+    'conflict',
+    'resolution_not_possible',
+    `This run is held for a reason that “${resolution}” does not resolve.`,
+  )
+
+export const settlementNeedsNote = () =>
+  new AppError('bad_request', 'note_missing', 'Say in a few words why: it stands in the audit trail.', {
+    field: 'note',
+  })
+
+export const runBusy = () =>
+  new AppError('conflict', 'run_busy', 'The run is being written to Stripe at this moment. Try again in a minute.')
+
+export const runNotInReview = (state: string) =>
+  new AppError(
+    'conflict',
+    'run_not_in_review',
+    `The run is ${state.replaceAll('_', ' ')}: it no longer waits to be finalised.`,
+  )
+
+export const stripeInvoiceGone = () =>
+  new AppError('conflict', 'invoice_gone', 'Stripe holds no such invoice any more. Resume the run to see why.')
+
+export const nothingMissing = () =>
+  new AppError('conflict', 'nothing_missing', 'Stripe’s invoice lacks nothing of the frozen lines. Take it as it is.')
+
 /** Ends the writing of a run: from here a human or an event must go on. */
 export class RunStopped extends Error {
   readonly state: 'held' | 'uncollectable'

@@ -6,7 +6,8 @@ import type { InvoiceRun } from '#app/generated/prisma/client.ts'
 import type { CalendarMonth } from '#app/platform/calendar-month.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
-import { runNotHeld } from './errors.ts'
+import { type Resolution, resolutionsOf } from './billing.ts'
+import { resolutionNotPossible, runNotHeld, settlementNeedsNote } from './errors.ts'
 import { plannedOperations, runIdOf, toLine, toLineRow } from './internal/frozen-run.ts'
 
 export interface ReleaseInput {
@@ -14,35 +15,48 @@ export interface ReleaseInput {
   runId: string
 }
 
-/** Reasons after which the old Stripe invoice is no use any more: the same frozen lines go out as the next revision. */
-const REISSUED = new Set(['invoice_missing', 'invoice_voided'])
+type Local = Exclude<Resolution, 'adopt' | 'correct'>
 
 /**
- * An operator looked at a held run and lets it go on. Where its invoice is gone it is re-issued as a new revision with the
- * same frozen lines; nothing is re-priced.
+ * An operator looked at a held run and decides by one click what becomes of it: it goes on, it is re-issued as a new revision with
+ * the same frozen lines, or it was settled outside of Stripe. Nothing is re-priced. What needs Stripe to be asked first is in
+ * adopt-invoice.
  * @returns the run that goes on
- * @throws AppError conflict `run_not_held`
+ * @throws AppError conflict `run_not_held`, `resolution_not_possible`; bad_request `note_missing`
  */
-export async function releaseInvoiceRun(
+export async function resolveInvoiceRun(
   ctx: OperatorCtx,
-  { workspaceId, runId }: ReleaseInput,
+  { workspaceId, runId, resolution, note = '' }: ReleaseInput & { resolution: Local; note?: string },
 ): Promise<{ runId: string }> {
   authorize(ctx, 'operate:Platform', { workspaceId })
+  if (resolution === 'settle' && !note.trim()) throw settlementNeedsNote()
   const now = ctx.now()
   return inSystem(async (tx) => {
-    const run = await lockHeldRun(tx, workspaceId, runId)
-    const next = REISSUED.has(run.heldReason ?? '') ? await reissue(tx, run, now) : await resume(tx, run, now)
+    const run = await lockForResolution(tx, { workspaceId, runId }, resolution)
+    const next = await act[resolution](tx, run, now, note.trim())
     await recordAudit(tx, {
       workspaceId,
       actor: ctx.actor,
-      action: 'invoice_run.released',
+      action: `invoice_run.${resolution === 'settle' ? 'settled' : 'released'}`,
       subjectType: 'invoice_run',
       subjectId: runId,
-      detail: { month: run.month, reason: run.heldReason ?? '', nextRun: next },
+      detail: { month: run.month, reason: run.heldReason ?? '', resolution, nextRun: next, ...(note && { note }) },
       at: now,
     })
     return { runId: next }
   })
+}
+
+/** The resolution that lets a run go on: resuming it, or where its invoice is gone, re-issuing it. */
+export async function releaseInvoiceRun(ctx: OperatorCtx, input: ReleaseInput): Promise<{ runId: string }> {
+  authorize(ctx, 'operate:Platform', { workspaceId: input.workspaceId })
+  const run = await inSystem((tx) =>
+    tx.invoiceRun.findUnique({ where: { workspaceId_id: { workspaceId: input.workspaceId, id: input.runId } } }),
+  )
+  if (!run) throw notFound('Invoice run')
+  if (run.state !== 'held') throw runNotHeld(run.state)
+  const reissued = resolutionsOf(run.state, run.heldReason).includes('reissue')
+  return resolveInvoiceRun(ctx, { ...input, resolution: reissued ? 'reissue' : 'resume' })
 }
 
 /** Runs that only waited for the customer's address go on once it may have changed (stripe §4 case 26). */
@@ -52,11 +66,17 @@ export async function releaseTaxHolds(tx: Tx, workspaceId: string, now: Date): P
   return runs.length
 }
 
-async function lockHeldRun(tx: Tx, workspaceId: string, runId: string): Promise<InvoiceRun> {
+/** @throws AppError conflict where the run is not held, or not for a reason that this resolves */
+export async function lockForResolution(
+  tx: Tx,
+  { workspaceId, runId }: ReleaseInput,
+  resolution: Resolution,
+): Promise<InvoiceRun> {
   await tx.$queryRaw`SELECT 1 FROM invoice_runs WHERE workspace_id = ${workspaceId}::uuid AND id = ${runId}::uuid FOR UPDATE`
   const run = await tx.invoiceRun.findUnique({ where: { workspaceId_id: { workspaceId, id: runId } } })
   if (!run) throw notFound('Invoice run')
-  if (run.state !== 'held') throw runNotHeld(run.state)
+  if (run.state !== 'held' && run.state !== 'uncollectable') throw runNotHeld(run.state)
+  if (!resolutionsOf(run.state, run.heldReason).includes(resolution)) throw resolutionNotPossible(resolution)
   return run
 }
 
@@ -66,38 +86,38 @@ async function resume(tx: Tx, run: InvoiceRun, now: Date): Promise<string> {
     data: { state: 'writing', heldReason: null, heldDetail: null, updatedAt: now },
   })
   await resolveAlert(tx, 'invoice_run_held', run.id, now)
-  await enqueueJob(
-    tx,
-    'write-invoice-run',
-    { workspaceId: run.workspaceId, runId: run.id },
-    { jobKey: `write:${run.id}` },
-  )
+  const job = { workspaceId: run.workspaceId, runId: run.id }
+  await enqueueJob(tx, 'write-invoice-run', job, { jobKey: `write:${run.id}` })
+  return run.id
+}
+
+async function settle(tx: Tx, run: InvoiceRun, now: Date, note: string): Promise<string> {
+  await tx.invoiceRun.update({
+    where: { workspaceId_id: { workspaceId: run.workspaceId, id: run.id } },
+    data: { state: 'settled', settledNote: note, updatedAt: now },
+  })
+  await resolveAlert(tx, 'invoice_run_held', run.id, now)
   return run.id
 }
 
 async function reissue(tx: Tx, run: InvoiceRun, now: Date): Promise<string> {
-  const { workspaceId } = run
-  const rows = await tx.invoiceLine.findMany({ where: { workspaceId, runId: run.id }, orderBy: { position: 'asc' } })
+  const { workspaceId, id: oldId, month, kind } = run
+  const rows = await tx.invoiceLine.findMany({ where: { workspaceId, runId: oldId }, orderBy: { position: 'asc' } })
   const lines = rows.map(toLine)
-  const id = runIdOf(workspaceId, run.month as CalendarMonth, run.revision + 1)
+  const last = await tx.invoiceRun.findFirst({ where: { workspaceId, month, kind }, orderBy: { revision: 'desc' } })
+  const revision = (last?.revision ?? run.revision) + 1
+  const id = runIdOf(workspaceId, month as CalendarMonth, revision, kind as 'ai_usage' | 'correction')
   await tx.invoiceRun.update({
-    where: { workspaceId_id: { workspaceId, id: run.id } },
+    where: { workspaceId_id: { workspaceId, id: oldId } },
     data: { state: 'superseded', updatedAt: now },
   })
+  const { currency, openingResiduePico, exactPico, totalCents, closingResiduePico, calls, linesHash, terms } = run
   await tx.invoiceRun.create({
     data: {
-      workspaceId,
-      id,
-      month: run.month,
-      revision: run.revision + 1,
-      state: 'frozen',
-      currency: run.currency,
-      openingResiduePico: run.openingResiduePico,
-      exactPico: run.exactPico,
-      totalCents: run.totalCents,
-      closingResiduePico: run.closingResiduePico,
-      calls: run.calls,
-      linesHash: run.linesHash,
+      ...{ workspaceId, id, month, kind, revision, state: 'frozen' },
+      ...{ currency, openingResiduePico, exactPico, totalCents, closingResiduePico, calls, linesHash },
+      terms: terms ?? {},
+      correctsRunId: run.correctsRunId,
       // The same place in the chain of residues: a re-issue freezes nothing anew.
       frozenAt: run.frozenAt,
       updatedAt: now,
@@ -105,7 +125,13 @@ async function reissue(tx: Tx, run: InvoiceRun, now: Date): Promise<string> {
   })
   await tx.invoiceLine.createMany({ data: lines.map((line) => toLineRow(workspaceId, id, line)) })
   await tx.stripeOperation.createMany({ data: plannedOperations(workspaceId, id, lines) })
-  await resolveAlert(tx, 'invoice_run_held', run.id, now)
+  await resolveAlert(tx, 'invoice_run_held', oldId, now)
   await enqueueJob(tx, 'write-invoice-run', { workspaceId, runId: id }, { jobKey: `write:${id}` })
   return id
+}
+
+const act: Record<Local, (tx: Tx, run: InvoiceRun, now: Date, note: string) => Promise<string>> = {
+  resume,
+  reissue,
+  settle,
 }

@@ -91,7 +91,12 @@ async function eachOf<T>(items: T[], what: string, act: (item: T) => Promise<unk
 async function requeueStaleRuns(now: Date): Promise<number> {
   return inSystem(async (tx) => {
     const stale = await tx.invoiceRun.findMany({
-      where: { state: { in: ['frozen', 'writing'] }, updatedAt: { lt: new Date(now.getTime() - STALE_RUN_MS) } },
+      where: {
+        OR: [
+          { state: { in: ['frozen', 'writing'] }, updatedAt: { lt: new Date(now.getTime() - STALE_RUN_MS) } },
+          { state: 'review', reviewUntil: { lt: new Date(now.getTime() - STALE_RUN_MS) } },
+        ],
+      },
       select: { workspaceId: true, id: true },
     })
     for (const { workspaceId, id } of stale) {

@@ -17,6 +17,8 @@ export const jobSchemas = {
   }),
   'close-workspace-month': z.object({ workspaceId: id, month }),
   'write-invoice-run': z.object({ workspaceId: id, runId: id }),
+  'issue-credit-note': z.object({ workspaceId: id, runId: id, creditNoteId: id }),
+  'reconcile-books': nothing,
   'rerate-calls': z.object({ rerateId: id }),
   'rerate-calls': z.object({ rerateId: id }),
   'sync-stripe-object': z.object({ eventId: z.string().regex(/^evt_\w{1,250}$/) }),

@@ -28,7 +28,7 @@ export async function syncInvoice(
   const invoice = await findInvoice(invoiceId)
   if (invoice) await inSystem((tx) => tellWorkspace(tx, workspaceId, invoice, events, now))
   if (!run) return 'not_ours'
-  const open = run.state === 'writing' || run.state === 'frozen'
+  const open = run.state === 'writing' || run.state === 'frozen' || run.state === 'review'
   if (!invoice) {
     if (open) await recordStopped(run, RunStopped.held('invoice_missing', invoiceId), now)
     return 'invoice_missing'

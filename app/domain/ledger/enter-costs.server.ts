@@ -1,0 +1,136 @@
+import { parse } from 'csv-parse/sync'
+import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
+import { authorize, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
+import type { ChargeMode } from '#app/domain/plans/plans.ts'
+import { chargePico } from '#app/domain/pricing/pricing.ts'
+import { inSystem, systemPool } from '#app/platform/db.server.ts'
+import { AppError } from '#app/platform/errors.ts'
+import { idTime, isId } from '#app/platform/ids.ts'
+import { type Pico, parsePico, picoToUsd } from '#app/platform/pico.ts'
+import { markupBasis } from './markup-basis.server.ts'
+
+export interface EnteredCosts {
+  /** Held calls that are charged now. */
+  resolved: number
+  /** Calls that were charged already: the difference goes onto the next invoice. */
+  corrected: number
+  /** Calls whose charge that cost does not change, and repeated entries. */
+  unchanged: number
+}
+
+interface Entry {
+  line: number
+  id: string
+  rawCostPico: Pico
+}
+
+const wrong = (line: number, text: string) =>
+  new AppError('bad_request', 'invalid_costs', `Line ${line}: ${text}`, { field: 'csv' })
+
+/** `call_id,cost_usd`, a header or none. @throws AppError bad_request `invalid_costs` */
+export function readCosts(csv: string): Entry[] {
+  const rows: string[][] = parse(csv, { skip_empty_lines: true, relax_column_count: true, trim: true })
+  return rows.flatMap(([id = '', cost = ''], index) => {
+    const line = index + 1
+    if (line === 1 && !isId(id)) return []
+    if (!isId(id)) throw wrong(line, `"${id.slice(0, 40)}" is not the id of a call`)
+    const rawCostPico = parsePico(cost)
+    if (rawCostPico === undefined || rawCostPico < 0n)
+      throw wrong(line, `"${cost.slice(0, 40)}" is not an amount in USD`)
+    return [{ line, id, rawCostPico }]
+  })
+}
+
+interface CallRow {
+  workspace_id: string
+  id: string
+  dispatched_at: string
+  provider: string
+  model: string
+  upstream_model: string | null
+  charge_mode: ChargeMode
+  markup_bp: number | null
+  tier_price_pico: string | null
+  input_tokens: string | null
+  output_tokens: string | null
+  price_book_version: number
+  held: boolean
+}
+
+async function findCall(id: string): Promise<CallRow | undefined> {
+  // A call's id holds its millisecond: one partition is looked into, not all.
+  const { rows } = await systemPool().query<CallRow>(
+    `SELECT c.workspace_id::text, c.id::text, c.dispatched_at::text, c.provider, c.model, c.upstream_model, c.charge_mode, c.markup_bp,
+       n.tier_price_pico::text, n.input_tokens::text, n.output_tokens::text, c.price_book_version, n.charge_pico IS NULL AS held
+     FROM metering.inference_calls c
+     JOIN metering.calls_now n ON n.workspace_id = c.workspace_id AND n.dispatched_at = c.dispatched_at AND n.id = c.id
+     WHERE c.id = $1::uuid AND c.dispatched_at BETWEEN $2::timestamptz - interval '1 millisecond' AND $2::timestamptz + interval '1 millisecond'`,
+    [id, idTime(id)],
+  )
+  return rows[0]
+}
+
+const text = (amount: Pico | null): string | null => amount?.toString() ?? null
+
+async function enter(entry: Entry): Promise<keyof EnteredCosts> {
+  const call = await findCall(entry.id)
+  if (!call) throw wrong(entry.line, `there is no call ${entry.id}`)
+  const { rawCostPico } = entry
+  const { charge_mode: chargeMode, markup_bp: markupBp, provider, model, upstream_model: upstreamModel } = call
+  const basis = await markupBasis(
+    { chargeMode, provider, model, upstreamModel, dispatchedAt: new Date(call.dispatched_at) },
+    {
+      ...{ inputTokens: BigInt(call.input_tokens ?? 0), outputTokens: BigInt(call.output_tokens ?? 0) },
+      ...{ cacheReadTokens: null, cacheWriteTokens: null, rawCostPico },
+    },
+  )
+  const tierPricePico = call.tier_price_pico === null ? null : BigInt(call.tier_price_pico)
+  const charge = chargePico({ chargeMode, markupBp, tierPricePico, rawCostPico, ...basis })
+  if (charge === null) throw wrong(entry.line, `call ${entry.id} cannot be charged: its tier price is not known`)
+  const known = [call.workspace_id, call.dispatched_at, call.id]
+  if (call.held) {
+    const { rows } = await systemPool().query<{ done: boolean }>(
+      `SELECT metering.correct_held_call($1::uuid, $2::timestamptz, $3::uuid, 'cost_resolved', NULL, NULL, $4, 'imported', $5, $6, $7, $8) AS done`,
+      [...known, text(rawCostPico), text(tierPricePico), text(basis.basisPico), basis.basisSource, text(charge)],
+    )
+    return rows[0]?.done ? 'resolved' : 'unchanged'
+  }
+  const { rows } = await systemPool().query<{ written: string }>(
+    `SELECT written FROM metering.adjust_calls($1::uuid, 'cost_corrected', $4, ARRAY[$3::uuid], ARRAY[$2::timestamptz], ARRAY[$5::integer],
+       ARRAY[$6::bigint], ARRAY[$7::bigint], ARRAY[$8::bigint], ARRAY[$9::bigint])`,
+    [
+      ...known,
+      `cost ${picoToUsd(rawCostPico)}`,
+      call.price_book_version,
+      text(rawCostPico),
+      text(tierPricePico),
+      text(basis.basisPico),
+      text(charge),
+    ],
+  )
+  return rows[0]?.written === '1' ? 'corrected' : 'unchanged'
+}
+
+/**
+ * Costs that an operator knows from elsewhere: held calls are charged by them; of calls that were charged, or cut off at 0, the
+ * difference goes onto the next invoice (stripe §2.8, §4 case 63). The same file again changes nothing.
+ * @throws AppError bad_request `invalid_costs` with the line; lines before it were entered
+ */
+export async function enterCosts(ctx: OperatorCtx, { csv }: { csv: string }): Promise<EnteredCosts> {
+  authorize(ctx, 'operate:Platform', { workspaceId: '*' })
+  const entries = readCosts(csv)
+  const counts: EnteredCosts = { resolved: 0, corrected: 0, unchanged: 0 }
+  for (const entry of entries) counts[await enter(entry)] += 1
+  await inSystem((tx) =>
+    recordAudit(tx, {
+      workspaceId: null,
+      actor: ctx.actor,
+      action: 'call_costs.entered',
+      subjectType: 'inference_call',
+      subjectId: `${entries.length} calls`,
+      detail: { ...counts },
+      at: ctx.now(),
+    }),
+  )
+  return counts
+}
