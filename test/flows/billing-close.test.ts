@@ -46,7 +46,7 @@ describe('closing a month', () => {
     expect(run.hostedInvoiceUrl).toContain(world.sandbox.url)
   })
 
-  test('preview, frozen lines, page and Stripe show the same to the cent (case 79)', async () => {
+  test('case 79: preview, frozen lines, page and Stripe show the same to the cent', async () => {
     const customer = await makeCustomer(world)
     const admin = { ...(await makeMember(customer.workspaceId, 'billing_admin')), now: clock }
     await recordUsage(customer.workspaceId, OCTOBER_USAGE)
@@ -87,7 +87,7 @@ describe('closing a month', () => {
     await expect(getInvoice(other, runId)).rejects.toMatchObject({ kind: 'not_found' })
   })
 
-  test('the residue of one month opens the next, and late usage comes on its own line at the old prices (case 60)', async () => {
+  test('case 60: late usage comes on its own line of the next invoice at the old prices; the closed one stays, and its residue opens the next', async () => {
     const customer = await makeCustomer(world)
     await recordUsage(customer.workspaceId, OCTOBER_USAGE)
     await write(customer, await freezeOctober(customer))
@@ -107,7 +107,7 @@ describe('closing a month', () => {
     expect(run.lines[1]?.description).toContain('late usage')
   })
 
-  test('a call belongs to the month of its dispatch, whole, at the boundary too (case 59)', async () => {
+  test('case 59: a call belongs to the month of its dispatch, whole, at the boundary too', async () => {
     const customer = await makeCustomer(world)
     await recordUsage(customer.workspaceId, [
       { at: '2026-10-31T23:59:59.999Z', tierPrice: '1', raw: '0' },
@@ -176,7 +176,7 @@ describe('closing a month', () => {
     expect(await mine()).toEqual(['2026-09'])
   })
 
-  test('the calls, counted again one by one, come to the frozen lines and hash (case 78)', async () => {
+  test('case 78: the calls, counted again one by one, come to the frozen lines and hash', async () => {
     const customer = await makeCustomer(world)
     const admin = await makeMember(customer.workspaceId, 'billing_admin')
     await recordUsage(customer.workspaceId, [...OCTOBER_USAGE, { tierPrice: '9', raw: null }])

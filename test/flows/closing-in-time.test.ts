@@ -79,6 +79,67 @@ describe('clocks', () => {
   })
 })
 
+describe('calendars', () => {
+  test('case 73: days on which clocks change make identical bills of identical UTC usage, whatever zone the process runs in', async () => {
+    const zone = process.env.TZ
+    const bills: unknown[] = []
+    try {
+      for (const tz of ['UTC', 'Europe/Berlin', 'America/New_York', 'Pacific/Apia']) {
+        process.env.TZ = tz
+        const customer = await makeCustomer(world)
+        // Berlin's clocks go back at 01:00 UTC on 25 October 2026.
+        const hours = ['2026-10-25T00:30:00.000Z', '2026-10-25T01:30:00.000Z', '2026-10-31T23:59:59.000Z']
+        await recordUsage(
+          customer.workspaceId,
+          hours.map((at) => ({ at, tierPrice: '1.005', raw: '0' })),
+        )
+        const { lines, exactPico, month } = await runRow(customer, await freezeOctober(customer))
+        bills.push({
+          month,
+          exact: exactPico.toFixed(0),
+          lines: lines.map(({ lineKey, amountCents, calls, usageMonth }) => ({
+            lineKey,
+            amountCents,
+            calls,
+            usageMonth,
+          })),
+        })
+      }
+    } finally {
+      if (zone === undefined) delete process.env.TZ
+      else process.env.TZ = zone
+    }
+    expect(bills).toHaveLength(4)
+    for (const bill of bills) expect(bill).toEqual(bills[0])
+    expect(bills[0]).toMatchObject({ month: '2026-10', exact: '3015000000000' })
+  })
+
+  test('case 74: a plan anchored on 31 January ends its cycle on 28 February; the usage invoice is of the UTC month all the same', async () => {
+    const clock = await world.stripe.testHelpers.testClocks.create({ frozen_time: Date.UTC(2026, 0, 31) / 1000 })
+    const anchored = await world.stripe.customers.create({ test_clock: clock.id, payment_method: 'pm_card_visa' })
+    const items = [{ price: world.prices.enterprise }]
+    const subscription = await world.stripe.subscriptions.create({ customer: anchored.id, items })
+    expect(subscription.items.data[0]?.current_period_end).toBe(Date.UTC(2026, 1, 28) / 1000)
+    const customer = await makeCustomer(world)
+    await inSystem((tx) =>
+      tx.workspace.update({ where: { id: customer.workspaceId }, data: { stripeCustomerId: anchored.id } }),
+    )
+    await recordUsage(customer.workspaceId, [
+      { at: '2026-02-27T00:00:00.000Z', tierPrice: '5', raw: '0' },
+      { at: '2026-02-28T12:00:00.000Z', tierPrice: '7', raw: '0' },
+    ])
+    const month = shiftMonth(OCTOBER, -8)
+    const frozen = await freezeInvoiceRun({ workspaceId: customer.workspaceId, month, now: CLOSE_TIME })
+    const mine = { ...customer, customerId: anchored.id }
+    expect(await write(mine, frozen?.runId ?? '')).toBe('done')
+    const [invoice] = stripeInvoices(world, mine)
+    expect(invoice?.amounts).toEqual([1_200])
+    const { data: lines } = await world.stripe.invoices.listLineItems(invoice?.id ?? '')
+    const period = { start: Date.UTC(2026, 1, 1) / 1000, end: Date.UTC(2026, 2, 1) / 1000 - 1 }
+    expect(lines.map((line) => line.period)).toEqual([period])
+  })
+})
+
 describe('the end of a workspace', () => {
   const operator: OperatorCtx = {
     actor: { kind: 'operator', id: 'operator-1' },

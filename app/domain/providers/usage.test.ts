@@ -80,6 +80,11 @@ describe('whose bill counts', () => {
     expect(usageOf(`{${counts},"cost":0.04,"is_byok":false,${details}}`).cost).toBe(parsePico('0.04'))
     expect(usageOf(`{${counts},"cost":0.04,${details}}`).cost).toBe(parsePico('0.04'))
   })
+  test('case 62: is_byok with cost 0 and an upstream bill of 0.0360795 cost 0.0360795; not byok, cost and upstream both 0.02, cost 0.02', () => {
+    const upstream = (usd: string) => `"cost_details":{"upstream_inference_cost":${usd}}`
+    expect(usageOf(`{${counts},"cost":0,"is_byok":true,${upstream('0.0360795')}}`).cost).toBe(parsePico('0.0360795'))
+    expect(usageOf(`{${counts},"cost":0.02,"is_byok":false,${upstream('0.02')}}`).cost).toBe(parsePico('0.02'))
+  })
   test('with its own key but no upstream bill the cost is unknown', () => {
     expect(usageOf(`{${counts},"cost":0,"is_byok":true,"cost_details":{"upstream_inference_cost":null}}`).cost).toBe(
       null,
