@@ -20,7 +20,6 @@ import { reprobeKey } from './reprobe-provider-key.ts'
 import { issueDecidedCreditNote } from './issue-credit-note.ts'
 import { reconcileAllBooks } from './reconcile-books.ts'
 import { reratePastCalls } from './rerate-calls.ts'
-import { reratePastCalls } from './rerate-calls.ts'
 import { sweepOpenAttempts } from './sweep-attempts.ts'
 import { sweepSubscriptions } from './sweep-stripe.ts'
 import { syncFromStripe } from './sync-stripe-object.ts'
@@ -35,7 +34,6 @@ export const tasks: { [N in JobName]: Task<N> } = {
   'write-invoice-run': writeRun,
   'issue-credit-note': issueDecidedCreditNote,
   'reconcile-books': reconcileAllBooks,
-  'rerate-calls': reratePastCalls,
   'rerate-calls': reratePastCalls,
   'sync-stripe-object': syncFromStripe,
   'sweep-stripe': sweepSubscriptions,

@@ -20,7 +20,6 @@ export const jobSchemas = {
   'issue-credit-note': z.object({ workspaceId: id, runId: id, creditNoteId: id }),
   'reconcile-books': nothing,
   'rerate-calls': z.object({ rerateId: id }),
-  'rerate-calls': z.object({ rerateId: id }),
   'sync-stripe-object': z.object({ eventId: z.string().regex(/^evt_\w{1,250}$/) }),
   'sweep-stripe': nothing,
   /** Cron: one job per workspace with a Stripe customer. */
