@@ -2,7 +2,9 @@ import type { MetaFunction } from '@remix-run/node'
 import { useActionData, useLoaderData } from '@remix-run/react'
 import { z } from 'zod'
 import { parseCallFilter } from '#app/domain/analytics/analytics.ts'
+import { comparePlan } from '#app/domain/analytics/counterfactual.server.ts'
 import { getKeyCoverage } from '#app/domain/analytics/key-coverage.server.ts'
+import { getPlanLeaving } from '#app/domain/analytics/leaving-plan.server.ts'
 import { preflightKey } from '#app/domain/analytics/preflight-key.server.ts'
 import { readUsage } from '#app/domain/analytics/queries.server.ts'
 import {
@@ -35,7 +37,13 @@ import { type Doorstep, enterWorkspace } from '#app/http/session.server.ts'
 import { monthOf } from '#app/platform/calendar-month.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { BillingPage } from '#app/ui/billing/billing-page.tsx'
-import { type BillingView, toCertificateRow, toInvoiceRow, toUsageView } from '#app/ui/billing/billing-view.ts'
+import {
+  type BillingView,
+  beforeKeyWords,
+  toCertificateRow,
+  toInvoiceRow,
+  toUsageView,
+} from '#app/ui/billing/billing-view.ts'
 import type { BillingAnswer } from '#app/ui/billing/keys/keys-panel.tsx'
 import {
   type KeysInput,
@@ -48,6 +56,7 @@ import {
 } from '#app/ui/billing/keys/keys-view.ts'
 import { carriedByKeys } from '#app/ui/billing/keys/money-words.ts'
 import { savedKeyMessage } from '#app/ui/billing/keys/saved-key.ts'
+import { toLeavingView } from '#app/ui/billing/leaving-view.ts'
 import { checkoutWords, type PaymentView, type Said, toPaymentView } from '#app/ui/billing/payment-view.ts'
 import { type RoutingView, toRoutingView } from '#app/ui/billing/routing-view.ts'
 
@@ -76,7 +85,7 @@ async function loadOpen(ctx: Ctx, input: KeysInput, params: URLSearchParams): Pr
     form: inPlace ? toKeyForm(inPlace.provider as ProviderId, inPlace) : added ? toKeyForm(added, null) : null,
     limits: limited ? toLimits(limited, await listModelsOfKey(ctx, limited.id), surfaces) : null,
     coverage: covered ? toCoverage(await getKeyCoverage(ctx, covered.id), covered) : null,
-    removal: removed ? toRemoval(removed, input, carriedByKeys(carried)) : null,
+    removal: removed ? toRemoval(removed, input, carriedByKeys(carried, input.rules)) : null,
   }
 }
 
@@ -107,12 +116,12 @@ async function loadOwnKeys({ ctx, workspace }: Doorstep, params: URLSearchParams
 async function loadMoney({ ctx, workspace }: Doorstep): Promise<BillingView['money']> {
   if (!allows(ctx.ability, 'read:Invoice', { workspaceId: ctx.workspaceId })) return null
   const [usage, invoices] = await Promise.all([getUsageOfMonth(ctx, monthOf(ctx.now())), listInvoices(ctx)])
-  const { workspaceChargeMode } = await getWorkspaceMoney(ctx)
+  const { workspaceChargeMode, platformChargeMode, workspaceMarkupBp } = await getWorkspaceMoney(ctx)
   const [only, ...more] = allowedOf(workspace)
   const provider = more.length ? null : providerOf(only ?? 'openrouter').name
   const root = `/w/${workspace.slug}`
   return {
-    usage: toUsageView(usage, { provider, workspaceChargeMode }),
+    usage: toUsageView(usage, { provider, platformChargeMode, workspaceChargeMode, workspaceMarkupBp }),
     invoices: invoices.map((invoice) => toInvoiceRow(root, invoice)),
   }
 }
@@ -148,10 +157,11 @@ export const loader = workspaceLoader('read:ProviderKey', async (door, { request
   const outcome = await lookBack(door.ctx, params)
   const here = outcome.asked ? await enterWorkspace(request, slug, door.ctx.requestId) : door
   const payment = await loadPayment(here, outcome.said)
-  const [ownKeys, money, certificates] = await Promise.all([
+  const [ownKeys, money, certificates, leaving] = await Promise.all([
     loadOwnKeys(here, params),
     loadMoney(here),
     listPurgeCertificates(here.ctx),
+    getPlanLeaving(here.ctx),
   ])
   const root = `/w/${here.workspace.slug}`
   const rows = certificates.map((certificate) => toCertificateRow(root, certificate))
@@ -162,6 +172,8 @@ export const loader = workspaceLoader('read:ProviderKey', async (door, { request
     payment,
     money,
     certificates: rows,
+    leaving: leaving && toLeavingView(leaving, (await loadCatalogue()).surfaces, here.ctx.now()),
+    beforeKey: ownKeys?.keys.groups.length === 0 ? beforeKeyWords(await comparePlan(here.ctx)) : null,
   } satisfies BillingView
 })
 
@@ -205,11 +217,8 @@ const keyIntents = {
     schema: z.strictObject({ keyId, to: z.enum(['on', 'off']) }),
     run: async (ctx: Ctx, { keyId, to }) => {
       await setProviderKey(ctx, { keyId, enabled: to === 'on' })
-      return done(
-        to === 'on'
-          ? 'Key switched on. Calls may use it from now on.'
-          : 'Key switched off. It is kept, and no call uses it.',
-      )
+      const off = 'Key switched off. It is kept, and no call uses it.'
+      return done(to === 'on' ? 'Key switched on. Calls may use it from now on.' : off)
     },
   }),
   'move-key': intent({
@@ -251,11 +260,8 @@ const routingIntents = {
     schema: z.strictObject({ to: z.enum(['on', 'off']) }),
     run: async (ctx: Ctx, { to }) => {
       await setNeverPlatformKey(ctx, { on: to === 'on' })
-      return done(
-        to === 'on'
-          ? 'No call runs on the platform key any more.'
-          : 'Calls without a usable key of yours run on the platform key again.',
-      )
+      const off = 'Calls without a usable key of yours run on the platform key again.'
+      return done(to === 'on' ? 'No call runs on the platform key any more.' : off)
     },
   }),
   'set-low-balance': intent({

@@ -231,7 +231,7 @@ describe('LLM analytics', () => {
     const lines = csv.trimEnd().split('\r\n')
     expect(lines).toHaveLength(4)
     expect(lines[1]).toContain(`,0.0045,imported,0.00525,0.00525,no,1,900,200,"'=HYPERLINK(""http://evil"")"`)
-    expect(lines[2]).toMatch(/,' \t@SUM\(A1\)$/)
+    expect(lines[2]).toContain(",' \t@SUM(A1),0,no")
     expect(lines[3]).toContain(',,unknown,0.00525,,yes,')
   })
 

@@ -80,6 +80,8 @@ describe('a receipt', () => {
       ['Your provider charged you', '$0.0045'],
       ['Charged', '$0.00'],
     ])
-    expect(verdict).toBe('This call ran on your key. Groq bills you for it, and we bill nothing.')
+    expect(verdict).toBe(
+      'This call ran on your key and is billed externally. Groq bills you for it, and we bill nothing.',
+    )
   })
 })

@@ -1,5 +1,5 @@
 import type { ChargeMode, KeySource } from '#app/domain/plans/plans.ts'
-import { isTier, type Tier } from '#app/domain/pricing/pricing.ts'
+import { isTier, type Tier, type TierPrice } from '#app/domain/pricing/pricing.ts'
 import type { PriceRow } from '#app/domain/pricing/raw-prices.ts'
 import { type CalendarMonth, parseMonth } from '#app/platform/calendar-month.ts'
 import { AppError } from '#app/platform/errors.ts'
@@ -37,6 +37,8 @@ export interface PageRequest {
   after: string | null
   limit: number
 }
+
+const chargeModes = ['tier', 'tier_margin', 'markup', 'flat_fee', 'credits', 'pass_through'] as const
 
 const refuse = (field: string, message: string) =>
   new AppError('bad_request', 'invalid_filter', `${field}: ${message}`, { field })
@@ -116,7 +118,7 @@ export function parseCallFilter(params: URLSearchParams, now: Date): CallFilter 
     surface: readName(params, 'surface'),
     tier: readTier(params),
     keySource: readChoice(params, 'key', ['platform', 'workspace'] as const),
-    chargeMode: readChoice(params, 'mode', ['tier', 'tier_margin', 'pass_through'] as const),
+    chargeMode: readChoice(params, 'mode', chargeModes),
     billedIn: readMonth(params),
     priceBookVersion: readVersion(params),
     outcome: readChoice(params, 'outcome', ['failed', 'held'] as const),
@@ -156,6 +158,8 @@ export interface Sums {
   rawCostPico: Pico
   tierPricePico: Pico
   chargePico: Pico
+  /** Drawn from credits. */
+  creditPico: Pico
 }
 
 export const noSums: Sums = {
@@ -170,6 +174,7 @@ export const noSums: Sums = {
   rawCostPico: 0n,
   tierPricePico: 0n,
   chargePico: 0n,
+  creditPico: 0n,
 }
 
 export function addSums(a: Sums, b: Sums): Sums {
@@ -232,6 +237,8 @@ export interface CallRow {
   costSource: string
   tierPricePico: Pico | null
   chargePico: Pico | null
+  /** Drawn from credits. */
+  creditPico: Pico
   correctionReason: string | null
   latencyMs: number | null
   firstByteMs: number | null
@@ -265,6 +272,15 @@ export interface CallDetail extends CallRow {
   /** Masked hint of the key in that version, where anything still knows it. */
   keyHint: string | null
   tokenName: string | null
-  /** Atto-dollars per token of the call's price-book version; null where the version is gone. */
-  price: { inputAtto: bigint; outputAtto: bigint } | null
+  /** Prices of the call's tier in its price-book version; null where it has no tier or the version is gone. */
+  price: TierPrice | null
+  /** What a markup was taken of; null in the other modes. */
+  markupBp: number | null
+  basisPico: Pico | null
+  basisSource: string | null
+  /** The plan when the call was sent; null where nothing is known of it. */
+  planName: string | null
+  surfaceIsBackground: boolean
+  /** Keys of the workspace that were enabled then. */
+  enabledKeysThen: number
 }

@@ -37,6 +37,8 @@ const columns: Record<string, (call: CallRow) => string> = {
   latency_ms: (call) => call.latencyMs?.toString() ?? '',
   first_byte_ms: (call) => call.firstByteMs?.toString() ?? '',
   upstream_id: (call) => call.upstreamId ?? '',
+  credits_usd: (call) => usd(call.creditPico),
+  externally_billed: (call) => (call.keySource === 'workspace' ? 'yes' : 'no'),
 }
 
 /**

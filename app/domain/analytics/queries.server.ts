@@ -102,6 +102,11 @@ interface RawDetail extends RawCall {
   key_id: string | null
   key_version: number | null
   token_id: string | null
+  markup_bp: number | null
+  basis_pico: string | null
+  basis_source: string | null
+  plan_name: string | null
+  enabled_keys: number
 }
 
 /** One call with its margin receipt, found by primary key: its id carries its time. @throws AppError not_found, alike for missing and foreign */
@@ -110,11 +115,12 @@ export async function getCall(ctx: Ctx, id: string): Promise<CallDetail> {
   const { workspaceId } = ctx
   if (!isId(id) || id[14] !== '7') throw notFound('Call')
   const at = idTime(id)
-  const books = (await loadCatalogue()).books
+  const { books, surfaces } = await loadCatalogue()
   return inTenant({ workspaceId }, async (tx) => {
     const [row] = await tx.$queryRaw<RawDetail[]>`
       SELECT ${callColumns}, to_char(billing_month, 'YYYY-MM') AS billing_month, recorded_at, origin, response_model, usage_source,
-        cost_clamped, key_id::text, key_version, token_id::text, upstream_model, endpoint, price_row, fallback_of::text, stand_in::text
+        cost_clamped, key_id::text, key_version, token_id::text, upstream_model, endpoint, price_row, fallback_of::text, stand_in::text,
+        markup_bp, basis_pico::text, basis_source, "then".plan_name, "then".enabled_keys
       FROM metering.calls_now
       CROSS JOIN LATERAL (
         SELECT upstream_model, endpoint, price_row, fallback_of FROM metering.inference_calls c
@@ -123,6 +129,12 @@ export async function getCall(ctx: Ctx, id: string): Promise<CallDetail> {
         SELECT c.id AS stand_in FROM metering.inference_calls c
         WHERE c.workspace_id = calls_now.workspace_id AND c.fallback_of = calls_now.id
           AND c.dispatched_at BETWEEN calls_now.dispatched_at AND calls_now.dispatched_at + interval '1 day' LIMIT 1) AS later ON true
+      CROSS JOIN LATERAL (
+        SELECT (SELECT p.name FROM workspace_plan_periods w JOIN plans p ON p.id = w.plan_id WHERE w.workspace_id = calls_now.workspace_id
+            AND w.since <= calls_now.dispatched_at AND (w.until IS NULL OR w.until > calls_now.dispatched_at) LIMIT 1) AS plan_name,
+          (SELECT count(*)::int FROM provider_key_periods k WHERE k.workspace_id = calls_now.workspace_id
+            AND k.enabled_from <= calls_now.dispatched_at AND (k.enabled_to IS NULL OR k.enabled_to > calls_now.dispatched_at)) AS enabled_keys
+      ) AS "then"
       WHERE workspace_id = ${workspaceId}::uuid AND dispatched_at = to_timestamp(${at.getTime()}::float8 / 1000) AND id = ${id}::uuid`
     if (!row) throw notFound('Call')
     const token = row.token_id
@@ -151,6 +163,12 @@ export async function getCall(ctx: Ctx, id: string): Promise<CallDetail> {
       keyHint: keyId && keyVersion ? await findKeyHint(tx, { workspaceId, keyId, keyVersion }) : null,
       tokenName: token?.name ?? null,
       price: (isTier(row.tier) && book?.tiers[row.tier]) || null,
+      markupBp: row.markup_bp,
+      basisPico: row.basis_pico === null ? null : BigInt(row.basis_pico),
+      basisSource: row.basis_source,
+      planName: row.plan_name,
+      surfaceIsBackground: surfaces.get(row.surface)?.background ?? false,
+      enabledKeysThen: row.enabled_keys,
     }
   })
 }

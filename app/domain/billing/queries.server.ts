@@ -23,6 +23,8 @@ export interface UsageThisMonth {
   /** Calls on the platform's key and their tier prices. */
   platformCalls: string
   platformPricePico: string
+  /** What calls on the platform's key drew from credits: not on the invoice. */
+  creditPico: string
   /** Calls on the workspace's key: what is owed to us, and what the provider billed the key's owner directly. */
   ownKeyCalls: string
   marginPico: string
@@ -45,6 +47,7 @@ export async function getUsageOfMonth(ctx: Ctx, month: CalendarMonth): Promise<U
     month,
     platformCalls: sum(platform, (row) => row.calls).toString(),
     platformPricePico: sum(platform, (row) => row.chargePico).toString(),
+    creditPico: sum(platform, (row) => row.creditPico).toString(),
     ownKeyCalls: sum(own, (row) => row.calls).toString(),
     marginPico: sum(own, (row) => row.chargePico).toString(),
     providerBilledPico: sum(own, (row) => row.rawCostPico).toString(),
@@ -213,6 +216,10 @@ const toLineView = (month: CalendarMonth, line: InvoiceLine): InvoiceLineView =>
   callsFilter: callsFilterOf(month, line),
 })
 
+/** Frozen lines as pages show them. */
+export const toLineViews = (month: CalendarMonth, rows: Parameters<typeof toLine>[0][]): InvoiceLineView[] =>
+  rows.map((row) => toLineView(month, toLine(row)))
+
 /** One invoice with its lines. @throws AppError not_found, alike for a missing and a foreign id */
 export async function getInvoice(ctx: Ctx, runId: string): Promise<InvoiceDetail> {
   authorize(ctx, 'read:Invoice', { workspaceId: ctx.workspaceId })
@@ -255,12 +262,16 @@ export interface OperatorInvoice extends InvoiceSummary {
 /** Runs of all workspaces for the operator console, newest first; `held` only, where asked. At most 500. */
 export async function listInvoiceRuns(
   ctx: OperatorCtx,
-  filter: { state?: RunState; month?: CalendarMonth } = {},
+  filter: { state?: RunState; month?: CalendarMonth; runId?: string } = {},
 ): Promise<OperatorInvoice[]> {
   authorize(ctx, 'operate:Platform', { workspaceId: '*' })
   const rows = await inSystem((tx) =>
     tx.invoiceRun.findMany({
-      where: { ...(filter.state && { state: filter.state }), ...(filter.month && { month: filter.month }) },
+      where: {
+        ...(filter.state && { state: filter.state }),
+        ...(filter.month && { month: filter.month }),
+        ...(filter.runId && { id: filter.runId }),
+      },
       include: { workspace: { select: { name: true, slug: true } } },
       orderBy: [{ month: 'desc' }, { id: 'desc' }],
       take: 500,

@@ -2,6 +2,7 @@ import { authorize, type Ctx, type Role } from '#app/domain/permissions/permissi
 import { type PlanRules, platformServes } from '#app/domain/plans/plans.ts'
 import { toPlanRules } from '#app/domain/plans/queries.server.ts'
 import { inTenant } from '#app/platform/db.server.ts'
+import { picoToUsd } from '#app/platform/pico.ts'
 
 export interface MemberRow {
   userId: string
@@ -35,6 +36,9 @@ export interface WorkspaceMoney {
   workspaceChargeMode: PlanRules['workspaceChargeMode']
   /** The plan's platform key, whatever the workspace has switched off. */
   platformChargeMode: PlanRules['platformChargeMode']
+  workspaceMarkupBp: number
+  /** Decimal text, USD. */
+  keyFeeUsd: string
   /** The plan has a platform key, and the workspace has not switched it off. */
   platformServes: boolean
 }
@@ -46,6 +50,9 @@ export async function getWorkspaceMoney(ctx: Ctx): Promise<WorkspaceMoney> {
     tx.workspace.findUniqueOrThrow({ where: { id: workspaceId }, include: { plan: true } }),
   )
   const plan = toPlanRules(row)
-  const { workspaceChargeMode, platformChargeMode } = plan
-  return { workspaceChargeMode, platformChargeMode, platformServes: platformServes({ plan, neverPlatformKey }) }
+  const { workspaceChargeMode, platformChargeMode, workspaceMarkupBp, keyFeePico } = plan
+  return {
+    ...{ workspaceChargeMode, platformChargeMode, workspaceMarkupBp, keyFeeUsd: picoToUsd(keyFeePico) },
+    platformServes: platformServes({ plan, neverPlatformKey }),
+  }
 }

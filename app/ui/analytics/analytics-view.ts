@@ -1,4 +1,5 @@
 import type { CallFilter, CallPage, CallRow, DayUsage, NamedSums, Usage } from '#app/domain/analytics/analytics.ts'
+import type { ChargeMode } from '#app/domain/plans/plans.ts'
 import { isTier, tierNames, tiers } from '#app/domain/pricing/pricing.ts'
 import type { Catalogue } from '#app/domain/pricing/queries.server.ts'
 import { isProviderId } from '#app/domain/providers/provider.ts'
@@ -51,6 +52,8 @@ export interface CallLine {
   rawCost: string
   tierPrice: string
   charge: string
+  /** What the amount is, where it is not simply on the invoice. */
+  chargeNote: string | null
   latency: string
   status: string
   trouble: 'none' | 'failed' | 'held'
@@ -101,6 +104,13 @@ function notes(parts: [bigint | null, string][]): string | null {
 export const latency = (ms: number | null): string =>
   dash(ms === null ? null : ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`)
 
+/** Beside an amount that is not on the invoice. */
+const chargeNotes: Partial<Record<ChargeMode, string>> = {
+  credits: 'from credits',
+  flat_fee: 'billed externally',
+  pass_through: 'billed externally',
+}
+
 function toLine(root: string, call: CallRow, { models, surfaces }: Catalogue): CallLine {
   const held = call.chargePico === null
   return {
@@ -120,7 +130,8 @@ function toLine(root: string, call: CallRow, { models, surfaces }: Catalogue): C
     outputNote: notes([[call.reasoningTokens, 'reasoning']]),
     rawCost: money(call.rawCostPico),
     tierPrice: money(call.tierPricePico),
-    charge: held ? 'held' : money(call.chargePico),
+    charge: held ? 'held' : call.chargeMode === 'credits' ? money(call.creditPico) : money(call.chargePico),
+    chargeNote: chargeNotes[call.chargeMode] ?? null,
     latency: latency(call.latencyMs),
     status: statusName(call.status),
     trouble: held ? 'held' : call.status === 'ok' || call.status === 'client_closed' ? 'none' : 'failed',
@@ -142,7 +153,10 @@ function toCards({ total, platform, workspace }: Usage): Card[] {
     {
       label: 'Charged to you',
       value: money(total.chargePico),
-      note: `${money(platform.chargePico)} platform price, ${money(workspace.chargePico)} margin`,
+      note: [
+        `${money(platform.chargePico)} on the platform key, ${money(workspace.chargePico)} on your keys`,
+        ...(total.creditPico ? [`beside ${money(total.creditPico)} from credits`] : []),
+      ].join(', '),
     },
     {
       label: 'Billed by your provider',
@@ -159,9 +173,9 @@ const height = (amount: Pico): number => Number(amount / MICRO)
 
 const toBar = ({ day, platform, workspace }: DayUsage): DayBar => ({
   day: utcDay(day).slice(0, -5),
-  platformHeight: height(platform.chargePico),
+  platformHeight: height(platform.chargePico + platform.creditPico),
   marginHeight: height(workspace.chargePico),
-  platform: cents(platform.chargePico),
+  platform: cents(platform.chargePico + platform.creditPico),
   margin: cents(workspace.chargePico),
   calls: count(platform.calls + workspace.calls),
 })
@@ -169,7 +183,7 @@ const toBar = ({ day, platform, workspace }: DayUsage): DayBar => ({
 const toShare = (nameOf: (name: string) => string, { name, sums }: NamedSums): Share => ({
   name: nameOf(name),
   calls: count(sums.calls),
-  charge: cents(sums.chargePico),
+  charge: cents(sums.chargePico + sums.creditPico),
 })
 
 /** What the catalogue offers, and what was used and is gone from it. */

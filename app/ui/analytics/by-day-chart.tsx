@@ -15,8 +15,8 @@ function DayTooltip({ payload }: { payload?: TooltipItem[] }) {
       <Text size="sm" fw={600}>
         {day.day} (UTC)
       </Text>
-      <Text size="sm">{day.platform} platform price</Text>
-      <Text size="sm">{day.margin} margin</Text>
+      <Text size="sm">{day.platform} on the platform key</Text>
+      <Text size="sm">{day.margin} on your keys</Text>
       <Text size="sm" c="gray.7">
         {day.calls} calls
       </Text>
@@ -34,8 +34,8 @@ export default function ByDayChart({ days }: { days: DayBar[] }) {
       withLegend
       legendProps={{ verticalAlign: 'top', align: 'left' }}
       series={[
-        { name: 'platformHeight', label: 'Platform price', color: 'teal.7' },
-        { name: 'marginHeight', label: 'Margin on your key', color: 'indigo.4' },
+        { name: 'platformHeight', label: 'Platform key', color: 'teal.7' },
+        { name: 'marginHeight', label: 'Your keys', color: 'indigo.4' },
       ]}
       tooltipProps={{ content: ({ payload }) => <DayTooltip payload={payload as unknown as TooltipItem[]} /> }}
       yAxisProps={{

@@ -14,7 +14,7 @@ export function ByDay({ days }: { days: DayBar[] }) {
   return (
     <Panel
       title="Charged by day"
-      note="UTC days. Platform price is what calls on our key cost you; margin is what we charge for calls on your key."
+      note="UTC days. What calls on the platform key came to, on the invoice or from credits, and what we charged for calls on your own keys."
     >
       <Box mih={240} aria-hidden="true">
         {inBrowser && (
@@ -32,8 +32,8 @@ export function ByDay({ days }: { days: DayBar[] }) {
           columns={[
             { label: 'Day (UTC)' },
             { label: 'Calls', numeric: true },
-            { label: 'Platform price', numeric: true },
-            { label: 'Margin', numeric: true },
+            { label: 'Platform key', numeric: true },
+            { label: 'Your keys', numeric: true },
           ]}
           rows={used.map((day) => ({ key: day.day, cells: [day.day, day.calls, day.platform, day.margin] }))}
         />

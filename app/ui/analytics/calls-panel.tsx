@@ -50,7 +50,9 @@ const toCells = (call: CallLine): ReactNode[] => [
   </WithNote>,
   call.rawCost,
   call.tierPrice,
-  call.charge,
+  <WithNote key="charge" note={call.chargeNote}>
+    {call.charge}
+  </WithNote>,
   <WithNote key="status" note={call.latency}>
     <Text span inherit c={statusColors[call.trouble]}>
       {call.trouble === 'held' ? 'Held: cost unknown' : call.status}

@@ -6,6 +6,7 @@ import { StatusBadge } from '#app/ui/status-badge.tsx'
 import type { BillingView, CertificateRow, InvoiceRow, UsageView } from './billing-view.ts'
 import { ConnectOutcome } from './connect-openrouter.tsx'
 import { type BillingAnswer, KeysPanel } from './keys/keys-panel.tsx'
+import { LeavingPanel } from './leaving-panel.tsx'
 import { PaymentPanel } from './payment-panel.tsx'
 import { RoutingPanel } from './routing-panel.tsx'
 
@@ -32,7 +33,7 @@ function Usage({ usage }: { usage: UsageView }) {
         ))}
       </SimpleGrid>
       <Group mt="lg" pt="md" justify="space-between" style={{ borderTop: '1px solid var(--mantine-color-gray-3)' }}>
-        <Text fw={600}>On our invoice so far: cost + surcharge and margin</Text>
+        <Text fw={600}>On our invoice so far, for calls</Text>
         <Text fw={650}>
           {usage.total}{' '}
           <Text span size="xs" c="gray.7" fw={400}>
@@ -117,7 +118,8 @@ export function BillingPage({ view, answer }: { view: BillingView; answer: Billi
       <PageHeading title="Billing">Plan: {view.planName}.</PageHeading>
       <ConnectOutcome />
       {view.payment && <PaymentPanel view={view.payment} planName={view.planName} />}
-      {view.keys && <KeysPanel view={view.keys} answer={answer} />}
+      {view.leaving && <LeavingPanel view={view.leaving} />}
+      {view.keys && <KeysPanel view={view.keys} answer={answer} before={view.beforeKey} />}
       {view.routing && <RoutingPanel view={view.routing} answer={answer} />}
       {view.money ? (
         <>

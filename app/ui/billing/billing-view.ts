@@ -1,12 +1,15 @@
+import type { PlanComparison } from '#app/domain/analytics/counterfactual.server.ts'
 import type { RunState } from '#app/domain/billing/billing.ts'
 import type { InvoiceSummary, UsageThisMonth } from '#app/domain/billing/queries.server.ts'
-import type { ChargeMode } from '#app/domain/plans/plans.ts'
+import type { PlanRules } from '#app/domain/plans/plans.ts'
 import type { PurgeCertificate } from '#app/domain/vault/vault.ts'
 import { type CalendarMonth, monthName } from '#app/platform/calendar-month.ts'
 import { displayCents } from '#app/platform/pico.ts'
-import { centsThatAddUp, count, counted, exactMoney } from '#app/ui/money.ts'
+import { modeNames, percentOfBp } from '#app/ui/charge-words.ts'
+import { centsThatAddUp, count, counted, exactMoney, money } from '#app/ui/money.ts'
 import { utcMinute } from '#app/ui/time.ts'
 import type { KeysView } from './keys/keys-view.ts'
+import type { LeavingView } from './leaving-view.ts'
 import type { PaymentView } from './payment-view.ts'
 import type { RoutingView } from './routing-view.ts'
 
@@ -54,6 +57,10 @@ export interface BillingView {
   payment: PaymentView | null
   money: { usage: UsageView; invoices: InvoiceRow[] } | null
   certificates: CertificateRow[]
+  /** A scheduled change of plan that will destroy keys; null: none. */
+  leaving: LeavingView | null
+  /** The last 30 days without and with a key of their own; null: nothing to compare. */
+  beforeKey: string | null
 }
 
 const stripeWords: Record<string, [string, InvoiceRow['tone']]> = {
@@ -94,33 +101,60 @@ const chargesIt = (provider: string | null): string =>
     ? `What the calls on your own key cost. ${provider} charges it to your account there.`
     : 'What the calls on your own keys cost. Each provider charges it to your account there.'
 
+interface UsageRules {
+  /** The only provider that the plan allows; null where there may be several. */
+  provider: string | null
+  platformChargeMode: PlanRules['platformChargeMode']
+  workspaceChargeMode: PlanRules['workspaceChargeMode']
+  workspaceMarkupBp: number
+}
+
+const platformWords: Record<PlanRules['platformChargeMode'], string> = {
+  tier: 'Our key paid for these calls. You owe the published tier price per token: it covers the model and our surcharge.',
+  markup: 'Our key paid for these calls. You owe what the provider charged for them.',
+  credits:
+    'Our key paid for these calls. Their tier price came out of your credits; only what credits did not cover is on the invoice.',
+  none: 'Our key paid for these calls, under an earlier plan.',
+}
+
+function ownWords({ workspaceChargeMode, workspaceMarkupBp }: UsageRules): string {
+  switch (workspaceChargeMode) {
+    case 'pass_through':
+      return 'Your keys paid for these calls. This plan charges nothing for them.'
+    case 'flat_fee':
+      return 'Your keys paid for these calls. They draw no credits; the monthly fee stands on the invoice by itself.'
+    case 'markup':
+      return `Your keys paid for these calls. You owe ${percentOfBp(workspaceMarkupBp)} of what your provider charged you; of a free model, of the lowest rate that anybody pays for it.`
+    default:
+      return 'Your key paid for these calls. You owe the tier price less what your provider charged you, never below $0 for any call.'
+  }
+}
+
 /** Three sums, each with the sentence that explains it where it stands. The first two add up to the total, to the cent. */
-export function toUsageView(
-  usage: UsageThisMonth,
-  { provider, workspaceChargeMode }: { provider: string | null; workspaceChargeMode: ChargeMode },
-): UsageView {
+export function toUsageView(usage: UsageThisMonth, rules: UsageRules): UsageView {
+  const { provider, platformChargeMode, workspaceChargeMode } = rules
   const { parts, total } = centsThatAddUp([BigInt(usage.platformPricePico), BigInt(usage.marginPico)])
   const billed = centsThatAddUp([BigInt(usage.providerBilledPico)])
+  const credits = usage.creditPico === '0' ? '' : `, and ${exactMoney(usage.creditPico)} from credits`
   return {
     month: monthName(usage.month),
     parts: [
       {
-        label: 'Cost + surcharge',
-        amount: parts[0] ?? '',
-        exact: exactMoney(usage.platformPricePico),
+        label: platformChargeMode === 'none' ? 'On the platform key' : modeNames[platformChargeMode],
+        amount: platformChargeMode === 'credits' ? money(usage.creditPico) : (parts[0] ?? ''),
+        exact:
+          platformChargeMode === 'credits'
+            ? `${exactMoney(usage.creditPico)} from credits, and ${exactMoney(usage.platformPricePico)} on the invoice`
+            : `${exactMoney(usage.platformPricePico)}${credits}`,
         calls: `${counted(usage.platformCalls, 'call')} on the platform key`,
-        sentence:
-          'Our key paid for these calls. You owe the published tier price per token: it covers the model and our surcharge.',
+        sentence: platformWords[platformChargeMode],
       },
       {
-        label: workspaceChargeMode === 'pass_through' ? 'On your own keys' : 'Margin only',
+        label: workspaceChargeMode === 'tier_margin' ? 'Margin only' : 'On your own keys',
         amount: parts[1] ?? '',
         exact: exactMoney(usage.marginPico),
         calls: `${counted(usage.ownKeyCalls, 'call')} on your own key`,
-        sentence:
-          workspaceChargeMode === 'pass_through'
-            ? 'Your keys paid for these calls. This plan charges nothing for them.'
-            : 'Your key paid for these calls. You owe the tier price less what your provider charged you, never below $0 for any call.',
+        sentence: ownWords(rules),
       },
       {
         label: `Billed to you by ${provider ?? 'your providers'}`,
@@ -135,7 +169,7 @@ export function toUsageView(
     held:
       usage.heldCalls === '0'
         ? null
-        : `${counted(usage.heldCalls, 'call')} on your key ${usage.heldCalls === '1' ? 'is' : 'are'} not in these sums yet: what your provider charged is not known so far. They are added once it is.`,
+        : `${counted(usage.heldCalls, 'call')} ${usage.heldCalls === '1' ? 'is' : 'are'} not in these sums yet: what the provider charged is not known so far. They are added once it is.`,
   }
 }
 
@@ -160,3 +194,12 @@ export const toCertificateRow = (root: string, certificate: PurgeCertificate): C
   cause: causeWords[certificate.cause] ?? certificate.cause,
   at: utcMinute(certificate.purgedAt),
 })
+
+/** Beside the field for a first key: what it would have changed. */
+export function beforeKeyWords(compared: PlanComparison | null): string | null {
+  const { platform, ownKey } = compared ?? {}
+  const calls = platform?.parts.reduce((sum, part) => sum + part.sums.calls, 0n) ?? 0n
+  if (!platform || !ownKey || calls === 0n) return null
+  const here = ownKey.totalPico - ownKey.providerPico
+  return `Your last 30 days (${counted(calls, 'call')}) come to ${money(platform.totalPico)} on the platform key. With a key of your own they come to ${money(ownKey.totalPico)}: ${money(here)} here and ${money(ownKey.providerPico)} at your provider.`
+}

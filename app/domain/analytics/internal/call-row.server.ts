@@ -6,7 +6,7 @@ import type { CallRow } from '../analytics.ts'
 export const callColumns = Prisma.sql`
   id::text, dispatched_at, surface, provider, model, tier, key_source, charge_mode, streamed, status, http_status, error_code,
   input_tokens::text, output_tokens::text, cache_read_tokens::text, cache_write_tokens::text, reasoning_tokens::text,
-  raw_cost_pico::text, cost_source, tier_price_pico::text, charge_pico::text, correction_reason, latency_ms, first_byte_ms,
+  raw_cost_pico::text, cost_source, tier_price_pico::text, charge_pico::text, credit_pico::text, correction_reason, latency_ms, first_byte_ms,
   price_book_version, upstream_id`
 
 export interface RawCall {
@@ -31,6 +31,7 @@ export interface RawCall {
   cost_source: string
   tier_price_pico: string | null
   charge_pico: string | null
+  credit_pico: string
   correction_reason: string | null
   latency_ms: number | null
   first_byte_ms: number | null
@@ -62,6 +63,7 @@ export const toCallRow = (row: RawCall): CallRow => ({
   costSource: row.cost_source,
   tierPricePico: whole(row.tier_price_pico),
   chargePico: whole(row.charge_pico),
+  creditPico: BigInt(row.credit_pico),
   correctionReason: row.correction_reason,
   latencyMs: row.latency_ms,
   firstByteMs: row.first_byte_ms,

@@ -24,6 +24,7 @@ export const toSums = (row: SumsRow): Sums => ({
   rawCostPico: BigInt(row.raw_cost_pico as string),
   tierPricePico: BigInt(row.tier_price_pico as string),
   chargePico: BigInt(row.charge_pico as string),
+  creditPico: BigInt(row.credit_pico as string),
 })
 
 /** All sums that the page shows, in one pass over the matching rollup rows. */
@@ -32,7 +33,7 @@ export const usageQuery = (workspaceId: string, filter: CallFilter): Prisma.Sql 
     sum(held_calls)::text AS held_calls, sum(input_tokens)::text AS input_tokens, sum(output_tokens)::text AS output_tokens,
     sum(cache_read_tokens)::text AS cache_read_tokens, sum(cache_write_tokens)::text AS cache_write_tokens,
     sum(reasoning_tokens)::text AS reasoning_tokens, sum(raw_cost_pico)::text AS raw_cost_pico,
-    sum(tier_price_pico)::text AS tier_price_pico, sum(charge_pico)::text AS charge_pico
+    sum(tier_price_pico)::text AS tier_price_pico, sum(charge_pico)::text AS charge_pico, sum(credit_pico)::text AS credit_pico
   FROM metering.call_daily_rollups WHERE ${rollupsWhere(workspaceId, filter)}
   GROUP BY GROUPING SETS ((day, key_source), (model), (surface), (tier))`
 

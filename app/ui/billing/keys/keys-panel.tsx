@@ -1,4 +1,4 @@
-import { Alert, Button, List, Stack, Text, Title } from '@mantine/core'
+import { Alert, Anchor, Button, List, Stack, Text, Title } from '@mantine/core'
 import { Link, useLocation } from '@remix-run/react'
 import { type Answer, AnswerNotice, answerTo } from '#app/ui/answer-notice.tsx'
 import { AskButton, ConfirmDialog } from '#app/ui/confirm-dialog.tsx'
@@ -136,8 +136,15 @@ function AddKey({
   )
 }
 
+interface KeysPanelProps {
+  view: KeysView
+  answer: BillingAnswer | undefined
+  /** What a first key would have changed in the last 30 days; null: nothing to compare. */
+  before: string | null
+}
+
 /** The workspace's own provider keys. Without Manage billing: which there are and how they do; no field, no button. */
-export function KeysPanel({ view, answer }: { view: KeysView; answer: BillingAnswer | undefined }) {
+export function KeysPanel({ view, answer, before }: KeysPanelProps) {
   const { form, removal, choosing } = view.open
   const about = answer && [...saves, ...changes].includes(answer.intent) ? answer : undefined
   const saved = about?.ok === true && saves.includes(about.intent)
@@ -166,6 +173,14 @@ export function KeysPanel({ view, answer }: { view: KeysView; answer: BillingAns
         <Alert color="yellow" c="gray.9" mb="md">
           Your plan ends on {view.endsOn} (UTC). On that day these keys are destroyed.
         </Alert>
+      )}
+      {before && (
+        <Text size="sm" mb="md" maw={760}>
+          {before}{' '}
+          <Anchor component={Link} to="../pricing" relative="path" inherit>
+            See the arithmetic
+          </Anchor>
+        </Text>
       )}
       <Stack gap="xl">
         {view.groups.length === 0 && <Text size="sm">{view.empty}</Text>}
