@@ -12,6 +12,7 @@ import { expandPaths } from './expansion.ts'
 import type { FaultPlan, FaultRule } from './faults.ts'
 import { type Form, parseForm } from './form.ts'
 import { fingerprintOf, type IdempotencyStore } from './idempotency.ts'
+import { invoiceExtraOperations } from './invoice-extras.ts'
 import { invoiceItemOperations } from './invoice-items.ts'
 import { invoiceSearchOperations } from './invoice-search.ts'
 import { invoiceOperations } from './invoices.ts'
@@ -51,6 +52,7 @@ export interface ApiAnswer {
 // The first pattern that fits wins, so what looks like an id to another comes first (`/v1/invoices/search`).
 const ROUTES = [
   ...invoiceSearchOperations,
+  ...invoiceExtraOperations,
   ...creditNoteOperations,
   ...checkoutOperations,
   ...portalOperations,
