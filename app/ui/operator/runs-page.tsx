@@ -1,13 +1,12 @@
-import { Alert, Button, Group, NativeSelect, Text, TextInput } from '@mantine/core'
-import { Form, useNavigation } from '@remix-run/react'
-import { type Answer, AnswerNotice } from '#app/ui/answer-notice.tsx'
+import { Alert, Anchor, Button, Group, NativeSelect, Text, TextInput } from '@mantine/core'
+import { Form, Link } from '@remix-run/react'
+import { type Answer, AnswerNotice, fieldError } from '#app/ui/answer-notice.tsx'
 import { DataTable } from '#app/ui/data-table.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
 import { StatusBadge, type Tone } from '#app/ui/status-badge.tsx'
 
 export interface RunRow {
   id: string
-  workspaceId: string
   workspace: string
   month: string
   state: string
@@ -23,32 +22,85 @@ export interface RunRow {
 
 export interface RunsView {
   filter: { month: string; state: string }
+  reviewHours: number
+  reviews: { id: string; workspace: string; month: string; total: string; before: string; until: string }[]
   states: { value: string; label: string }[]
   months: { month: string; name: string; counts: string }[]
   runs: RunRow[]
 }
 
-export type ReleaseAnswer = Answer<{ message: string }>
+export type RunsAnswer = Answer<{ message: string }>
 
 function Held({ run }: { run: RunRow }) {
-  const busy = useNavigation().formData?.get('runId') === run.id
+  const state = run.state === 'held' ? 'held' : 'cannot be collected'
   return (
-    <Alert color="yellow" c="gray.9" mb="sm" title={`${run.workspace}, ${run.month}: held`}>
-      <Text size="sm">{run.remedy ?? 'See the detail, correct the cause, then release the run.'}</Text>
+    <Alert color="yellow" c="gray.9" mb="sm" title={`${run.workspace}, ${run.month}: ${state}`}>
+      <Text size="sm">{run.remedy ?? 'The Stripe customer was deleted: collect by other means.'}</Text>
       {run.reason && (
         <Text size="xs" c="gray.7" mt={4}>
           {run.reason}
         </Text>
       )}
-      <Form method="post" preventScrollReset>
-        <input type="hidden" name="intent" value="release-run" />
-        <input type="hidden" name="workspaceId" value={run.workspaceId} />
-        <input type="hidden" name="runId" value={run.id} />
-        <Button type="submit" mt="sm" size="xs" loading={busy} aria-label={`Release ${run.workspace}, ${run.month}`}>
-          Release
-        </Button>
-      </Form>
+      <Button
+        component={Link}
+        to={`/operator/invoices/${run.id}`}
+        mt="sm"
+        size="xs"
+        aria-label={`Resolve ${run.workspace}, ${run.month}`}
+      >
+        Resolve
+      </Button>
     </Alert>
+  )
+}
+
+function Review({ view, answer }: { view: RunsView; answer: RunsAnswer | undefined }) {
+  return (
+    <Panel
+      title="Review before sending"
+      note="A written draft waits this long for somebody to look at it, and then is finalised on its own. 0: drafts go out at once."
+    >
+      {view.reviews.length > 0 && (
+        <DataTable
+          caption="Drafts in review"
+          columns={[
+            { label: 'Workspace' },
+            { label: 'Month' },
+            { label: 'Total', numeric: true },
+            { label: 'Month before', numeric: true },
+            { label: 'Goes out (UTC)' },
+          ]}
+          rows={view.reviews.map((run) => ({
+            key: run.id,
+            cells: [
+              <Anchor key="run" component={Link} to={`/operator/invoices/${run.id}`} inherit>
+                {run.workspace}
+              </Anchor>,
+              run.month,
+              run.total,
+              run.before,
+              run.until,
+            ],
+          }))}
+        />
+      )}
+      <Form method="post" preventScrollReset>
+        <input type="hidden" name="intent" value="set-review-window" />
+        <Group align="flex-end" gap="sm" mt="sm">
+          <TextInput
+            name="hours"
+            label="Hours"
+            defaultValue={String(view.reviewHours)}
+            inputMode="numeric"
+            w={120}
+            error={fieldError(answer, 'hours')}
+          />
+          <Button type="submit" variant="default">
+            Set
+          </Button>
+        </Group>
+      </Form>
+    </Panel>
   )
 }
 
@@ -71,15 +123,16 @@ function RunFilter({ view }: { view: RunsView }) {
   )
 }
 
-export function RunsPage({ view, answer }: { view: RunsView; answer: ReleaseAnswer | undefined }) {
-  const held = view.runs.filter((run) => run.state === 'held')
+export function RunsPage({ view, answer }: { view: RunsView; answer: RunsAnswer | undefined }) {
+  const held = view.runs.filter((run) => run.state === 'held' || run.state === 'uncollectable')
   return (
     <>
       <PageHeading title="Invoice runs">One run closes one workspace's UTC month. Held runs wait for you.</PageHeading>
-      <AnswerNotice answer={answer} success={answer?.ok ? answer.message : null} />
+      <AnswerNotice answer={answer} fields={['hours']} success={answer?.ok ? answer.message : null} />
       {held.map((run) => (
         <Held key={run.id} run={run} />
       ))}
+      <Review view={view} answer={answer} />
       <RunFilter view={view} />
       {view.runs.length === 0 ? (
         <Panel>
@@ -112,7 +165,9 @@ export function RunsPage({ view, answer }: { view: RunsView; answer: ReleaseAnsw
               rows={view.runs.map((run) => ({
                 key: run.id,
                 cells: [
-                  run.month,
+                  <Anchor key="run" component={Link} to={`/operator/invoices/${run.id}`} inherit>
+                    {run.month}
+                  </Anchor>,
                   run.workspace,
                   <StatusBadge key="state" tone={run.tone}>
                     {run.stateName}

@@ -1,9 +1,10 @@
 import type { RunState } from '#app/domain/billing/billing.ts'
 import type { OperatorInvoice } from '#app/domain/billing/queries.server.ts'
+import { displayExact, displayMinor } from '#app/domain/pricing/currency.ts'
 import { type CalendarMonth, monthName } from '#app/platform/calendar-month.ts'
-import { displayCents } from '#app/platform/pico.ts'
-import { count, counted, exactMoney } from '#app/ui/money.ts'
+import { count, counted } from '#app/ui/money.ts'
 import type { Tone } from '#app/ui/status-badge.tsx'
+import { utcMinute } from '#app/ui/time.ts'
 import type { RunsView } from './runs-page.tsx'
 
 export const runStates: Record<RunState, [name: string, tone: Tone]> = {
@@ -32,23 +33,47 @@ function byMonth(runs: OperatorInvoice[]): RunsView['months'] {
   })
 }
 
-export function toRunsView(runs: OperatorInvoice[], filter: RunsView['filter']): RunsView {
+interface Around {
+  reviewHours: number
+  /** Totals of the month before, by month and workspace. */
+  before: Record<string, Record<string, string>>
+}
+
+/** A draft in review beside the month before: what an operator looks for. */
+function reviewOf(run: OperatorInvoice, before: Around['before']): RunsView['reviews'][number] {
+  const last = before[run.month]?.[run.workspaceId]
+  return {
+    id: run.runId,
+    workspace: run.workspaceName,
+    month: monthName(run.month),
+    total: displayMinor(BigInt(run.totalCents), run.currency),
+    before: last === undefined ? 'no invoice' : displayMinor(BigInt(last), run.currency),
+    until: run.reviewUntil ? utcMinute(run.reviewUntil) : '–',
+  }
+}
+
+export function toRunsView(
+  runs: OperatorInvoice[],
+  filter: RunsView['filter'],
+  { reviewHours, before }: Around,
+): RunsView {
   return {
     filter,
+    reviewHours,
+    reviews: runs.filter((run) => run.state === 'review').map((run) => reviewOf(run, before)),
     states: Object.entries(runStates).map(([value, [label]]) => ({ value, label })),
     months: byMonth(runs),
     runs: runs.map((run) => ({
       id: run.runId,
-      workspaceId: run.workspaceId,
       workspace: run.workspaceName,
-      month: `${monthName(run.month as CalendarMonth)}${run.revision > 1 ? `, revision ${run.revision}` : ''}`,
+      month: `${monthName(run.month)}${run.kind === 'correction' ? ', correction' : ''}${run.revision > 1 ? `, revision ${run.revision}` : ''}`,
       state: run.state,
       stateName: `${runStates[run.state][0]}${run.stripeStatus ? ` (${run.stripeStatus})` : ''}`,
       tone: runStates[run.state][1],
       number: run.stripeInvoiceNumber ?? '–',
       calls: count(run.calls),
-      exact: exactMoney(run.exactPico),
-      total: displayCents(BigInt(run.totalCents)),
+      exact: displayExact(BigInt(run.exactPico), run.currency),
+      total: displayMinor(BigInt(run.totalCents), run.currency),
       reason: [run.heldReason, run.heldDetail].filter(Boolean).join(': ') || null,
       remedy: run.heldRemedy,
     })),

@@ -70,6 +70,7 @@ export function operatorShell(person: { name: string }, choices: Choice[]): Shel
         title: null,
         links: [
           { to: '/operator', label: 'Invoice runs', end: true },
+          { to: '/operator/reconciliation', label: 'Reconciliation' },
           { to: '/operator/jobs', label: 'Jobs and alerts' },
           { to: '/operator/catalogue', label: 'Catalogue' },
           { to: '/operator/price-book', label: 'Price book' },

@@ -1,0 +1,86 @@
+import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
+import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
+import { authorize, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
+import { inSystem } from '#app/platform/db.server.ts'
+
+export interface DifferenceRow {
+  id: string
+  kind: string
+  reference: string
+  workspace: string | null
+  expected: string
+  actual: string
+  moneyPico: string | null
+  foundAt: string
+  seenAt: string
+}
+
+/** Calls whose cost nobody knows yet, by where they went. */
+export interface HeldCallsRow {
+  provider: string
+  model: string
+  calls: string
+  oldest: string
+  newest: string
+}
+
+export interface Reconciliation {
+  differences: DifferenceRow[]
+  held: HeldCallsRow[]
+  reports: { provider: string; account: string; from: string; to: string; costPico: string; importedAt: string }[]
+}
+
+const mostShown = 200
+
+/** Books that do not agree, calls that are held, and which providers' reports there are. */
+export async function readReconciliation(ctx: OperatorCtx): Promise<Reconciliation> {
+  authorize(ctx, 'operate:Platform', { workspaceId: '*' })
+  return inSystem(async (tx) => {
+    const rows = await tx.reconciliationDifference.findMany({
+      where: { resolvedAt: null },
+      orderBy: [{ seenAt: 'desc' }, { foundAt: 'desc' }],
+      take: mostShown,
+    })
+    const ids = rows.flatMap((row) => row.workspaceId ?? [])
+    const workspaces = await tx.workspace.findMany({ where: { id: { in: ids } }, select: { id: true, name: true } })
+    const names = new Map(workspaces.map(({ id, name }) => [id, name]))
+    const held = await tx.$queryRaw<HeldCallsRow[]>`
+      SELECT c.provider, c.model, count(*)::text AS calls, to_char(min(c.dispatched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS oldest,
+        to_char(max(c.dispatched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS newest
+      FROM metering.inference_calls c WHERE c.charge_pico IS NULL
+        AND NOT EXISTS (SELECT FROM metering.call_corrections k WHERE k.workspace_id = c.workspace_id AND k.call_id = c.id)
+      GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2 LIMIT ${mostShown}`
+    const reports = await tx.$queryRaw<Reconciliation['reports']>`
+      SELECT provider, account, to_char(min(day), 'YYYY-MM-DD') AS "from", to_char(max(day), 'YYYY-MM-DD') AS "to",
+        sum(cost_pico)::text AS "costPico", to_char(max(imported_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "importedAt"
+      FROM provider_usage_reports GROUP BY provider, account ORDER BY provider, account LIMIT ${mostShown}`
+    return {
+      differences: rows.map((row) => ({
+        ...{ id: row.id, kind: row.kind, reference: row.reference, expected: row.expected, actual: row.actual },
+        workspace: (row.workspaceId && names.get(row.workspaceId)) || null,
+        moneyPico: row.moneyPico?.toFixed(0) ?? null,
+        ...{ foundAt: row.foundAt.toISOString(), seenAt: row.seenAt.toISOString() },
+      })),
+      held,
+      reports,
+    }
+  })
+}
+
+/** Has the books compared, or providers asked about held calls, now instead of at their hour. */
+export async function requestCheck(ctx: OperatorCtx, what: 'books' | 'held_calls'): Promise<void> {
+  authorize(ctx, 'operate:Platform', { workspaceId: '*' })
+  await inSystem(async (tx) => {
+    const name = what === 'books' ? 'reconcile-books' : 'reconcile-held-calls'
+    await enqueueJob(tx, name, {}, { jobKey: `${name}:by-hand` })
+    await recordAudit(tx, {
+      workspaceId: null,
+      actor: ctx.actor,
+      action: 'reconciliation.requested',
+      subjectType: 'reconciliation',
+      subjectId: what,
+      detail: {},
+      at: ctx.now(),
+    })
+  })
+}

@@ -1,0 +1,61 @@
+import type { MetaFunction } from '@remix-run/node'
+import { useActionData, useLoaderData } from '@remix-run/react'
+import { z } from 'zod'
+import { readReconciliation, requestCheck } from '#app/domain/billing/differences.server.ts'
+import { enterCosts } from '#app/domain/ledger/enter-costs.server.ts'
+import { importProviderReport } from '#app/domain/ledger/import-provider-report.server.ts'
+import { intent, operatorAction, operatorLoader } from '#app/http/route.server.ts'
+import { type ReconciliationAnswer, ReconciliationPage } from '#app/ui/operator/reconciliation-page.tsx'
+import { type ReconciliationView, toReconciliationView } from '#app/ui/operator/reconciliation-view.ts'
+
+export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
+
+export const meta: MetaFunction = () => [{ title: 'Reconciliation · Keymargin' }]
+
+export const loader = operatorLoader(async (ctx) => toReconciliationView(await readReconciliation(ctx), ctx.now()))
+
+const demand = 'operate:Platform' as const
+
+export const action = operatorAction({
+  'check-books': intent({
+    demand,
+    schema: z.strictObject({}),
+    run: async (ctx) => {
+      await requestCheck(ctx, 'books')
+      return { message: 'The books are being compared. Reload in a moment.' }
+    },
+  }),
+  'ask-again': intent({
+    demand,
+    schema: z.strictObject({}),
+    run: async (ctx) => {
+      await requestCheck(ctx, 'held_calls')
+      return { message: 'Providers are being asked about the held calls. Reload in a moment.' }
+    },
+  }),
+  'import-report': intent({
+    demand,
+    schema: z.strictObject({ provider: z.string(), account: z.string(), csv: z.string() }),
+    run: async (ctx, { account, ...input }) => {
+      const { rows, days } = await importProviderReport(ctx, { ...input, account: account.trim() || 'platform' })
+      await requestCheck(ctx, 'books')
+      return { message: `${rows} rows of ${days} days stored. The books are being compared with them.` }
+    },
+  }),
+  'enter-costs': intent({
+    demand,
+    schema: z.strictObject({ csv: z.string() }),
+    run: async (ctx, input) => {
+      const { resolved, corrected, unchanged } = await enterCosts(ctx, input)
+      return {
+        message: `${resolved} held calls charged, ${corrected} charged calls corrected, ${unchanged} unchanged.`,
+      }
+    },
+  }),
+})
+
+export default function Reconciliation() {
+  return (
+    <ReconciliationPage view={useLoaderData<ReconciliationView>()} answer={useActionData<ReconciliationAnswer>()} />
+  )
+}

@@ -1,0 +1,67 @@
+import type { Reconciliation } from '#app/domain/billing/differences.server.ts'
+import { providerIds } from '#app/domain/providers/provider.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
+import { type Choice, providerName } from '#app/ui/analytics/analytics-view.ts'
+import { ago } from '#app/ui/billing/keys/key-words.ts'
+import { count, exactMoney } from '#app/ui/money.ts'
+import { utcMinute } from '#app/ui/time.ts'
+
+export interface ReconciliationView {
+  differences: {
+    id: string
+    what: string
+    workspace: string
+    expected: string
+    actual: string
+    money: string
+    since: string
+    seen: string
+  }[]
+  held: { key: string; provider: string; model: string; calls: string; oldest: string; newest: string }[]
+  reports: { key: string; provider: string; account: string; days: string; cost: string; imported: string }[]
+  providers: Choice[]
+}
+
+const kinds: Record<string, string> = {
+  ledger_rollups: 'Daily sums and calls',
+  invoice_calls: 'Invoice and calls',
+  credits: 'Credits and their transfers',
+  provider_usage: 'Provider’s report and ledger',
+  generation: 'Provider’s record and call',
+  stripe_lines: 'Invoice and Stripe',
+  unknown_invoice: 'Invoice unknown here',
+}
+
+const signed = (amount: string): string => `${BigInt(amount) > 0n ? '+' : ''}${exactMoney(amount)}`
+
+export function toReconciliationView({ differences, held, reports }: Reconciliation, now: Date): ReconciliationView {
+  return {
+    differences: differences.map((row) => ({
+      id: row.id,
+      what: kinds[row.kind] ?? row.kind.replaceAll('_', ' '),
+      workspace: row.workspace ?? '–',
+      expected: row.expected,
+      actual: row.actual,
+      money: row.moneyPico === null ? '–' : signed(row.moneyPico),
+      since: utcMinute(row.foundAt),
+      seen: ago(row.seenAt, now),
+    })),
+    held: held.map((row) => ({
+      key: `${row.provider} ${row.model}`,
+      provider: providerName(row.provider),
+      model: row.model,
+      calls: count(row.calls),
+      oldest: ago(row.oldest, now),
+      newest: ago(row.newest, now),
+    })),
+    reports: reports.map((row) => ({
+      key: `${row.provider} ${row.account}`,
+      provider: providerName(row.provider),
+      account: row.account === 'platform' ? 'Platform' : row.account,
+      days: `${row.from} to ${row.to}`,
+      cost: exactMoney(row.costPico),
+      imported: ago(row.importedAt, now),
+    })),
+    providers: providerIds.map((id) => ({ value: id, label: providerOf(id).name })),
+  }
+}
