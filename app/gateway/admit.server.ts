@@ -150,7 +150,7 @@ async function toCall(
     keyEpoch: admission.keyEpoch,
     list,
     book,
-    most: setsAside ? mostOfCall({ dispatch, request, book, list }) : { chargePico: 0n, costPico: 0n },
+    most: setsAside ? mostOfCall({ dispatch, request, book, list }) : null,
     credential: await openKey(dispatch),
     arrivedAt,
     standIn: null,

@@ -25,8 +25,8 @@ export interface Call {
   /** What the provider lists for the model, where the catalogue knows: the measure of what can be believed of its bill. */
   list: TierPrice | null
   book: PriceBook
-  /** What it may come to; nothing where neither credits nor hard budgets apply. */
-  most: MostOf
+  /** What it may come to; null where neither credits nor hard budgets apply. */
+  most: MostOf | null
   /** The provider key it goes out under; only for the request's headers, the generation lookup and scrubbing. */
   credential: Credential
   /** Monotonic ms of its arrival. */

@@ -28,8 +28,8 @@ export async function writeAttempt(call: Call): Promise<'opened' | 'stale' | NoR
       processId: env().processId,
       promptTokensEstimate,
       keyEpoch,
-      mostChargePico: most.chargePico,
-      mostCostPico: most.costPico,
+      mostChargePico: most?.chargePico ?? null,
+      mostCostPico: most?.costPico ?? null,
     })
   } catch {
     throw new GatewayError(

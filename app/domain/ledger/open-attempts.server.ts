@@ -9,9 +9,9 @@ import type { Dispatch } from './ledger.ts'
 export interface AttemptRecord extends Dispatch {
   processId: string
   promptTokensEstimate: number
-  /** What it may come to at most, for the customer and at the provider: set aside where hard budgets or credits apply. */
-  mostChargePico: Pico
-  mostCostPico: Pico
+  /** What it may come to at most, for the customer and at the provider; null where neither hard budgets nor credits apply. */
+  mostChargePico: Pico | null
+  mostCostPico: Pico | null
 }
 
 /** An attempt, and the workspace's key epoch as of the facts that it was decided on. */
