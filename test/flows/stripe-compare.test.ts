@@ -36,7 +36,8 @@ async function invoiced(): Promise<{ customer: Customer; runId: string; invoiceI
 }
 /** As a backup of before the close has it: no run, and its calls not billed. */
 async function restoreBefore(customer: Customer): Promise<void> {
-  const tables = ['stripe_operations', 'invoice_lines', 'invoice_runs', 'metering.closed_months']
+  const ofRuns = ['stripe_operations', 'invoice_lines', 'invoice_day_digests', 'invoice_runs']
+  const tables = [...ofRuns, 'metering.closed_months']
   await world.db.owner.query('SET session_replication_role = replica')
   for (const table of tables)
     await world.db.owner.query(`DELETE FROM ${table} WHERE workspace_id = $1`, [customer.workspaceId])

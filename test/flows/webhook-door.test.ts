@@ -66,11 +66,18 @@ describe('the webhook', () => {
 
   it.each([
     ['case 172, a type that is not ours', { type: 'payout.paid' }],
-    ['case 173, of the other mode', { livemode: true }],
     ['signed, but of no mode and no type', { livemode: undefined, type: undefined, data: undefined }],
   ])('%s: 200, and nothing stored', async (_what, change) => {
     const before = await databaseHash(db.owner)
     expect((await signed(event(change))).status).toBe(200)
+    expect(await databaseHash(db.owner)).toBe(before)
+  })
+
+  it('case 173, of the other mode: 200, and nothing stored but how often it came', async () => {
+    const before = await databaseHash(db.owner)
+    expect((await signed(event({ livemode: true }))).status).toBe(200)
+    const { rows } = await db.owner.query(`DELETE FROM alerts WHERE kind = 'stripe_other_mode' RETURNING occurrences`)
+    expect(rows).toEqual([{ occurrences: 1 }])
     expect(await databaseHash(db.owner)).toBe(before)
   })
 

@@ -10,11 +10,11 @@ export type ReceivedEvent = 'stored' | 'duplicate' | 'ignored'
 
 /** Stores an event's id once and enqueues the job that reads its object again, in one transaction (stripe §2.6). */
 export async function storeEvent(event: Stripe.Event, now: Date): Promise<ReceivedEvent> {
+  if (!looksAfter(event.type)) return 'ignored'
   if (event.livemode !== env().stripeSecretKey.startsWith('sk_live_')) {
     await countOtherMode(event.livemode ? 'live' : 'test', now)
     return 'ignored'
   }
-  if (!looksAfter(event.type)) return 'ignored'
   const { objectId, customerId } = referencesOf(event)
   return inSystem(async (tx) => {
     const stored = await tx.$executeRaw`
