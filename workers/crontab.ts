@@ -52,8 +52,8 @@ export const crontab: KnownCronItem[] = [
   {
     task: 'grant-monthly-credits',
     identifier: 'grant-monthly-credits',
-    match: '1 * * * *',
-    options: { backfillPeriod: 60 * MINUTE },
+    match: '*/5 * * * *',
+    options: { backfillPeriod: 0 },
   },
   { task: 'expire-credits', identifier: 'expire-credits', match: '*/5 * * * *', options: { backfillPeriod: 0 } },
   {

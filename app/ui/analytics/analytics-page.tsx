@@ -5,6 +5,8 @@ import type { AnalyticsView, Card, Share } from './analytics-view.ts'
 import { ByDay } from './by-day.tsx'
 import { CallsPanel } from './calls-panel.tsx'
 import { FilterForm } from './filter-form.tsx'
+import { MeteredPanel } from './metered-panel.tsx'
+import type { MeteredView } from './metered-view.ts'
 
 function Figure({ card }: { card: Card }) {
   return (
@@ -34,7 +36,7 @@ function Shares({ title, rows }: { title: string; rows: Share[] }) {
   )
 }
 
-export function AnalyticsPage({ view }: { view: AnalyticsView }) {
+export function AnalyticsPage({ view, metered }: { view: AnalyticsView; metered: MeteredView }) {
   const empty = view.shares.every((share) => share.rows.length === 0)
   return (
     <>
@@ -60,6 +62,7 @@ export function AnalyticsPage({ view }: { view: AnalyticsView }) {
           ))}
         </SimpleGrid>
       )}
+      <MeteredPanel view={metered} />
       <CallsPanel view={view} />
     </>
   )

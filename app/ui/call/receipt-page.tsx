@@ -40,7 +40,7 @@ export function ReceiptPage({ view }: { view: ReceiptView }) {
       )}
       <SimpleGrid cols={{ base: 1, md: 2 }} spacing="lg">
         <Panel
-          title="Margin receipt"
+          title={view.heading}
           note="Exact to a millionth of a millionth of a dollar; only the invoice's total is rounded to cents."
         >
           <Receipt sum={view.sum} />

@@ -13,6 +13,8 @@ export interface ReceiptView {
   title: string
   at: string
   back: string
+  /** What the sum is called. */
+  heading: string
   /** The sum as an accountant would write it, line by line. */
   sum: SumLine[]
   verdict: string
@@ -98,6 +100,7 @@ export function toReceiptView(root: string, call: CallDetail, { models, surfaces
     title: `${models.get(call.model)?.name ?? call.model} for ${surfaces.get(call.surface)?.name ?? call.surface}`,
     at: utcMinute(call.dispatchedAt.toISOString()),
     back: `${root}/analytics`,
+    heading: call.chargeMode === 'tier_margin' ? 'Margin receipt' : 'Receipt',
     sum: sumOf(call),
     verdict: verdictOf(call),
     held: call.chargePico === null,
@@ -138,7 +141,7 @@ export function toReceiptView(root: string, call: CallDetail, { models, surfaces
       ],
       ...priceFacts(call),
       ['Price book', `version ${call.priceBookVersion}, in force when the call was sent`],
-      ['On the invoice of', monthName(call.billingMonth)],
+      ['Billing month', monthName(call.billingMonth)],
     ],
   }
 }

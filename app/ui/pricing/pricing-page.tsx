@@ -35,7 +35,7 @@ function Scenarios({ view }: { view: PricingView }) {
   return (
     <Panel
       title="Your last 30 days, charged in every way there is"
-      note={`${view.calls}, ${view.range}. From what each call used and cost, to the last digit. A key of your own is taken to serve every model, at the cost that was paid; background surfaces stay on the platform key where a plan has one.`}
+      note={`${view.calls}, ${view.range}. From what each call used and cost, to the last digit. A key of your own is taken to serve every model, at the cost that was paid; background surfaces stay on the platform key where a plan has one. What a plan’s subscription costs is not in it.`}
     >
       {view.empty ? (
         <Empty title="No calls in these 30 days">
