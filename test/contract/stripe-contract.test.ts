@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest'
+import { API_VERSION } from '#app/domain/billing/internal/stripe-client.server.ts'
 import { loadStripeContract } from './stripe-contract.ts'
 
 test('the contract is of the API version the SDK pins and knows every operation the product uses', () => {
   const contract = loadStripeContract()
   expect(contract.apiVersion).toMatch(/^\d{4}-\d{2}-\d{2}\.\w+$/)
+  // An upgrade of the SDK that moves to another version must be decided, not happen.
+  expect(contract.apiVersion).toBe(API_VERSION)
   expect(contract.operationCount).toBeGreaterThan(60)
   for (const [method, path] of [
     ['POST', '/v1/invoices'],

@@ -150,6 +150,12 @@ describe('tax', () => {
       const [draft] = stripeInvoices(world, customer)
       const before = await world.stripe.invoices.retrieve(draft?.id ?? '')
       world.sandbox.world.state.settings.taxBasisPoints = 700
+      const items = world.sandbox.journal.filter(
+        ({ operation, params }) => operation === 'invoiceItems.create' && params.invoice === draft?.id,
+      )
+      expect(items).toHaveLength(3)
+      for (const { params } of items)
+        expect(params).toMatchObject({ tax_behavior: 'exclusive', tax_code: 'txcd_10103001' })
       expect(await write(customer, runId)).toBe('done')
       const after = await world.stripe.invoices.retrieve(draft?.id ?? '')
       expect(after.total).not.toBe(before.total)
