@@ -83,7 +83,8 @@ describe('who may do what', () => {
     await recordAll(calls)
     const run = await freezeInvoiceRun({ workspaceId, month, now: new Date(Date.now() + 40 * DAY_MS) })
     const purge = await inTenant({ workspaceId }, (tx) => tx.keyPurge.findFirstOrThrow({ where: { workspaceId } }))
-    return { callId: calls[0]?.id ?? '', runId: run?.runId ?? '', id: purge.id, nonce: 'no-attempt-has-this' }
+    const runId = run?.runId ?? ''
+    return { callId: calls[0]?.id ?? '', runId, position: '000001', id: purge.id, nonce: 'no-attempt-has-this' }
   }
 
   async function signInAll(workspaceId: string, otherId: string): Promise<void> {

@@ -90,13 +90,18 @@ describe('operations', () => {
 
   it('shows the catalogue', async () => {
     const catalogue = await readOperatorCatalogue(operator())
-    expect(catalogue).toMatchObject({ currentVersion: 1 })
-    expect(catalogue.plans.map((plan) => plan.id)).toEqual([
-      'plus',
-      'pass-through',
-      'pro',
-      'every-provider',
+    expect(catalogue).toMatchObject({ versionsInForce: [1, 2, 3] })
+    expect(catalogue.plans.map((plan) => plan.id).toSorted()).toEqual([
+      'credits',
       'enterprise',
+      'every-provider',
+      'harness-pro',
+      'harness-solo',
+      'harness-team',
+      'markup',
+      'pass-through',
+      'plus',
+      'pro',
     ])
   })
 

@@ -242,7 +242,7 @@ describe('lines that are no calls at a tier price', () => {
   })
 
   test('a meter is billed by its quantity, beside the calls', () => {
-    const meter = { meter: 'sandbox_seconds', name: 'Sandboxes', unit: 'seconds', unitUsd: '0.0000125', events: 3n }
+    const meter = { meter: 'sandbox_seconds', name: 'Sandboxes', unit: 'second', unitUsd: '0.0000125', events: 3n }
     const bucketOf = { ...meter, usageMonth: OCTOBER, priceBookVersion: 1, quantityNano: 80_000_500_000_000n }
     const invoice = computeInvoice({
       month: OCTOBER,
@@ -251,9 +251,7 @@ describe('lines that are no calls at a tier price', () => {
       openingResiduePico: 0n,
     })
     expect(invoice.lines[1]).toMatchObject({ kind: 'usage', amountCents: 100n, quantityNano: 80_000_500_000_000n })
-    expect(invoice.lines[1]?.description).toBe(
-      'Sandboxes: 80,000.5 seconds at $12.50 per million seconds, October 2026',
-    )
+    expect(invoice.lines[1]?.description).toBe('Sandboxes: 80,000.5 × $0.0000125 per second, October 2026')
     expect(invoice.exactPico).toBe(usd('2.00000625'))
   })
 

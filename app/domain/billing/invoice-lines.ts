@@ -1,8 +1,7 @@
 /** The lines of an invoice before they are rounded: one per bucket of calls, meter, fee and correction. Pure. */
-import { displayExact } from '#app/domain/pricing/currency.ts'
+import { displayExact, displayPrice } from '#app/domain/pricing/currency.ts'
 import { isTier, tierNames } from '#app/domain/pricing/pricing.ts'
 import { type CalendarMonth, monthName } from '#app/platform/calendar-month.ts'
-import { parseAtto } from '#app/platform/pico.ts'
 import type { CorrectionBucket, InvoiceLine, LineKind, MeterBucket, UsageBucket } from './billing.ts'
 import type { KeyFee } from './key-fee.ts'
 
@@ -121,10 +120,9 @@ function meterLine({ month, currency }: InvoicedUsage, bucket: MeterBucket): Dra
   const { meter, name, unit, unitUsd, usageMonth, priceBookVersion } = bucket
   const key = `${usageMonth}/usage/${meter}/v${priceBookVersion}`
   const late = usageMonth === month ? '' : ', late usage'
-  // Atto-dollars per unit are pico-dollars per million units: the price is written exactly, whatever its size.
-  const price = `${displayExact(parseAtto(unitUsd), currency)} per million ${unit}`
+  const price = `${displayPrice(unitUsd, currency)} per ${unit}`
   const credits = bucket.creditPico ? `, ${displayExact(bucket.creditPico, currency)} of it drawn from credits` : ''
-  const description = `${name}: ${displayQuantity(bucket.quantityNano)} ${unit} at ${price}${credits}, ${monthName(usageMonth)}${late}`
+  const description = `${name}: ${displayQuantity(bucket.quantityNano)} × ${price}${credits}, ${monthName(usageMonth)}${late}`
   return {
     ...emptyLine('usage', key, usageMonth, description),
     priceBookVersion,

@@ -3,7 +3,7 @@ import { findOpenJobs, findProcesses, type JobRow, type ProcessRow } from '#app/
 import { authorize, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import type { PlanRules } from '#app/domain/plans/plans.ts'
 import { listPlans } from '#app/domain/plans/queries.server.ts'
-import { type PriceBook, priceBookAt } from '#app/domain/pricing/pricing.ts'
+import { type PriceBook, priceBookAt, tiers } from '#app/domain/pricing/pricing.ts'
 import { loadCatalogue, type ModelRow, type Surface } from '#app/domain/pricing/queries.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 
@@ -56,10 +56,20 @@ export async function readHealth(ctx: OperatorCtx): Promise<Health> {
 export interface OperatorCatalogue {
   plans: (PlanRules & { products: string[]; workspaces: number })[]
   books: PriceBook[]
-  /** Version in force now; null where none is. */
-  currentVersion: number | null
+  /** Versions that price something now for all workspaces, in any currency: a book replaces only what it names. */
+  versionsInForce: number[]
   models: ModelRow[]
   surfaces: Surface[]
+}
+
+function inForce(books: PriceBook[], at: Date): number[] {
+  const meters = [...new Set(books.flatMap((book) => Object.keys(book.meters)))]
+  const questions = [...tiers.map((tier) => ({ tier })), ...meters.map((meter) => ({ meter }))]
+  const currencies = [...new Set(books.map((book) => book.currency))]
+  const versions = currencies.flatMap((currency) =>
+    questions.map((question) => priceBookAt(books, at, { ...question, currency })?.version ?? 0),
+  )
+  return [...new Set(versions)].filter(Boolean).sort((a, b) => a - b)
 }
 
 /** Plans, prices, models and surfaces as the system works with them now. */
@@ -78,7 +88,7 @@ export async function readOperatorCatalogue(ctx: OperatorCtx): Promise<OperatorC
   return {
     plans,
     books: books.toSorted((a, b) => b.effectiveFrom.getTime() - a.effectiveFrom.getTime()),
-    currentVersion: priceBookAt(books, ctx.now())?.version ?? null,
+    versionsInForce: inForce(books, ctx.now()),
     models: [...models.values()],
     surfaces: [...surfaces.values()],
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { displayExact, displayMinor, minimumCharge, minorDigits, picoPerMinor } from './currency.ts'
+import { displayExact, displayMinor, displayPrice, minimumCharge, minorDigits, picoPerMinor } from './currency.ts'
 
 describe('currencies', () => {
   test('yen have no hundredths, dinars have thousandths, the others hundredths', () => {
@@ -15,6 +15,8 @@ describe('currencies', () => {
     expect(displayMinor(1_230n, 'kwd')).toBe('KWD 1.230')
     expect(displayExact(12_345_678_901n, 'usd')).toBe('$0.012345678901')
     expect(displayExact(3_000_000_000_000n, 'jpy')).toBe('¥3')
+    expect(displayPrice('0.000012500000000000', 'usd')).toBe('$0.0000125')
+    expect(displayPrice('8', 'usd')).toBe('$8.00')
     expect(displayExact(-1_500_000_000_000n, 'usd')).toBe('−$1.50')
   })
 })

@@ -64,6 +64,13 @@ export function displayExact(amount: Pico, currency: string): string {
   return `${sign}${symbols[currency] ?? `${currency.toUpperCase()} `}${whole}${fraction ? `.${fraction}` : ''}`
 }
 
+/** A price of any precision, as decimal text, to its last digit: `$0.0000125`. */
+export function displayPrice(price: string, currency: string): string {
+  const [whole = '0', fraction = ''] = price.split('.')
+  const kept = fraction.replace(/0+$/, '').padEnd(minorDigits(currency), '0')
+  return `${symbols[currency] ?? `${currency.toUpperCase()} `}${BigInt(whole).toLocaleString('en-US')}${kept ? `.${kept}` : ''}`
+}
+
 /** Charge modes that reckon with what providers charge, in USD: a workspace that is billed in another currency cannot have them. */
 const dollarModes = new Set(['tier_margin', 'markup', 'credits'])
 export const needsDollars = (chargeMode: string): boolean => dollarModes.has(chargeMode)

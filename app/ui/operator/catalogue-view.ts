@@ -31,7 +31,7 @@ function ownMode(plan: PlanRules): string {
 }
 
 export function toCatalogueView(
-  { plans, books, currentVersion, models, surfaces }: OperatorCatalogue,
+  { plans, books, versionsInForce, models, surfaces }: OperatorCatalogue,
   presets: PresetView[],
 ): CatalogueView {
   return {
@@ -49,7 +49,7 @@ export function toCatalogueView(
     })),
     books: books.map((book) => ({
       version: String(book.version),
-      title: `Tier prices, version ${book.version}, from ${utcMinute(book.effectiveFrom.toISOString())}${book.version === currentVersion ? ', in force' : ''}`,
+      title: `Price book, version ${book.version}, from ${utcMinute(book.effectiveFrom.toISOString())}${versionsInForce.includes(book.version) ? ', in force' : ''}`,
       prices: tiers.flatMap((tier) => {
         const price = book.tiers[tier]
         return price

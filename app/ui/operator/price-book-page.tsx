@@ -269,7 +269,7 @@ export function PriceBookPage({ view, answer }: { view: PriceBookView; answer: P
       {view.editing && (
         <Panel
           title={`Draft ${view.editing.version}`}
-          note="Stored exactly per token. Leave a tier empty to not price it."
+          note="Stored exactly per token. A tier or meter that is left out stays at the price of the book before."
         >
           <EditDraft draft={view.editing} answer={answerTo(answer, 'change-draft')} />
         </Panel>
