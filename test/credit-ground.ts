@@ -90,7 +90,7 @@ export const openWith = (over: Partial<Opening> & { workspaceId: string }) => op
 
 /** One chat call through the gateway. Tokens are what the sandbox is told to report. */
 export async function chat(
-  gateway: GatewayUnderTest,
+  gateway: Pick<GatewayUnderTest, 'origin'>,
   token: string,
   {
     maxTokens = 10,

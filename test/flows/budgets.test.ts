@@ -14,9 +14,11 @@ import { chat, creditOpening, openWith } from '#test/credit-ground.ts'
 import { useDatabase } from '#test/database.ts'
 import { makeGatewayToken, makeMember } from '#test/factories.ts'
 import { type Customer, ledgerOf, makeCustomer, openAttemptsOf, until, useGateway } from '#test/gateway.ts'
+import { endSecondGateways, startSecondGateway } from '#test/second-gateway.ts'
 
 const db = useDatabase()
 const gateway = useGateway(db)
+endSecondGateways()
 /** cost_effective, in USD: input 0.0000006, output 0.0000036 per token. */
 const usdOf = (pico: bigint) => `${pico / 1_000_000_000_000n}.${String(pico % 1_000_000_000_000n).padStart(12, '0')}`
 const priceOf = (input: number, output: number) => BigInt(input) * 600_000n + BigInt(output) * 3_600_000n
@@ -84,7 +86,10 @@ describe('a hard budget', () => {
     const { owner, workspaceId, token } = await platformCustomer()
     const limitPico = priceOf(40, 10) * 10n
     await createBudget(owner, budget({ limitUsd: usdOf(limitPico) }))
-    const answers = await Promise.all(Array.from({ length: 64 }, () => chat(gateway, token, { maxTokens: 10 })))
+    const both = [gateway, { origin: await startSecondGateway(db, gateway) }]
+    const answers = await Promise.all(
+      Array.from({ length: 64 }, (_, at) => chat(both[at % 2] ?? gateway, token, { maxTokens: 10 })),
+    )
     const statuses = await Promise.all(answers.map((answer) => answer.text().then(() => answer.status)))
     expect(new Set(statuses)).toEqual(new Set([200, 402]))
     const { spentPico, reservedPico } = await only(owner)

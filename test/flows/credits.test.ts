@@ -8,9 +8,11 @@ import { systemPool } from '#app/platform/db.server.ts'
 import { chat, creditOpening, expectBooksAgree, grant, openWith, purseOf, untilOpen } from '#test/credit-ground.ts'
 import { useDatabase } from '#test/database.ts'
 import { type Customer, ledgerOf, makeCustomer, openAttemptsOf, until, useGateway } from '#test/gateway.ts'
+import { endSecondGateways, startSecondGateway } from '#test/second-gateway.ts'
 
 const db = useDatabase()
 const gateway = useGateway(db)
+endSecondGateways()
 const USD = 1_000_000_000_000n
 /** cost_effective: $0.0000006 per input token, $0.0000036 per output token. */
 const priceOf = (input: number, output: number) => BigInt(input) * 600_000n + BigInt(output) * 3_600_000n
@@ -228,12 +230,13 @@ describe('races', () => {
     await expectBooksAgree(db, workspaceId)
   }, 120_000)
 
-  test('64 calls at once through the gateway never hold more than there is, and the books agree', async () => {
+  test('64 calls at once through two gateways never hold more than there is, and the books agree', async () => {
     const customer = await onCredits()
     await grant(db, customer.workspaceId, priceOf(5, 10) * 9n, { expiresAt: soon(day) })
     await grant(db, customer.workspaceId, priceOf(5, 10) * 11n)
+    const both = [gateway, { origin: await startSecondGateway(db, gateway) }]
     const answers = await Promise.all(
-      Array.from({ length: 64 }, () => chat(gateway, customer.token, { maxTokens: 10 })),
+      Array.from({ length: 64 }, (_, at) => chat(both[at % 2] ?? gateway, customer.token, { maxTokens: 10 })),
     )
     const statuses = await Promise.all(answers.map(async (answer) => answer.text().then(() => answer.status)))
     expect(statuses.every((status) => status === 200 || status === 402)).toBe(true)
