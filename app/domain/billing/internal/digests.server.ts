@@ -21,32 +21,73 @@ export interface DayDigest {
   sums: DaySums
 }
 
+const text = (column: string) => `coalesce(${column}::text, '')`
+
+/**
+ * One line of text per call, in a fixed order of fields joined by U+001F, null as nothing: what the hash is taken of, and what the
+ * export says, so that an auditor can take it again. `c` names a row of metering.calls_now.
+ */
+export const callText = (c: string): string => {
+  const fields = [
+    ...[
+      'origin',
+      'surface',
+      'provider',
+      'model',
+      'tier',
+      'key_source',
+      'key_id',
+      'key_version',
+      'status',
+      'input_tokens',
+    ],
+    ...[
+      'output_tokens',
+      'cache_read_tokens',
+      'cache_write_tokens',
+      'reasoning_tokens',
+      'usage_source',
+      'raw_cost_pico',
+    ],
+    ...[
+      'cost_source',
+      'price_book_version',
+      'tier_price_pico',
+      'charge_mode',
+      'markup_bp',
+      'basis_pico',
+      'credit_pico',
+    ],
+    ...['charge_pico', 'correction_reason'],
+  ]
+  const ms = `(extract(epoch FROM ${c}.dispatched_at) * 1000)::bigint`
+  return `concat_ws(E'\\x1f', ${c}.id, ${ms}, ${fields.map((name) => text(`${c}.${name}`)).join(', ')})`
+}
+
 /** The columns a changed call is looked for in; the rest is told by the hash alone. */
-export const watchedColumns: Record<string, string> = {
+const watchedColumns: Record<string, string> = {
   input_tokens: 'c.input_tokens::text',
   output_tokens: 'c.output_tokens::text',
-  cache_tokens: "concat_ws('/', c.cache_read_tokens::text, c.cache_write_tokens::text)",
+  cache_tokens: "concat_ws('/', c.cache_read_tokens, c.cache_write_tokens)",
   raw_cost_pico: 'c.raw_cost_pico::text',
   tier_price_pico: 'c.tier_price_pico::text',
   charge_pico: 'c.charge_pico::text',
   credit_pico: 'c.credit_pico::text',
-  charge_terms: "concat_ws('/', c.charge_mode, c.markup_bp::text, c.basis_pico::text, c.price_book_version::text)",
+  charge_terms: "concat_ws('/', c.charge_mode, c.markup_bp, c.basis_pico, c.price_book_version)",
   model: "concat_ws('/', c.provider, c.model, c.tier)",
-  key: "concat_ws('/', c.key_source, c.key_id::text, c.key_version::text)",
+  key: "concat_ws('/', c.key_source, c.key_id, c.key_version)",
 }
+const watched = Object.keys(watchedColumns)
 
 /** 20 bits each of the random end of a call's id. */
 const firstWeight = `('x' || right(c.id::text, 5))::bit(20)::int`
 const secondWeight = `('x' || substr(c.id::text, 27, 5))::bit(20)::int`
-/** Of the value and the id: two calls that are changed alike must not look like one in their middle. */
-const hashed = (expression: string) =>
-  `(hashtextextended(coalesce(${expression}, '-'), ${firstWeight}::bigint * 1048576 + ${secondWeight}) & 1099511627775)`
 
-const sumsOf = Object.entries(watchedColumns)
-  .map(([name, expression]) => {
-    const h = hashed(expression)
-    return `'${name}', jsonb_build_array(sum(${h})::text, sum(${h} * ${firstWeight})::text, sum(${h} * ${secondWeight})::text)`
-  })
+const sumsOf = watched
+  .map(
+    (name) =>
+      `'${name}', jsonb_build_array(sum(h_${name})::text, sum(h_${name} * w1)::text, sum(h_${name} * w2)::text)`,
+  )
   .join(', ')
 
 const inOrder = (text: string, order: string) =>
@@ -59,12 +100,26 @@ const daysOfCalls = `
     WHERE workspace_id = $1 AND billing_month = $2::date AND billing_month <> date_trunc('month', dispatched_at AT TIME ZONE 'UTC')::date
   ORDER BY day`
 
+// Step by step (OFFSET 0): each weight and each hash is taken once per call, not once per sum that it is in. The hash is of the value
+// and the id: two calls that are changed alike must not look like one in their middle.
 const digestOfDay = `
-  SELECT count(*)::text AS entries, ${inOrder('metering.call_text(c)', 'c.dispatched_at, c.id')} AS hash,
-    jsonb_build_object(${sumsOf}) AS sums
-  FROM metering.calls_now c
-  WHERE c.workspace_id = $1 AND c.billing_month = $2::date
-    AND c.dispatched_at >= $3::date::timestamp AT TIME ZONE 'UTC' AND c.dispatched_at < ($3::date + 1)::timestamp AT TIME ZONE 'UTC'`
+  SELECT count(*)::text AS entries, ${inOrder('b.line', 'b.dispatched_at, b.id')} AS hash, jsonb_build_object(${sumsOf}) AS sums
+  FROM (
+    SELECT a.dispatched_at, a.id, a.line, a.w1, a.w2,
+      ${watched.map((name) => `hashtextextended(coalesce(a.v_${name}, '-'), a.seed) & 1099511627775 AS h_${name}`).join(',\n      ')}
+    FROM (
+      SELECT c.dispatched_at, c.id, ${callText('c')} AS line, c.w1, c.w2, c.w1::bigint * 1048576 + c.w2 AS seed,
+        ${watched.map((name) => `${watchedColumns[name]} AS v_${name}`).join(', ')}
+      FROM (
+        SELECT c.*, ${firstWeight} AS w1, ${secondWeight} AS w2 FROM metering.calls_now c
+        WHERE c.workspace_id = $1 AND c.billing_month = $2::date
+          AND c.dispatched_at >= $3::date::timestamp AT TIME ZONE 'UTC' AND c.dispatched_at < ($3::date + 1)::timestamp AT TIME ZONE 'UTC'
+        OFFSET 0
+      ) c
+      OFFSET 0
+    ) a
+    OFFSET 0
+  ) b`
 
 const digestsOfUsage = `
   SELECT 'usage' AS kind, to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, count(*)::text AS entries,

@@ -1,6 +1,7 @@
 /** The single calls, events and corrections behind an invoice, each with the key of the line that it is in. */
 import { type CalendarMonth, monthToDate } from '#app/platform/calendar-month.ts'
 import { systemPool } from '#app/platform/db.server.ts'
+import { callText } from './digests.server.ts'
 
 export type EntryKind = 'call' | 'usage' | 'correction'
 
@@ -53,7 +54,7 @@ const columns: Record<EntryKind, { from: string; lineKey: string; at: string; id
       e.price_book_version::text AS "priceBookVersion", e.raw_cost_pico::text AS "rawCostPico",
       e.tier_price_pico::text AS "tierPricePico", e.basis_pico::text AS "basisPico", e.markup_bp::text AS "markupBp",
       e.credit_pico::text AS "creditPico", NULL AS "beforePico", coalesce(e.charge_pico, 0)::text AS "chargePico",
-      metering.call_text(e) AS "hashedText"`,
+      ${callText('e')} AS "hashedText"`,
   },
   usage: {
     from: 'metering.usage_events e',
