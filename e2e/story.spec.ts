@@ -178,7 +178,7 @@ test('a month of imported usage closes into an invoice of exactly the margin', a
   allowConsole: _,
 }) => {
   const customer = await stripe.customers.create({
-    name: 'Dune',
+    name: 'Fjord',
     payment_method: 'pm_card_visa',
     invoice_settings: { default_payment_method: 'pm_card_visa' },
   })
@@ -193,20 +193,29 @@ test('a month of imported usage closes into an invoice of exactly the margin', a
     `${month}-12 08:00:00,1000000,200000,6.505`,
   ]
   writeFileSync(file, `timestamp,input_tokens,output_tokens,cost\n${rows.join('\n')}\n`)
-  const person = ['--email', 'owner@dune.example', '--name', 'Ida Dune', '--workspace', 'dune', '--role', 'owner']
+  const person = ['--email', 'owner@fjord.example', '--name', 'Ida Fjord', '--workspace', 'fjord', '--role', 'owner']
   runScript(
     system,
-    ['user-create.ts', ...person, '--plan', 'enterprise', '--workspace-name', 'Dune', '--stripe-customer', customer.id],
+    [
+      'user-create.ts',
+      ...person,
+      '--plan',
+      'enterprise',
+      '--workspace-name',
+      'Fjord',
+      '--stripe-customer',
+      customer.id,
+    ],
     demoPassword,
   )
   const model = ['--tier', 'balanced', '--model', 'anthropic/claude-sonnet-4.6', '--key-source', 'workspace']
-  expect(runScript(system, ['usage-import.ts', file, '--workspace', 'dune', ...model])).toContain('3 rows, 3 added')
-  expect(runScript(system, ['usage-import.ts', file, '--workspace', 'dune', ...model])).toContain('3 rows, 0 added')
-  const printed = runScript(system, ['billing.ts', 'close', '--month', month, '--workspace', 'dune'])
+  expect(runScript(system, ['usage-import.ts', file, '--workspace', 'fjord', ...model])).toContain('3 rows, 3 added')
+  expect(runScript(system, ['usage-import.ts', file, '--workspace', 'fjord', ...model])).toContain('3 rows, 0 added')
+  const printed = runScript(system, ['billing.ts', 'close', '--month', month, '--workspace', 'fjord'])
   expect(printed).toContain('$2.24  total')
   expect(printed).toContain('exact 2245000000000 pico')
-  await signIn(page, system.origin, 'owner@dune.example')
-  await page.goto(`${system.origin}/w/dune/settings/billing`)
+  await signIn(page, system.origin, 'owner@fjord.example')
+  await page.goto(`${system.origin}/w/fjord/settings/billing`)
   await expect(page.getByRole('row', { name: /Paid/ })).toContainText('$2.24')
   await page.getByRole('row', { name: /Paid/ }).getByRole('link').click()
   await expect(page.getByText('$2.245').first()).toBeVisible()
