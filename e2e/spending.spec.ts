@@ -189,3 +189,32 @@ test('Pricing: the last 30 days in every way, with the arithmetic behind a click
   await page.getByRole('link', { name: /on your keys, charged as “Margin only”/ }).click()
   await expect(page.getByRole('heading', { name: 'LLM analytics' })).toBeVisible()
 })
+
+test('a downgrade that is scheduled at Stripe is counted down with what it will destroy, and taken back', async ({
+  page,
+  system,
+  signInAs,
+  picture,
+}) => {
+  const billing = `${system.origin}/w/acme/settings/billing`
+  const countdown = page.getByRole('heading', { name: /^Enterprise ends in \d+ days$/ })
+  await signInAs('acme', 'billing_admin')
+  await page.goto(billing)
+  await expect(countdown).toHaveCount(0)
+  await page.getByRole('button', { name: 'Change plan or payment' }).click()
+  await page.getByLabel('Change to').selectOption({ label: 'Pro, 99.00 USD' })
+  await page.getByRole('button', { name: 'Change at the end of the period' }).click()
+  await page.getByRole('link', { name: 'Return' }).click()
+  await expect(countdown).toBeVisible()
+  await expect(page.getByText('These keys are destroyed then, and cannot be brought back')).toBeVisible()
+  await expect(page.getByText(/Your last 30 days would have come to \$.* under Pro/)).toBeVisible()
+  await picture('downgrade-countdown')
+  await fitsPhone(page)
+  await picture('downgrade-countdown-narrow', 'screen')
+  await wide(page)
+  await page.getByRole('button', { name: 'Change plan or payment' }).click()
+  await page.getByRole('button', { name: 'Keep the plan' }).click()
+  await page.getByRole('link', { name: 'Return' }).click()
+  await expect(page.getByRole('heading', { name: 'Billing', level: 1 })).toBeVisible()
+  await expect(countdown).toHaveCount(0)
+})

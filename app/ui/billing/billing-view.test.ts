@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest'
+import { noModeSums, type Part, type Scenario } from '#app/domain/analytics/counterfactual.ts'
+import type { UsageThisMonth } from '#app/domain/billing/queries.server.ts'
+import { beforeKeyWords, toUsageView } from './billing-view.ts'
+
+const usage: UsageThisMonth = {
+  ...{ month: '2026-11' as UsageThisMonth['month'], platformCalls: '3', platformPricePico: '2000000000000' },
+  ...{ creditPico: '0', ownKeyCalls: '2', marginPico: '500000000000', providerBilledPico: '700000000000' },
+  ...{ heldCalls: '0', exactPico: '2500000000000' },
+}
+const rules = {
+  ...{ provider: null, platformChargeMode: 'tier', workspaceChargeMode: 'tier_margin', workspaceMarkupBp: 500 },
+} as const
+
+describe('the month so far, by the plan’s two modes', () => {
+  const sentencesOf = (over: Partial<Parameters<typeof toUsageView>[1]>, of = usage) =>
+    toUsageView(of, { ...rules, ...over }).parts.map(({ label, sentence }) => `${label}: ${sentence}`)
+
+  test('cost + surcharge and margin', () => {
+    const [platform, own] = sentencesOf({})
+    expect(platform).toMatch(/^Cost \+ surcharge: .*tier price/)
+    expect(own).toMatch(/^Margin only: .*never below \$0/)
+  })
+  test.each([
+    ['pass_through', 'charges nothing'],
+    ['flat_fee', 'draw no credits'],
+    ['markup', '5 % of what your provider charged'],
+  ] as const)('own keys under %s', (workspaceChargeMode, words) => {
+    const [, own] = sentencesOf({ workspaceChargeMode })
+    expect(own).toContain(words)
+    expect(own).not.toMatch(/margin|tier price/i)
+  })
+  test('a platform key at cost, and one that credits pay', () => {
+    expect(sentencesOf({ platformChargeMode: 'markup' })[0]).toContain('what the provider charged')
+    const drawn = { ...usage, platformPricePico: '0', creditPico: '1250000000000' }
+    const view = toUsageView(drawn, { ...rules, platformChargeMode: 'credits' })
+    expect(view.parts[0]).toMatchObject({ label: 'Credits', amount: '$1.25' })
+    expect(view.parts[0]?.exact).toContain('$0.00 on the invoice')
+  })
+  test('what is on the invoice adds up to the cent, whatever came from credits', () => {
+    expect(toUsageView(usage, rules).total).toBe('$2.50')
+  })
+})
+
+describe('before a first key', () => {
+  const part = (calls: bigint) => ({ sums: { ...noModeSums, calls } }) as Part
+  const scenario = (totalPico: bigint, providerPico: bigint, calls: bigint) =>
+    ({ totalPico, providerPico, parts: [part(calls)] }) as Scenario
+  const days = { from: '2026-10-23', to: '2026-11-21' }
+
+  test('says both sums, and what of the second goes where', () => {
+    const words = beforeKeyWords({
+      ...days,
+      platform: scenario(5_000_000_000_000n, 0n, 9n),
+      ownKey: scenario(4_000_000_000_000n, 3_000_000_000_000n, 9n),
+    })
+    expect(words).toBe(
+      'Your last 30 days (9 calls) come to $5.00 on the platform key. With a key of your own they come to $4.00: $1.00 here and $3.00 at your provider.',
+    )
+  })
+  test('says nothing where there is nothing to compare', () => {
+    expect(beforeKeyWords(null)).toBeNull()
+    expect(beforeKeyWords({ ...days, platform: null, ownKey: scenario(1n, 1n, 1n) })).toBeNull()
+    expect(beforeKeyWords({ ...days, platform: scenario(0n, 0n, 0n), ownKey: scenario(0n, 0n, 0n) })).toBeNull()
+  })
+})
