@@ -1,4 +1,4 @@
-import type { ChargeMode } from '#app/domain/plans/plans.ts'
+import type { PlanRules } from '#app/domain/plans/plans.ts'
 import type { GatewaySettings } from '#app/domain/workspaces/gateway-settings.ts'
 import { parsePico } from '#app/platform/pico.ts'
 import type { Choice } from '#app/ui/analytics/analytics-view.ts'
@@ -18,8 +18,21 @@ export interface RoutingView {
 interface RoutingInput {
   settings: GatewaySettings
   surfaces: ReadonlyMap<string, { name: string; background: boolean }>
-  platformChargeMode: ChargeMode | 'none'
+  platformChargeMode: PlanRules['platformChargeMode']
   canManage: boolean
+}
+
+const platformPays: Record<PlanRules['platformChargeMode'], string> = {
+  tier: 'costs you the tier price',
+  credits: 'draws credits at the tier price',
+  markup: 'costs you what the provider charges',
+  none: 'is refused',
+}
+const standInPays: Record<PlanRules['platformChargeMode'], string> = {
+  tier: 'you pay the tier price for it on our invoice',
+  credits: 'it draws credits at the tier price',
+  markup: 'you pay what the provider charges for it on our invoice',
+  none: 'that needs a plan with a platform key',
 }
 
 const usd = (text: string): string => money(parsePico(text) ?? null)
@@ -42,7 +55,7 @@ export function toRoutingView({ settings, surfaces, platformChargeMode, canManag
               : 'Off: a call without a usable key of yours runs on the platform key.',
             sentence: on
               ? `A call that none of your keys serves is refused with a clear error and costs nothing. ${background.join(', ')} run on your keys too, so your provider bills you for them.`
-              : `A call that none of your keys serves runs on the platform key and is billed at the tier price, as are ${background.join(', ')}. Switched on, such a call is refused instead and costs nothing, and those run on your keys.`,
+              : `A call that none of your keys serves runs on the platform key and ${platformPays[platformChargeMode]}, as do ${background.join(', ')}. Switched on, such a call is refused instead and costs nothing, and those run on your keys.`,
           },
     fallbacks: fallbacks.map(({ surface, dailyCapUsd }) => ({
       surface,
@@ -50,7 +63,7 @@ export function toRoutingView({ settings, surfaces, platformChargeMode, canManag
       cap: usd(dailyCapUsd),
     })),
     choices: foreground.map(([value, { name }]) => ({ value, label: name })),
-    fallbackSentence: `Off unless you allow it here. Where your provider answers “too many requests” (429) or fails (5xx), the call goes out once more under the platform key, and you pay the tier price for it on our invoice. Once a day’s fall-backs of a surface reach its limit, calls fail as before until midnight UTC. Every use is shown in the analytics and told in a notice.${on ? ' While the platform key is never used, nothing falls back to it.' : ''}`,
+    fallbackSentence: `Off unless you allow it here. Where your provider answers “too many requests” (429) or fails (5xx), the call goes out once more under the platform key, and ${standInPays[platformChargeMode]}. Once a day’s fall-backs of a surface reach its limit, calls fail as before until midnight UTC. Every use is shown in the analytics and told in a notice.${on ? ' While the platform key is never used, nothing falls back to it.' : ''}`,
     lowBalance: {
       usd: lowBalanceUsd,
       shown: usd(lowBalanceUsd),
