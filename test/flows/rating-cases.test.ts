@@ -34,13 +34,20 @@ test.each([
   ['negative', '{"prompt_tokens":-10,"completion_tokens":5,"total_tokens":-5,"cost":0.1}'],
   ['absurd', '{"prompt_tokens":9007199254740993,"completion_tokens":5,"total_tokens":6,"cost":0.1}'],
 ])(
-  'case 67: tokens that are %s are taken out of billing until the provider’s record says what they were',
+  'case 67: tokens that are %s are taken out of billing until the provider’s record says what they were, and operators are told',
   async (_what, usageText) => {
     const customer = await makeCustomer()
     gateway.sandbox.settings({ generationStatus: 503 })
     gateway.sandbox.fault({ scenario: { usageText } })
     expect((await ask(customer)).status).toBe(200)
     expect(await theCall(customer)).toMatchObject({ charge_pico: null, raw_cost_pico: null, cost_source: 'unknown' })
+    const told = await until(async () => {
+      const { rows } = await db.owner.query(
+        "SELECT reference FROM alerts WHERE kind = 'usage_refused' AND resolved_at IS NULL",
+      )
+      return rows[0]
+    }, 'the alert')
+    expect(told.reference).toBe('openrouter openai/gpt-5-mini')
   },
 )
 

@@ -1,8 +1,8 @@
 import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
+import { picoPerMinor } from '#app/domain/pricing/currency.ts'
 import type { InvoiceRun } from '#app/generated/prisma/client.ts'
 import { inSystem } from '#app/platform/db.server.ts'
-import { PICO_PER_CENT } from '#app/platform/pico.ts'
 import { monthToCloseAt } from './billing.ts'
 import { compareWithFrozen } from './internal/compare-lines.ts'
 import { recordDifference, resolveDifference } from './internal/differences.server.ts'
@@ -86,7 +86,7 @@ async function compareRun(run: InvoiceRun, customer: string, now: Date): Promise
       reference: run.id,
       expected: `${run.totalCents} in ${lines.length} lines`,
       actual: `${actual} in ${found.length} lines: ${difference}`,
-      moneyPico: (run.totalCents - actual) * PICO_PER_CENT,
+      moneyPico: (run.totalCents - actual) * picoPerMinor(run.currency),
       at: now,
     })
   })
@@ -112,7 +112,7 @@ async function isKnown(workspaceId: string, invoice: StripeInvoice, now: Date): 
       reference: invoice.id,
       expected: 'no invoice',
       actual: `${invoice.subtotal_excluding_tax ?? invoice.subtotal} for ${period ?? '?'}, run ${runId}`,
-      moneyPico: -BigInt(invoice.subtotal_excluding_tax ?? invoice.subtotal) * PICO_PER_CENT,
+      moneyPico: -BigInt(invoice.subtotal_excluding_tax ?? invoice.subtotal) * picoPerMinor(invoice.currency),
       at: now,
     })
     await raiseAlert(tx, {

@@ -36,7 +36,10 @@ export function readStreamTail(text: string): ReplyFacts {
     const event = parseLossless(eventData(data))
     if (!isObject(event)) continue
     const said = factsOf(event, 'text')
-    if (isObject(replyIn(event).usage)) Object.assign(facts, { tokens: said.tokens, costPico: said.costPico })
+    if (isObject(replyIn(event).usage)) {
+      const { tokens, costPico, usageRefused } = said
+      Object.assign(facts, { tokens, costPico, usageRefused })
+    }
     if (said.failed) Object.assign(facts, { failed: true, errorCode: said.errorCode })
     facts.model = said.model ?? facts.model
     facts.generationId = said.generationId ?? facts.generationId

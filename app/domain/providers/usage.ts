@@ -145,6 +145,8 @@ export function parseLossless(text: string): unknown {
 
 /** What the end of a reply says about the call. */
 export interface ReplyFacts extends UsageReport {
+  /** It named its usage, and what it named cannot be true. */
+  usageRefused: boolean
   /** A top-level error: the provider failed after it had begun. */
   failed: boolean
   errorCode: string | null
@@ -166,8 +168,10 @@ export const replyIn = (event: Json): Json => (isObject(event.response) ? event.
 export function factsOf(event: Json, shape: UsageShape): ReplyFacts {
   const reply = replyIn(event)
   const failed = isObject(reply.error)
+  const report = readUsage(reply.usage, shape)
   return {
-    ...readUsage(reply.usage, shape),
+    ...report,
+    usageRefused: isObject(reply.usage) && report.tokens === null && shape === 'text',
     failed,
     errorCode: failed ? errorCodeOf(reply.error as Json) : null,
     model: textAt(reply.model),
@@ -185,6 +189,7 @@ export function errorCodeOf(error: Json): string {
 
 export const noFacts: ReplyFacts = {
   ...nothingReported,
+  usageRefused: false,
   failed: false,
   errorCode: null,
   model: null,
