@@ -62,7 +62,7 @@ describe('a month without calls', () => {
     expect(run).toMatchObject({ totalCents: 400n, calls: 0n, linesHash: invoice.linesHash })
     expect(run.lines[0]).toMatchObject({ kind: 'key_fee', calls: 0n, amountCents: 400n })
     expect(run.lines[0]?.description).toBe(
-      'Own-key fee, Solo plan: $8.00 × 1,339,200 s of 2,678,400 s with a key enabled, October 2026',
+      'Own-key fee, Harness Solo plan: $8.00 × 1,339,200 s of 2,678,400 s with a key enabled, October 2026',
     )
     expect(run.lines[0]?.detail).toMatchObject({
       activeMs: '1339200000',

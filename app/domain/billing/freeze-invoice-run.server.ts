@@ -49,7 +49,7 @@ export async function freezeInvoiceRun({
     if (known) return { runId: known.id, state: known.state as RunState, created: false }
     await cutOffHeldCalls(tx, workspaceId, month)
     const terms = await currentTerms(tx, workspaceId)
-    const { input, empty } = await gatherMonth(tx, workspaceId, month, { terms, from: 'rollups' })
+    const { input, empty } = await gatherMonth(tx, workspaceId, month, { terms })
     const invoice = computeInvoice({ ...input, openingResiduePico: await openingResidue(tx, workspaceId) })
     // A workspace that has left is billed what was carried, although its month is empty.
     if (empty && !(terms.leaving && invoice.outcome === 'bill')) return null

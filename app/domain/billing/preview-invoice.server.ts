@@ -25,7 +25,7 @@ export function previewInvoiceOf(workspaceId: string, month: CalendarMonth): Pro
 
 async function preview(tx: Tx, workspaceId: string, month: CalendarMonth): Promise<InvoicePreview> {
   const terms = await currentTerms(tx, workspaceId)
-  const { input, heldCalls } = await gatherMonth(tx, workspaceId, month, { terms, from: 'rollups' })
+  const { input, heldCalls } = await gatherMonth(tx, workspaceId, month, { terms })
   const invoice = computeInvoice({ ...input, openingResiduePico: await openingResidue(tx, workspaceId) })
   return { invoice, heldCalls }
 }

@@ -4,17 +4,21 @@ import { inSystem } from '#app/platform/db.server.ts'
 import type { ComputedInvoice } from './billing.ts'
 import { computeInvoice } from './compute-invoice.ts'
 import { gatherMonth, readTerms } from './internal/invoice-input.server.ts'
+import { recountUsage } from './internal/usage-buckets.server.ts'
 
 /**
  * A closed month computed again from its raw calls, events, corrections and key times, under the terms that the run was frozen
  * with. It must give the very lines and hash that were frozen (stripe §4 case 78).
  */
-export function replayInvoice(
+export async function replayInvoice(
   run: Pick<InvoiceRun, 'workspaceId' | 'month' | 'currency' | 'terms' | 'openingResiduePico'>,
 ): Promise<ComputedInvoice> {
   const terms = readTerms(run.currency, run.terms)
+  const month = run.month as CalendarMonth
+  // Before the transaction, which may not last as long as millions of calls take; the month is closed, so nothing moves meanwhile.
+  const usage = await recountUsage(run.workspaceId, month)
   return inSystem(async (tx) => {
-    const { input } = await gatherMonth(tx, run.workspaceId, run.month as CalendarMonth, { terms, from: 'calls' })
+    const { input } = await gatherMonth(tx, run.workspaceId, month, { terms, usage })
     return computeInvoice({ ...input, openingResiduePico: BigInt(run.openingResiduePico.toFixed(0)) })
   })
 }

@@ -93,7 +93,7 @@ const sumsOf = watched
 const inOrder = (text: string, order: string) =>
   `encode(sha256(string_agg(sha256(convert_to(${text}, 'UTF8')), ''::bytea ORDER BY ${order})), 'hex')`
 
-const daysOfCalls = `
+const selectDays = `
   SELECT DISTINCT to_char(day, 'YYYY-MM-DD') AS day FROM metering.call_daily_rollups WHERE workspace_id = $1 AND billing_month = $2::date
   UNION SELECT DISTINCT to_char(d, 'YYYY-MM-DD') FROM generate_series($2::date, ($2::date + interval '1 month - 1 day'), interval '1 day') d
   UNION SELECT DISTINCT to_char((dispatched_at AT TIME ZONE 'UTC')::date, 'YYYY-MM-DD') FROM metering.inference_calls
@@ -140,13 +140,18 @@ const digestsOfCorrections = `
     )} AS hash, '{}'::jsonb AS sums
   FROM metering.call_adjustments WHERE workspace_id = $1 AND billing_month = $2::date GROUP BY 2 ORDER BY 2`
 
+/** UTC days that calls of a billing month can be of: its own, and earlier ones of late calls; `YYYY-MM-DD`, in order. */
+export async function daysOfCalls(workspaceId: string, month: CalendarMonth): Promise<string[]> {
+  const { rows } = await systemPool().query<{ day: string }>(selectDays, [workspaceId, monthToDate(month)])
+  return rows.map((row) => row.day)
+}
+
 /** The digests of a billing month as its tables stand now: calls a day at a time, so that memory holds a day at most. */
 export async function takeDigests(workspaceId: string, month: CalendarMonth): Promise<DayDigest[]> {
   const pool = systemPool()
   const where = [workspaceId, monthToDate(month)]
   const digests: DayDigest[] = []
-  const days = await pool.query<{ day: string }>(daysOfCalls, where)
-  for (const { day } of days.rows) {
+  for (const day of await daysOfCalls(workspaceId, month)) {
     const { rows } = await pool.query<Omit<DayDigest, 'kind' | 'day'>>(digestOfDay, [...where, day])
     const [found] = rows
     if (found && found.entries !== '0') digests.push({ kind: 'calls', day, ...found })

@@ -4,7 +4,7 @@ import type { Tx } from '#app/platform/db.server.ts'
 import { parsePico } from '#app/platform/pico.ts'
 import type { ComputeInvoiceInput } from '../compute-invoice.ts'
 import { type FeeTerms, keyFees } from '../key-fee.ts'
-import { loadCorrections, loadMeters, loadUsage, type MonthUsage, recountUsage } from './usage-buckets.server.ts'
+import { loadCorrections, loadMeters, loadUsage, type MonthUsage } from './usage-buckets.server.ts'
 
 /** What of a month's arithmetic stands in no other table: kept with the run, so that it can be computed again. */
 export interface MonthTerms {
@@ -83,14 +83,14 @@ export interface GatheredMonth {
   empty: boolean
 }
 
-/** @param from `rollups` as the close reads them, `calls` counted one by one as an auditor would */
+/** @param usage counted already from the single calls; without it the daily rollups are read, as the close does */
 export async function gatherMonth(
   tx: Tx,
   workspaceId: string,
   month: CalendarMonth,
-  { terms, from }: { terms: MonthTerms; from: 'rollups' | 'calls' },
+  { terms, usage }: { terms: MonthTerms; usage?: MonthUsage },
 ): Promise<GatheredMonth> {
-  const { buckets, heldCalls } = await (from === 'rollups' ? loadUsage : recountUsage)(tx, workspaceId, month)
+  const { buckets, heldCalls } = usage ?? (await loadUsage(tx, workspaceId, month))
   const meters = await loadMeters(tx, workspaceId, month)
   const corrections = await loadCorrections(tx, workspaceId, month)
   const fees = await loadFees(tx, workspaceId, month, terms.fees)

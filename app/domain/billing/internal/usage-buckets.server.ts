@@ -1,8 +1,9 @@
 import type { CalendarMonth } from '#app/platform/calendar-month.ts'
 import { monthToDate } from '#app/platform/calendar-month.ts'
-import type { Tx } from '#app/platform/db.server.ts'
+import { systemPool, type Tx } from '#app/platform/db.server.ts'
 import { parseDecimal } from '#app/platform/pico.ts'
 import type { CorrectionBucket, MeterBucket, UsageBucket } from '../billing.ts'
+import { daysOfCalls } from './digests.server.ts'
 
 /** A row of sums as SQL answers it: integers as text, for they may pass 2^53. */
 export interface UsageRow {
@@ -43,22 +44,24 @@ export async function loadUsage(tx: Tx, workspaceId: string, month: CalendarMont
   return toUsage(rows)
 }
 
-/** The same, counted from the single calls. */
-export async function recountUsage(tx: Tx, workspaceId: string, month: CalendarMonth): Promise<MonthUsage> {
-  return toUsage(
-    await tx.$queryRaw<UsageRow[]>`
-      SELECT charge_mode, tier, key_source, to_char(dispatched_at AT TIME ZONE 'UTC', 'YYYY-MM') AS usage_month, price_book_version,
-        coalesce(markup_bp, 0) AS markup_bp,
-        count(*)::text AS calls, (count(*) FILTER (WHERE charge_pico IS NULL))::text AS held_calls,
-        coalesce(sum(input_tokens), 0)::text AS input_tokens, coalesce(sum(output_tokens), 0)::text AS output_tokens,
-        coalesce(sum(tier_price_pico), 0)::text AS tier_price_pico, coalesce(sum(raw_cost_pico), 0)::text AS raw_cost_pico,
-        coalesce(sum(charge_pico), 0)::text AS charge_pico, coalesce(sum(basis_pico), 0)::text AS basis_pico,
-        coalesce(sum(credit_pico), 0)::text AS credit_pico
-      FROM metering.calls_now
-      WHERE workspace_id = ${workspaceId}::uuid AND billing_month = ${monthToDate(month)}::date
-        AND dispatched_at < (${monthToDate(month)}::date + interval '1 month') AT TIME ZONE 'UTC'
-      GROUP BY charge_mode, tier, key_source, 4, price_book_version, coalesce(markup_bp, 0)`,
-  )
+const recountOfDay = `
+  SELECT charge_mode, tier, key_source, substr($3, 1, 7) AS usage_month, price_book_version, coalesce(markup_bp, 0) AS markup_bp,
+    count(*)::text AS calls, (count(*) FILTER (WHERE charge_pico IS NULL))::text AS held_calls,
+    coalesce(sum(input_tokens), 0)::text AS input_tokens, coalesce(sum(output_tokens), 0)::text AS output_tokens,
+    coalesce(sum(tier_price_pico), 0)::text AS tier_price_pico, coalesce(sum(raw_cost_pico), 0)::text AS raw_cost_pico,
+    coalesce(sum(charge_pico), 0)::text AS charge_pico, coalesce(sum(basis_pico), 0)::text AS basis_pico,
+    coalesce(sum(credit_pico), 0)::text AS credit_pico
+  FROM metering.calls_now
+  WHERE workspace_id = $1 AND billing_month = $2::date
+    AND dispatched_at >= $3::date::timestamp AT TIME ZONE 'UTC' AND dispatched_at < ($3::date + 1)::timestamp AT TIME ZONE 'UTC'
+  GROUP BY charge_mode, tier, key_source, price_book_version, coalesce(markup_bp, 0)`
+
+/** The same, counted from the single calls of a closed month: a day at a time, so that no statement grows with the month. */
+export async function recountUsage(workspaceId: string, month: CalendarMonth): Promise<MonthUsage> {
+  const rows: UsageRow[] = []
+  for (const day of await daysOfCalls(workspaceId, month))
+    rows.push(...(await systemPool().query<UsageRow>(recountOfDay, [workspaceId, monthToDate(month), day])).rows)
+  return toUsage(rows)
 }
 
 function toUsage(rows: UsageRow[]): MonthUsage {
