@@ -321,6 +321,11 @@ describe('what people are told', () => {
     for (let at = 0; at < 3; at += 1) expect((await chat(gateway, token)).status).toBe(402)
     await until(async () => (await notices(workspaceId)).length > 0, 'the refusal was told')
     expect(await notices(workspaceId)).toEqual([{ mark: 'refused', title: 'A budget has refused a call', open: true }])
+    await tellOfBudgets(new Date())
+    expect(await notices(workspaceId)).toMatchObject([{ open: true }])
+    await removeBudget(owner, { id: (await only(owner)).id })
+    await tellOfBudgets(new Date())
+    expect(await notices(workspaceId)).toMatchObject([{ open: false }])
   })
 })
 

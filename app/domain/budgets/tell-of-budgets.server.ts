@@ -57,11 +57,11 @@ async function tellOne(tx: Tx, budget: Spent, at: Date): Promise<void> {
   })
 }
 
-/** Notices of windows that are over say nothing any more. */
+/** Notices of windows that are over, and of budgets that are off or gone, say nothing any more. */
 const forgetOld = `
-  UPDATE notices n SET dismissed_at = $1 FROM ${tables}
-   WHERE n.workspace_id = b.workspace_id AND n.kind = '${kind}' AND n.dismissed_at IS NULL
-     AND split_part(n.reference, ':', 1) = b.id::text AND split_part(n.reference, ':', 2) <> w.day::text`
+  UPDATE notices n SET dismissed_at = $1 WHERE n.kind = '${kind}' AND n.dismissed_at IS NULL AND NOT EXISTS (
+    SELECT FROM budgets b WHERE b.workspace_id = n.workspace_id AND b.enabled AND b.id::text = split_part(n.reference, ':', 1)
+       AND metering.budget_window(b.period, b.workspace_id, clock_timestamp())::text = split_part(n.reference, ':', 2))`
 
 /**
  * Tells the people of each workspace whose budgets have come to 50, 80 or 100 %: once per mark and window, by notice and mail.
