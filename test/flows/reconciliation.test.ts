@@ -42,9 +42,12 @@ describe('nightly', () => {
     await reconcileBooks(nobodyAnswers, NOW)
     expect(await reconcileBooks(nobodyAnswers, NOW)).toMatchObject({ different: 1 })
     expect(await open('ledger_rollups')).toMatchObject([{ workspaceId: id, moneyPico: '7' }])
+    const alert = () => inSystem((tx) => tx.alert.findFirstOrThrow({ where: { kind: 'books_differ' } }))
+    expect(await alert()).toMatchObject({ resolvedAt: null, message: expect.stringContaining('1 of ') })
     await tamper(`UPDATE metering.call_daily_rollups SET charge_pico = charge_pico - 7 WHERE workspace_id = '${id}'`)
     await reconcileBooks(nobodyAnswers, NOW)
     expect(await open('ledger_rollups')).toEqual([])
+    expect((await alert()).resolvedAt).toEqual(NOW)
   })
 
   test('credits that are kept are compared with credits counted from their transfers', async () => {

@@ -1,5 +1,6 @@
 import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import type { GenerationReader } from '#app/domain/ledger/sweep-attempts.server.ts'
+import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import { type CalendarMonth, monthOf, monthToDate, shiftMonth } from '#app/platform/calendar-month.ts'
 import { inSystem, systemPool } from '#app/platform/db.server.ts'
 import { type Pico, picoToUsd } from '#app/platform/pico.ts'
@@ -54,7 +55,16 @@ export async function reconcileBooks(readGeneration: GenerationReader, now: Date
     )
   }
   await repeatRerates(now)
+  await tellOperators(result, now)
   return result
+}
+
+function tellOperators({ compared, different }: ReconcileResult, at: Date): Promise<void> {
+  const about = { kind: 'books_differ', reference: 'nightly' }
+  const message = `${different} of ${compared} comparisons of books differ: see Operator → Reconciliation.`
+  return inSystem((tx) =>
+    different ? raiseAlert(tx, { ...about, message, at }) : resolveAlert(tx, about.kind, about.reference, at),
+  )
 }
 
 async function* all(month: CalendarMonth, readGeneration: GenerationReader, now: Date): AsyncGenerator<Comparison> {
