@@ -8,9 +8,12 @@ const usage: UsageThisMonth = {
   ...{ creditPico: '0', ownKeyCalls: '2', marginPico: '500000000000', providerBilledPico: '700000000000' },
   ...{ heldCalls: '0', exactPico: '2500000000000' },
 }
-const rules = {
-  ...{ provider: null, platformChargeMode: 'tier', workspaceChargeMode: 'tier_margin', workspaceMarkupBp: 500 },
-} as const
+const rules: Parameters<typeof toUsageView>[1] = {
+  provider: null,
+  platformChargeMode: 'tier',
+  workspaceChargeMode: 'tier_margin',
+  workspaceMarkupBp: 500,
+}
 
 describe('the month so far, by the plan’s two modes', () => {
   const sentencesOf = (over: Partial<Parameters<typeof toUsageView>[1]>, of = usage) =>
