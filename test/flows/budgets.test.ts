@@ -86,7 +86,7 @@ describe('a hard budget', () => {
     const { owner, workspaceId, token } = await platformCustomer()
     const limitPico = priceOf(40, 10) * 10n
     await createBudget(owner, budget({ limitUsd: usdOf(limitPico) }))
-    const both = [gateway, { origin: await startSecondGateway(db, gateway) }]
+    const both = [gateway, await startSecondGateway(db, gateway)]
     const answers = await Promise.all(
       Array.from({ length: 64 }, (_, at) => chat(both[at % 2] ?? gateway, token, { maxTokens: 10 })),
     )

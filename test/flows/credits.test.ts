@@ -1,5 +1,7 @@
 /** Credits: held at dispatch, settled once, never below zero, and the transfers prove every balance. */
 import { afterEach, describe, expect, test } from 'vitest'
+import { listBudgets } from '#app/domain/budgets/queries.server.ts'
+import { createBudget } from '#app/domain/budgets/set-budget.server.ts'
 import { settleCall } from '#app/domain/ledger/ledger.ts'
 import { recordCalls } from '#app/domain/ledger/record-calls.server.ts'
 import { type GenerationReader, sweepAttempts } from '#app/domain/ledger/sweep-attempts.server.ts'
@@ -234,7 +236,7 @@ describe('races', () => {
     const customer = await onCredits()
     await grant(db, customer.workspaceId, priceOf(5, 10) * 9n, { expiresAt: soon(day) })
     await grant(db, customer.workspaceId, priceOf(5, 10) * 11n)
-    const both = [gateway, { origin: await startSecondGateway(db, gateway) }]
+    const both = [gateway, await startSecondGateway(db, gateway)]
     const answers = await Promise.all(
       Array.from({ length: 64 }, (_, at) => chat(both[at % 2] ?? gateway, customer.token, { maxTokens: 10 })),
     )
@@ -326,6 +328,29 @@ describe('time', () => {
     expect(await ledgerOf(db, workspaceId)).toHaveLength(1)
     await expectBooksAgree(db, workspaceId)
   })
+})
+
+test('a process killed in the middle of a call leaves neither a hold nor a reservation behind once it is swept', async () => {
+  const customer = await onCredits()
+  const { owner, workspaceId, token } = customer
+  await grant(db, workspaceId, USD)
+  const terms = { name: 'Hard', scope: 'workspace', scopeId: '', period: 'month', limitUsd: '1' } as const
+  await createBudget(owner, { ...terms, hard: true, countsOwnKey: false })
+  const doomed = await startSecondGateway(db, gateway)
+  gateway.sandbox.fault({ scenario: { hang: 'start' } })
+  const answer = chat(doomed, token, { maxTokens: 100 }).catch(() => null)
+  await untilOpen(db, workspaceId, 1)
+  const reserved = async () => (await listBudgets(owner))[0]?.reservedPico
+  const { held } = await purseOf(db, workspaceId)
+  expect([held > 0n, await reserved()]).toEqual([true, held])
+  await doomed.kill()
+  expect(await answer).toBeNull()
+  expect((await purseOf(db, workspaceId)).held).toBe(held)
+  await sweepAttempts(async () => ({ kind: 'refused' }), soon(21 * 60_000))
+  const { held: after, available, spent } = await purseOf(db, workspaceId)
+  expect([after, available + spent, await reserved()]).toEqual([0n, USD, 0n])
+  expect((await listBudgets(owner))[0]?.spentPico).toBe(spent)
+  await expectBooksAgree(db, workspaceId)
 })
 
 test('what is granted twice for the same reference is granted once', async () => {
