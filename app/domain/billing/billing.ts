@@ -94,7 +94,8 @@ export type HeldReason = keyof typeof HELD_REASONS
 
 /** What can be done about a run where it stands. */
 export function resolutionsOf(state: string, heldReason: string | null): readonly Resolution[] {
-  if (state === 'uncollectable') return ['settle']
+  // A customer can be linked anew, or the key that did not know it be put right; the frozen lines are owed all the same.
+  if (state === 'uncollectable') return ['resume', 'settle']
   if (state !== 'held' || !heldReason || !(heldReason in HELD_REASONS)) return []
   return HELD_REASONS[heldReason as HeldReason].resolutions
 }

@@ -2,7 +2,7 @@ import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import { picoPerMinor } from '#app/domain/pricing/currency.ts'
 import type { InvoiceRun } from '#app/generated/prisma/client.ts'
-import { inSystem } from '#app/platform/db.server.ts'
+import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { monthToCloseAt } from './billing.ts'
 import { compareWithFrozen } from './internal/compare-lines.ts'
 import { recordDifference, resolveDifference } from './internal/differences.server.ts'
@@ -93,10 +93,42 @@ async function compareRun(run: InvoiceRun, customer: string, now: Date): Promise
   return !difference
 }
 
+/** One run, one invoice: a second that names it, such as a copy that was made in the Dashboard, bills the month twice. */
+async function compareOwner(tx: Tx, run: InvoiceRun, invoice: StripeInvoice, now: Date): Promise<void> {
+  const second = run.stripeInvoiceId !== null && run.stripeInvoiceId !== invoice.id
+  if (!second) return resolveDifference(tx, 'second_invoice', invoice.id, now)
+  const billed = BigInt(invoice.subtotal_excluding_tax ?? invoice.subtotal)
+  await recordDifference(tx, {
+    kind: 'second_invoice',
+    workspaceId: run.workspaceId,
+    reference: invoice.id,
+    expected: `${run.stripeInvoiceId} alone for ${run.month}`,
+    actual: `${invoice.id} (${invoice.status ?? 'unknown'}) of ${billed} names the same run`,
+    moneyPico: -billed * picoPerMinor(invoice.currency),
+    at: now,
+  })
+  await raiseAlert(tx, {
+    kind: 'second_invoice',
+    reference: invoice.id,
+    workspaceId: run.workspaceId,
+    message: `Stripe holds a second invoice for ${run.month}, ${invoice.number ?? invoice.id}, beside ${run.stripeInvoiceId}. One of them bills the customer twice: void it, or credit it.`,
+    at: now,
+  })
+}
+
 /** @returns false for an invoice of ours that no run of the database stands for */
 async function isKnown(workspaceId: string, invoice: StripeInvoice, now: Date): Promise<boolean> {
   const { run_id: runId, workspace_id: named, period } = invoice.metadata ?? {}
-  if (!runId || named !== workspaceId || invoice.status === 'void') return true
+  if (!runId || named !== workspaceId) return true
+  if (invoice.status === 'void') {
+    await inSystem(async (tx) => {
+      for (const kind of ['unknown_invoice', 'second_invoice']) {
+        await resolveAlert(tx, kind, invoice.id, now)
+        await resolveDifference(tx, kind, invoice.id, now)
+      }
+    })
+    return true
+  }
   const run = await inSystem((tx) =>
     tx.invoiceRun.findUnique({ where: { workspaceId_id: { workspaceId, id: runId } } }),
   )
@@ -104,6 +136,7 @@ async function isKnown(workspaceId: string, invoice: StripeInvoice, now: Date): 
     if (run) {
       await resolveAlert(tx, 'unknown_invoice', invoice.id, now)
       await resolveDifference(tx, 'unknown_invoice', invoice.id, now)
+      await compareOwner(tx, run, invoice, now)
       return
     }
     await recordDifference(tx, {

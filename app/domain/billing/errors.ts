@@ -76,7 +76,7 @@ export class RunStopped extends Error {
 
   get remedy(): string {
     return this.reason === 'customer_deleted'
-      ? 'The Stripe customer was deleted: collect by other means.'
+      ? 'Stripe has no such customer. Collect by other means, or link the right one and resume.'
       : HELD_REASONS[this.reason].remedy
   }
 }

@@ -61,6 +61,8 @@ export async function releaseInvoiceRun(ctx: OperatorCtx, input: ReleaseInput): 
 
 /** Runs that only waited for the customer's address go on once it may have changed (stripe §4 case 26). */
 export async function releaseTaxHolds(tx: Tx, workspaceId: string, now: Date): Promise<number> {
+  // Under lock: an operator may be settling one at this moment, and what was settled must not go on.
+  await tx.$queryRaw`SELECT 1 FROM invoice_runs WHERE workspace_id = ${workspaceId}::uuid AND state = 'held' ORDER BY id FOR UPDATE`
   const runs = await tx.invoiceRun.findMany({ where: { workspaceId, state: 'held', heldReason: 'tax_location' } })
   for (const run of runs) await resume(tx, run, now)
   return runs.length

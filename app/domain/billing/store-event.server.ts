@@ -8,10 +8,13 @@ import { looksAfter, referencesOf } from './internal/event-table.ts'
 /** `ignored`: an event type or a mode that is not ours; it is answered 200 all the same. */
 export type ReceivedEvent = 'stored' | 'duplicate' | 'ignored'
 
+/** Secret and restricted keys alike: taking a restricted one for a test key would ignore every event there is. */
+const liveKey = /^[a-z]+_live_/
+
 /** Stores an event's id once and enqueues the job that reads its object again, in one transaction (stripe §2.6). */
 export async function storeEvent(event: Stripe.Event, now: Date): Promise<ReceivedEvent> {
   if (!looksAfter(event.type)) return 'ignored'
-  if (event.livemode !== env().stripeSecretKey.startsWith('sk_live_')) {
+  if (event.livemode !== liveKey.test(env().stripeSecretKey)) {
     await countOtherMode(event.livemode ? 'live' : 'test', now)
     return 'ignored'
   }

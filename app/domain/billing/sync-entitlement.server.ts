@@ -1,4 +1,4 @@
-import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
+import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import type { Actor } from '#app/domain/permissions/permissions.ts'
 import type { PlanRules } from '#app/domain/plans/plans.ts'
 import { listPlans, planOfProduct } from '#app/domain/plans/queries.server.ts'
@@ -23,7 +23,7 @@ const SYSTEM: Actor = { kind: 'system' }
  * Reads all that Stripe holds of the workspace's customer and makes the workspace what that entitles to now: plan, keys,
  * what is planned, how it pays. Where the plan holds no keys they are destroyed in the same transaction (stripe §2.7).
  * Reading and applying happen under one lock per customer, so an older answer never overtakes a newer one.
- * @returns `plan_<id>` · `paused` · `unknown_product` · `no_subscription` · `no_customer`
+ * @returns `plan_<id>` · `paused` · `unknown_product` · `no_subscription` · `no_customer` · `unknown_customer`
  */
 export async function syncEntitlement({ workspaceId, cause }: EntitlementInput, now: Date): Promise<string> {
   const workspace = await inSystem((tx) =>
@@ -36,6 +36,7 @@ export async function syncEntitlement({ workspaceId, cause }: EntitlementInput, 
   if (!customerId) return 'no_customer'
   return withCustomerLock(customerId, async () => {
     const reading = await readStripeCustomer(customerId, workspace.paymentState?.pausedSince ?? null)
+    if (!reading) return inSystem((tx) => tellUnknownCustomer(tx, workspaceId, customerId, now))
     return inSystem((tx) => apply(tx, { workspaceId, customerId, cause, reading, now }))
   })
 }
@@ -51,6 +52,7 @@ interface Applied {
 async function apply(tx: Tx, input: Applied): Promise<string> {
   const { workspaceId, customerId, cause, reading, now } = input
   const before = await lockWorkspace(tx, workspaceId)
+  await resolveAlert(tx, 'stripe_customer_missing', workspaceId, now)
   if (reading.deleted) await suspend(tx, workspaceId, customerId, cause, now)
   else await endSuspension(tx, workspaceId, cause, now)
   const catalogue = await readCatalogue(tx, reading.subscriptions, before.planId)
@@ -133,3 +135,18 @@ const tellUnknownProduct = (tx: Tx, workspaceId: string, productId: string, at: 
     message: `Stripe product ${productId} is mapped to no plan. The workspace keeps its plan until it is.`,
     at,
   })
+
+/**
+ * A key of another account or mode knows none of our customers. Were that taken for "deleted", one wrong setting would destroy
+ * the keys of every workspace within the hour; so nothing is touched until the customer is found, or found deleted.
+ */
+async function tellUnknownCustomer(tx: Tx, workspaceId: string, customerId: string, at: Date): Promise<string> {
+  await raiseAlert(tx, {
+    kind: 'stripe_customer_missing',
+    reference: workspaceId,
+    workspaceId,
+    message: `Stripe has never had a customer ${customerId}. Is STRIPE_SECRET_KEY of another account or mode? Plan and keys stay as they are until the customer is found, or another is linked.`,
+    at,
+  })
+  return 'unknown_customer'
+}

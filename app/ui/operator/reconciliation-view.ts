@@ -30,6 +30,7 @@ const kinds: Record<string, string> = {
   generation: 'Provider’s record and call',
   stripe_lines: 'Invoice and Stripe',
   unknown_invoice: 'Invoice unknown here',
+  second_invoice: 'Two invoices of one run',
 }
 
 const signed = (amount: string): string => `${BigInt(amount) > 0n ? '+' : ''}${exactMoney(amount)}`

@@ -87,7 +87,7 @@ export function toRunView(operated: OperatedInvoice): RunView {
     ],
     remedy:
       invoice.state === 'uncollectable'
-        ? 'The Stripe customer was deleted: collect by other means.'
+        ? 'Stripe has no such customer. Collect by other means, or link the right one and resume.'
         : invoice.heldRemedy,
     detail: [invoice.heldReason, invoice.heldDetail].filter(Boolean).join(': ') || null,
     resolutions: resolutions.map((resolution) => ({

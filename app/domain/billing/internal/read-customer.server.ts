@@ -12,10 +12,12 @@ export interface CustomerReading {
 
 /**
  * @param pausedSince when a pause was first seen here
+ * @returns null where the account knows no such customer, so that nothing is known of it either
  * @throws StripeCallError
  */
-export async function readStripeCustomer(id: string, pausedSince: Date | null): Promise<CustomerReading> {
+export async function readStripeCustomer(id: string, pausedSince: Date | null): Promise<CustomerReading | null> {
   const customer = await readCustomer(id)
+  if (customer === 'unknown') return null
   const found = await listSubscriptions(id)
   const subscriptions: SubscriptionFacts[] = []
   for (const one of found) {
@@ -23,7 +25,7 @@ export async function readStripeCustomer(id: string, pausedSince: Date | null): 
     const schedule = scheduleId && !one.ended_at ? await findSchedule(scheduleId) : null
     subscriptions.push(subscriptionFacts(one, schedule, pausedSince))
   }
-  if (!customer) return { deleted: true, subscriptions, payment: { method: null, dunning: noDunning } }
+  if (customer === 'deleted') return { deleted: true, subscriptions, payment: { method: null, dunning: noDunning } }
   const method = paymentMethodOf(customer.invoice_settings.default_payment_method)
   return { deleted: false, subscriptions, payment: { method, dunning: dunningOf(await listOpenInvoices(id)) } }
 }

@@ -138,11 +138,13 @@ async function recordDone(run: WrittenRun, invoice: StripeInvoice, now: Date): P
 
 export async function recordStopped(run: WrittenRun, stopped: RunStopped, now: Date): Promise<void> {
   await inSystem(async (tx) => {
-    await tx.invoiceRun.update({
-      where: { workspaceId_id: { workspaceId: run.workspaceId, id: run.id } },
+    // While Stripe was slow to answer, an event may have held the run and an operator re-issued or settled it: held again, it
+    // could be re-issued a second time, and the month be billed twice.
+    const { count } = await tx.invoiceRun.updateMany({
+      where: { workspaceId: run.workspaceId, id: run.id, state: { in: ['frozen', 'writing', 'review'] } },
       data: { state: stopped.state, updatedAt: now },
     })
-    await noteStopped(tx, run, stopped, now)
+    if (count > 0) await noteStopped(tx, run, stopped, now)
   })
 }
 

@@ -5,13 +5,17 @@ import { all, call, client, orMissing } from './stripe-client.server.ts'
 export type StripeSubscription = Stripe.Subscription
 export type StripeSchedule = Stripe.SubscriptionSchedule
 
-/** The customer with its default payment method in full. @returns null where it is unknown or deleted. @throws StripeCallError */
-export async function readCustomer(id: string): Promise<Stripe.Customer | null> {
+/**
+ * The customer with its default payment method in full. Stripe says of a deleted one that it is deleted; `unknown` is another
+ * thing: the account never had it, as when the key is of another account or mode. @throws StripeCallError
+ */
+export async function readCustomer(id: string): Promise<Stripe.Customer | 'deleted' | 'unknown'> {
   const expand = ['invoice_settings.default_payment_method']
   const found = await orMissing(
     call('customers.retrieve', 'customer', () => client().customers.retrieve(id, { expand })),
   )
-  return found === null || found.deleted ? null : found
+  if (found === null) return 'unknown'
+  return found.deleted ? 'deleted' : found
 }
 
 /** All of them, ended ones too. @throws StripeCallError */
