@@ -24,6 +24,9 @@ interface Entry {
   rawCostPico: Pico
 }
 
+/** A million dollars for one call is nobody's bill, and near what the ledger's columns hold. */
+const mostCostPico = 1_000_000_000_000_000_000n
+
 const wrong = (line: number, text: string) =>
   new AppError('bad_request', 'invalid_costs', `Line ${line}: ${text}`, { field: 'csv' })
 
@@ -35,7 +38,7 @@ export function readCosts(csv: string): Entry[] {
     if (line === 1 && !isId(id)) return []
     if (!isId(id)) throw wrong(line, `"${id.slice(0, 40)}" is not the id of a call`)
     const rawCostPico = parsePico(cost)
-    if (rawCostPico === undefined || rawCostPico < 0n)
+    if (rawCostPico === undefined || rawCostPico < 0n || rawCostPico > mostCostPico)
       throw wrong(line, `"${cost.slice(0, 40)}" is not an amount in USD`)
     return [{ line, id, rawCostPico }]
   })
@@ -53,23 +56,32 @@ interface CallRow {
   tier_price_pico: string | null
   input_tokens: string | null
   output_tokens: string | null
+  cache_read_tokens: string | null
+  cache_write_tokens: string | null
   price_book_version: number
+  /** Difference entries that the call has already. */
+  entries: number
   held: boolean
 }
 
 async function findCall(id: string): Promise<CallRow | undefined> {
-  // A call's id holds its millisecond: one partition is looked into, not all.
+  // A call's id holds its millisecond: one partition is looked into, not all. A call that was re-rated keeps those prices.
   const { rows } = await systemPool().query<CallRow>(
     `SELECT c.workspace_id::text, c.id::text, c.dispatched_at::text, c.provider, c.model, c.upstream_model, c.charge_mode, c.markup_bp,
-       n.tier_price_pico::text, n.input_tokens::text, n.output_tokens::text, c.price_book_version, n.charge_pico IS NULL AS held
+       coalesce(a.tier_price_pico, n.tier_price_pico)::text AS tier_price_pico, n.input_tokens::text, n.output_tokens::text,
+       c.cache_read_tokens::text, c.cache_write_tokens::text, coalesce(a.price_book_version, c.price_book_version) AS price_book_version,
+       coalesce(a.seq, 0) AS entries, n.charge_pico IS NULL AS held
      FROM metering.inference_calls c
      JOIN metering.calls_now n ON n.workspace_id = c.workspace_id AND n.dispatched_at = c.dispatched_at AND n.id = c.id
+     LEFT JOIN LATERAL (SELECT x.seq, x.tier_price_pico, x.price_book_version FROM metering.call_adjustments x
+       WHERE x.workspace_id = c.workspace_id AND x.call_id = c.id ORDER BY x.seq DESC LIMIT 1) a ON true
      WHERE c.id = $1::uuid AND c.dispatched_at BETWEEN $2::timestamptz - interval '1 millisecond' AND $2::timestamptz + interval '1 millisecond'`,
     [id, idTime(id)],
   )
   return rows[0]
 }
 
+const big = (cell: string | null): bigint | null => (cell === null ? null : BigInt(cell))
 const text = (amount: Pico | null): string | null => amount?.toString() ?? null
 
 async function enter(entry: Entry): Promise<keyof EnteredCosts> {
@@ -80,11 +92,11 @@ async function enter(entry: Entry): Promise<keyof EnteredCosts> {
   const basis = await markupBasis(
     { chargeMode, provider, model, upstreamModel, dispatchedAt: new Date(call.dispatched_at) },
     {
-      ...{ inputTokens: BigInt(call.input_tokens ?? 0), outputTokens: BigInt(call.output_tokens ?? 0) },
-      ...{ cacheReadTokens: null, cacheWriteTokens: null, rawCostPico },
+      ...{ inputTokens: BigInt(call.input_tokens ?? 0), outputTokens: BigInt(call.output_tokens ?? 0), rawCostPico },
+      ...{ cacheReadTokens: big(call.cache_read_tokens), cacheWriteTokens: big(call.cache_write_tokens) },
     },
   )
-  const tierPricePico = call.tier_price_pico === null ? null : BigInt(call.tier_price_pico)
+  const tierPricePico = big(call.tier_price_pico)
   const charge = chargePico({ chargeMode, markupBp, tierPricePico, rawCostPico, ...basis })
   if (charge === null) throw wrong(entry.line, `call ${entry.id} cannot be charged: its tier price is not known`)
   const known = [call.workspace_id, call.dispatched_at, call.id]
@@ -100,7 +112,8 @@ async function enter(entry: Entry): Promise<keyof EnteredCosts> {
        ARRAY[$6::bigint], ARRAY[$7::bigint], ARRAY[$8::bigint], ARRAY[$9::bigint])`,
     [
       ...known,
-      `cost ${picoToUsd(rawCostPico)}`,
+      // By what stood there before: a cost that is put back to an earlier one is an entry of its own, a repeated file is none.
+      `cost ${picoToUsd(rawCostPico)} after ${call.entries}`,
       call.price_book_version,
       text(rawCostPico),
       text(tierPricePico),

@@ -1,10 +1,11 @@
 import type { ChargeMode, KeySource } from '#app/domain/plans/plans.ts'
-import { chargePico, priceTokens, type Tier, tierPricePico } from '#app/domain/pricing/pricing.ts'
+import { chargePico, type Tier, tierPricePico } from '#app/domain/pricing/pricing.ts'
 import { type Catalogue, loadCatalogue } from '#app/domain/pricing/queries.server.ts'
-import { clampRawCost, type GenerationReport, type Tokens } from '#app/domain/providers/usage.ts'
+import type { GenerationReport, Tokens } from '#app/domain/providers/usage.ts'
 import { systemPool } from '#app/platform/db.server.ts'
 import { markupBasis } from './markup-basis.server.ts'
 import type { GenerationReader } from './sweep-attempts.server.ts'
+import { usageOutcome } from './usage-outcome.ts'
 
 /** A call whose cost is unknown, so that no margin could be charged. */
 interface HeldCall {
@@ -48,11 +49,13 @@ async function correct(
   catalogue: Catalogue,
 ): Promise<boolean> {
   const book = catalogue.books.find((known) => known.version === call.priceBookVersion)
-  const list = catalogue.models.get(call.model)?.list
-  if (!book || !list || report.costPico === null) return false
+  const list = catalogue.models.get(call.model)?.list ?? null
+  const used = { tokens, usageSource: 'generation', costPico: report.costPico, costSource: 'generation', list } as const
+  // As the sweeper believes it: a model that is in no list has no measure, and its cost is known all the same.
+  const { rawCostPico } = usageOutcome(used)
+  if (!book || rawCostPico === null) return false
   const counts = { inputTokens: BigInt(tokens.input), outputTokens: BigInt(tokens.output) }
   const cached = { cacheReadTokens: BigInt(tokens.cacheRead), cacheWriteTokens: BigInt(tokens.cacheWrite) }
-  const rawCostPico = clampRawCost(report.costPico, priceTokens(list, counts)).costPico
   const tierPrice = call.tier === 'none' ? null : tierPricePico(book, call.tier, { ...counts, ...cached })
   const dispatch = { ...call, dispatchedAt: new Date(call.dispatchedAt) }
   const basis = await markupBasis(dispatch, { ...counts, ...cached, rawCostPico })

@@ -113,12 +113,15 @@ async function finish(
       where: { id: run.id },
       data: { ...result, differencePico: result.differencePico.toString(), state: 'done', finishedAt: now },
     })
-    await raiseAlert(tx, {
-      kind: 'prices_rerated',
-      reference: String(run.priceBookVersion),
-      message: `Price book ${run.priceBookVersion} was applied to the past: ${result.adjusted} of ${result.calls} calls were charged differently, ${displayExact(result.differencePico, currency)} in all, which goes onto the next invoices. ${result.leftCreditCalls} calls were paid out of credits and stay as they are.`,
-      at: now,
-    })
+    // It is repeated every night for calls that were settled late: operators who were told are not told again of the same.
+    const isNews = run.state !== 'done' || run.adjusted !== result.adjusted
+    if (isNews)
+      await raiseAlert(tx, {
+        kind: 'prices_rerated',
+        reference: String(run.priceBookVersion),
+        message: `Price book ${run.priceBookVersion} was applied to the past: ${result.adjusted} of ${result.calls} calls were charged differently, ${displayExact(result.differencePico, currency)} in all, which goes onto the next invoices. ${result.leftCreditCalls} calls were paid out of credits and stay as they are.`,
+        at: now,
+      })
     return result
   })
 }
