@@ -49,6 +49,7 @@ async function main(): Promise<void> {
     const result = await importUsage({
       ...input,
       workspaceId: workspace.id,
+      currency: workspace.currency,
       plan: toPlanRules(workspace.plan),
       onProgress: ({ rows, added }) => process.stderr.write(`\r${rows} rows read, ${added} added`),
     })

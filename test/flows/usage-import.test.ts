@@ -6,6 +6,7 @@ import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.
 import { previewInvoiceOf } from '#app/domain/billing/preview-invoice.server.ts'
 import { importUsage } from '#app/domain/ledger/import-usage.server.ts'
 import { listPlans } from '#app/domain/plans/queries.server.ts'
+import { forgetCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { parseMonth } from '#app/platform/calendar-month.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { useDatabase } from '#test/database.ts'
@@ -38,6 +39,7 @@ describe('usage import', () => {
       file: at,
       source: path.basename(at),
       workspaceId,
+      currency: 'usd',
       plan,
       keySource: 'platform',
       defaults,
@@ -59,6 +61,19 @@ describe('usage import', () => {
         '(TABLE metering.call_daily_rollups EXCEPT TABLE metering.call_daily_recount) UNION ALL (TABLE metering.call_daily_recount EXCEPT TABLE metering.call_daily_rollups)',
       )
     ).rows
+
+  it('prices the calls of a workspace by books of its own currency, and takes none where there are none', async () => {
+    const { id } = await makeWorkspace({})
+    const rows = file('euro.csv', 'TIMESTAMP,ContextTokens,GeneratedTokens', '2026-09-30 10:00:00,1000,100')
+    await expect(importInto(id, rows, { currency: 'eur' })).rejects.toThrow('no price for tier balanced')
+    await db.owner.query(
+      `INSERT INTO price_books (version, currency, effective_from, published_at) VALUES (90, 'eur', '2026-01-01', now());
+       INSERT INTO tier_prices (price_book_version, tier, input_usd, output_usd) VALUES (90, 'balanced', 0.000001, 0.000002)`,
+    )
+    forgetCatalogue()
+    await importInto(id, rows, { currency: 'eur' })
+    expect((await ledger(id)).charge).toBe('1200000000')
+  })
 
   it('stores nothing of a file with one bad line, and names every bad line', async () => {
     const { id } = await makeWorkspace({ planId: 'pro' })

@@ -22,6 +22,8 @@ export interface UsageImport {
   /** Names the file in the rows' identity: the same name and rows again add nothing. */
   source: string
   workspaceId: string
+  /** What the workspace is billed in: its calls are priced by books of that currency. */
+  currency: string
   plan: PlanRules
   keySource: KeySource
   defaults: UsageDefaults
@@ -85,7 +87,7 @@ async function check(
       if (row.at > now) errors.push({ line: row.line, message: `timestamp ${row.at.toISOString()} lies in the future` })
       if (!catalogue.surfaces.has(row.surface))
         errors.push({ line: row.line, message: `surface "${row.surface.slice(0, 40)}" is not in the catalogue` })
-      if (!priceBookAt(catalogue.books, row.at, { workspaceId: input.workspaceId, tier: row.tier })?.tiers[row.tier])
+      if (!bookOf(input, row, catalogue)?.tiers[row.tier])
         errors.push({
           line: row.line,
           message: `no price for tier ${row.tier} was in force at ${row.at.toISOString()}`,
@@ -106,12 +108,15 @@ async function check(
   return { rows, months }
 }
 
+const bookOf = ({ workspaceId, currency }: UsageImport, { at, tier }: UsageRow, { books }: Catalogue) =>
+  priceBookAt(books, at, { workspaceId, currency, tier })
+
 const isTooLarge = ({ tierPricePico, rawCostPico }: CallRecord): boolean =>
   (tierPricePico ?? 0n) > MOST_PICO || (rawCostPico ?? 0n) > MOST_PICO
 
 async function toCall(input: UsageImport, row: UsageRow, ordinal: number, catalogue: Catalogue): Promise<CallRecord> {
   const { workspaceId, keySource, source, plan } = input
-  const book = priceBookAt(catalogue.books, row.at, { workspaceId, tier: row.tier })
+  const book = bookOf(input, row, catalogue)
   if (!book) throw new Error('checked before')
   const list = catalogue.models.get(row.model)?.list
   // On the workspace's own key a cost nobody reported is unknown: such a call is held, never priced from a list.
