@@ -64,7 +64,7 @@ const notPriced = (): GatewayError =>
 /** A plan that bills what goes beyond its credits charges such a call by its tier, on the invoice. */
 const modeOf = ({ plan }: Admission, keySource: KeySource, beyondCredits: boolean): ChargeMode => {
   const mode = chargeModeFor(plan, keySource)
-  return mode === 'credits' && beyondCredits ? 'tier' : mode
+  return mode === 'credits' && beyondCredits && plan.creditOverage === 'bill' ? 'tier' : mode
 }
 
 function toDispatch(

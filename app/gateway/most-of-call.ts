@@ -7,17 +7,27 @@ import { memberText } from './json-members.ts'
 /** Output that is set aside for a call that names no limit of its own, in tokens. */
 const outputSetAside = 4_096
 
-const limitNames = ['max_completion_tokens', 'max_tokens', 'max_output_tokens']
+/** What a provider may go by; where a request names several, it is not ours to say which. Of another endpoint's it knows nothing. */
+const limitNames: Record<InferenceRequest['endpoint'], readonly string[]> = {
+  chat: ['max_completion_tokens', 'max_tokens'],
+  responses: ['max_output_tokens'],
+  embeddings: [],
+  rerank: [],
+}
 
-/** The output that a request allows, in tokens. */
-function outputLimit({ bytes, members, endpoint }: InferenceRequest): bigint {
-  if (endpoint === 'embeddings' || endpoint === 'rerank') return 0n
-  for (const name of limitNames) {
-    const member = members.get(name)
-    const limit = member ? Number(memberText(bytes, member)) : 0
-    if (Number.isSafeInteger(limit) && limit > 0) return BigInt(limit)
-  }
-  return BigInt(outputSetAside)
+function countOf({ bytes, members }: InferenceRequest, name: string): bigint | null {
+  const member = members.get(name)
+  const count = member ? Number(memberText(bytes, member)) : 0
+  return Number.isSafeInteger(count) && count > 0 ? BigInt(count) : null
+}
+
+/** The output that a request allows, of all the answers it asks for, in tokens. */
+function outputLimit(request: InferenceRequest): bigint {
+  const names = limitNames[request.endpoint]
+  if (names.length === 0) return 0n
+  const limits = names.flatMap((name) => countOf(request, name) ?? [])
+  const largest = limits.reduce((most, limit) => (limit > most ? limit : most), 0n) || BigInt(outputSetAside)
+  return largest * (request.endpoint === 'chat' ? (countOf(request, 'n') ?? 1n) : 1n)
 }
 
 export interface MostOf {
