@@ -54,6 +54,15 @@ export function entitlementOf(
   return { kind: 'none', subscription: lastEnded(subscriptions) }
 }
 
+/** Ids of the good subscriptions that hold a plan's product; of any other product there may be as many as the vendor sells. */
+export const goodPlanSubscriptions = (
+  subscriptions: SubscriptionFacts[],
+  planOfProduct: (productId: string) => PlanRules | null,
+): string[] =>
+  subscriptions
+    .filter(({ status, productIds }) => GOOD.has(status) && productIds.some((id) => planOfProduct(id)))
+    .map(({ id }) => id)
+
 /** The highest plan among all items of these subscriptions: any good one keeps what it entitles to. */
 function bestOf(subscriptions: SubscriptionFacts[], planOfProduct: (productId: string) => PlanRules | null) {
   const candidates = subscriptions.flatMap((subscription) =>

@@ -11,6 +11,8 @@ export interface PaymentState {
   hasCustomer: boolean
   hasSubscription: boolean
   subscriptionStatus: string | null
+  /** What the workspace is billed in, lower case. */
+  currency: string
   suspendedAt: string | null
   method: { kind: string; brand: string | null; last4: string | null; expires: string | null; expiry: Expiry } | null
   /** Of invoices whose payment failed; null: nothing is wrong. */
@@ -46,6 +48,7 @@ export async function getPaymentState(ctx: Ctx): Promise<PaymentState> {
     hasCustomer: workspace.stripeCustomerId !== null,
     hasSubscription: stripeSubscriptionId !== null && !ended,
     subscriptionStatus,
+    currency: workspace.currency,
     suspendedAt: workspace.suspendedAt?.toISOString() ?? null,
     method: methodOf(state, ctx.now()),
     dunning: state?.pastDueSince

@@ -19,10 +19,13 @@ import {
   createPaymentCheckout,
   createPlanCheckout,
   createPortal,
+  expireCheckout,
+  listOpenCheckouts,
   listPlanPrices,
   type StripeCheckout,
 } from './internal/stripe-checkout.server.ts'
-import { createCustomer } from './internal/stripe-customers.server.ts'
+import { createCustomer, listSubscriptions } from './internal/stripe-customers.server.ts'
+import { subscriptionFacts } from './internal/subscription-facts.ts'
 import { TOP_UP_LEAST_CENTS, TOP_UP_MOST_CENTS } from './top-up.ts'
 
 /** Statuses with which a subscription goes on: its plan is changed in the portal, not bought a second time. */
@@ -37,8 +40,32 @@ export async function startPlanCheckout(ctx: Ctx, { planId }: { planId: string }
   if (buyer.stripeSubscriptionId && LIVE.has(buyer.subscriptionStatus ?? '')) throw alreadySubscribed()
   const price = await asUpstream(() => priceOfPlan(buyer, planId))
   const request = requestFor(ctx, buyer, { purpose: 'plan', plan_id: planId })
-  const session = await asUpstream(() => createPlanCheckout(request, price))
-  return recordStart(ctx, session, { purpose: 'plan', planId, amountCents: null })
+  return withCustomerLock(`plan:${buyer.stripeCustomerId}`, async () => {
+    const open = await asUpstream(() => onlyOpenSession(buyer.stripeCustomerId, planId))
+    await asUpstream(() => refuseSecondSubscription(buyer.stripeCustomerId))
+    if (open?.url) return open.url
+    const session = await asUpstream(() => createPlanCheckout(request, price))
+    return recordStart(ctx, session, { purpose: 'plan', planId, amountCents: null })
+  })
+}
+
+/**
+ * A customer has one plan session that can be paid: two, from a double click or another tab, could both be paid and make two
+ * subscriptions, each charged every month. @returns the one of this plan that is open already
+ */
+async function onlyOpenSession(customer: string, planId: string): Promise<StripeCheckout | undefined> {
+  const open = (await listOpenCheckouts(customer)).filter((session) => session.metadata?.purpose === 'plan')
+  const same = open.find((session) => session.metadata?.plan_id === planId && session.url)
+  for (const session of open) if (session !== same) await expireCheckout(session.id)
+  return same
+}
+
+/** Asked of Stripe: the event of a subscription that was just paid may not have come yet. */
+async function refuseSecondSubscription(customer: string): Promise<void> {
+  const live = (await listSubscriptions(customer)).filter(({ status }) => LIVE.has(status))
+  const productIds = live.flatMap((one) => subscriptionFacts(one, null, null).productIds)
+  const ofPlans = await inSystem((tx) => tx.planProduct.count({ where: { productId: { in: productIds } } }))
+  if (ofPlans > 0) throw alreadySubscribed()
 }
 
 /** @returns the page where credits are bought. @throws AppError `amount_not_possible`, `workspace_suspended`, `stripe_unavailable` */

@@ -1,18 +1,24 @@
 /** What people are told of payments and plans: whole sentences, no word of Stripe's own and nothing that a customer typed. */
-import { displayCents } from '#app/platform/pico.ts'
+import { displayMinor } from '#app/domain/pricing/currency.ts'
 
 export interface Words {
   title: string
   message: string
 }
 
+/** Minor units of a currency in lower case. */
+interface Money {
+  amountCents: bigint
+  currency: string
+}
+
 /** `1 December 2026`, in UTC. */
 export const utcDay = (at: Date): string =>
   at.toLocaleDateString('en-GB', { timeZone: 'UTC', day: 'numeric', month: 'long', year: 'numeric' })
 
-export const paymentFailed = (owedCents: bigint, nextAttemptAt: Date | null): Words => ({
+export const paymentFailed = ({ amountCents, currency }: Money, nextAttemptAt: Date | null): Words => ({
   title: 'A payment failed',
-  message: `${displayCents(owedCents)} could not be collected. ${
+  message: `${displayMinor(amountCents, currency)} could not be collected. ${
     nextAttemptAt
       ? `It is tried again on ${utcDay(nextAttemptAt)}; until then nothing changes.`
       : 'It is not tried again by itself.'
@@ -66,14 +72,14 @@ export const invoiceOverdue = (): Words => ({
   message: 'An invoice was not paid by its due date. It is listed under Settings → Billing.',
 })
 
-export const refunded = (cents: bigint): Words => ({
+export const refunded = ({ amountCents, currency }: Money): Words => ({
   title: 'A payment was refunded',
-  message: `${displayCents(cents)} of a payment was given back. What was used, and the invoice’s lines, stay as they are.`,
+  message: `${displayMinor(amountCents, currency)} of a payment was given back. What was used, and the invoice’s lines, stay as they are.`,
 })
 
-export const credited = (cents: bigint): Words => ({
+export const credited = ({ amountCents, currency }: Money): Words => ({
   title: 'A credit note was issued',
-  message: `A credit note over ${displayCents(cents)} was issued for an invoice. It is listed with the invoice under Settings → Billing.`,
+  message: `A credit note over ${displayMinor(amountCents, currency)} was issued for an invoice. It is listed with the invoice under Settings → Billing.`,
 })
 
 export const debitFailed = (): Words => ({

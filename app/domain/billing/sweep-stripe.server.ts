@@ -2,6 +2,7 @@ import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { log } from '#app/platform/log.server.ts'
 import { listUndelivered } from './internal/stripe-events.server.ts'
+import { syncCheckout } from './internal/sync-checkout.server.ts'
 import { syncInvoice } from './internal/sync-invoice.server.ts'
 import { storeEvent } from './store-event.server.ts'
 import { syncEntitlement } from './sync-entitlement.server.ts'
@@ -10,6 +11,7 @@ import { syncEntitlement } from './sync-entitlement.server.ts'
 const STALE_RUN_MS = 60 * 60 * 1000
 /** Stripe keeps events for 30 days and delivers for three: what is older than a week was looked for by many sweeps. */
 const UNDELIVERED_SINCE_S = 7 * 24 * 60 * 60
+const CHECKOUT_LOOKED_AT_MS = 30 * 24 * 60 * 60 * 1000
 /** Customers read at the same time. Each holds a connection; the pace of requests is set elsewhere. */
 const AT_ONCE = 4
 
@@ -22,8 +24,8 @@ export interface SweepResult {
 }
 
 /**
- * Hourly: takes the events that Stripe could not deliver, oldest first, looks at every linked customer as if an event had
- * come, so that events which were never made lose nothing but time (stripe §2.6, case 41), and sends unfinished runs on
+ * Hourly: takes the events that Stripe could not deliver, oldest first, looks at every linked customer and every Checkout that
+ * was not over as if an event had come, so that events which were never made lose nothing but time (stripe §2.6, case 41), and sends unfinished runs on
  * their way again (case 30).
  */
 export async function sweepStripe(now: Date): Promise<SweepResult> {
@@ -37,7 +39,7 @@ export async function sweepStripe(now: Date): Promise<SweepResult> {
   )
   return {
     workspaces: workspaces.length,
-    failed: failed + events.failed + (await mirrorUnpaid(now)),
+    failed: failed + events.failed + (await mirrorUnpaid(now)) + (await lookAtCheckouts(now)),
     runs: await requeueStaleRuns(now),
     events: events.stored,
   }
@@ -70,6 +72,23 @@ async function mirrorUnpaid(now: Date): Promise<number> {
   return eachOf(unpaid, 'invoice', ({ workspaceId, stripeInvoiceId }) =>
     syncInvoice(workspaceId, stripeInvoiceId as string, now),
   )
+}
+
+/**
+ * Checkout sessions that were not over when last seen: what was paid without an event that said so is granted now. A session is
+ * open for a day, and a debit takes two weeks at most. @returns how many were not read
+ */
+async function lookAtCheckouts(now: Date): Promise<number> {
+  const waiting = await inSystem((tx) =>
+    tx.checkout.findMany({
+      where: {
+        startedAt: { gt: new Date(now.getTime() - CHECKOUT_LOOKED_AT_MS) },
+        OR: [{ status: 'open' }, { status: 'complete', paymentStatus: 'unpaid' }],
+      },
+      select: { workspaceId: true, id: true },
+    }),
+  )
+  return eachOf(waiting, 'checkout', ({ workspaceId, id }) => syncCheckout(workspaceId, id, null, now))
 }
 
 /** Does something for each, a few at a time. @returns how many failed */

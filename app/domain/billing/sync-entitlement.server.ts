@@ -4,7 +4,13 @@ import type { PlanRules } from '#app/domain/plans/plans.ts'
 import { listPlans, planOfProduct } from '#app/domain/plans/queries.server.ts'
 import { changePlan, type LockedWorkspace, lockWorkspace } from '#app/domain/workspaces/change-plan.server.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
-import { type Entitlement, entitlementOf, type SubscriptionFacts, scheduledChange } from './entitlement.ts'
+import {
+  type Entitlement,
+  entitlementOf,
+  goodPlanSubscriptions,
+  type SubscriptionFacts,
+  scheduledChange,
+} from './entitlement.ts'
 import { withCustomerLock } from './internal/advisory-lock.server.ts'
 import { applyKeys } from './internal/apply-keys.server.ts'
 import { applyPayment } from './internal/apply-payment.server.ts'
@@ -91,6 +97,7 @@ async function applyPlan(
   const was = { planId: before.planId, status: before.subscriptionStatus }
   const change = { workspaceId, cause, customerDeleted: reading.deleted, now, before: was, planId: plan.id }
   await applyKeys(tx, change, entitlement)
+  await tellOfSeveral(tx, workspaceId, goodPlanSubscriptions(reading.subscriptions, catalogue.ofProduct), now)
   const planned = scheduledChange(reading.subscriptions, catalogue.ofProduct, catalogue.lowest.id, now)
   await applySchedule(tx, workspaceId, planned, { of: catalogue.byId, now: plan }, now)
   await applyStatus(tx, workspaceId, status, before.subscriptionStatus, now)
@@ -149,4 +156,16 @@ async function tellUnknownCustomer(tx: Tx, workspaceId: string, customerId: stri
     at,
   })
   return 'unknown_customer'
+}
+
+/** Each is charged every month, and one plan is all that comes of them. */
+async function tellOfSeveral(tx: Tx, workspaceId: string, ids: string[], at: Date): Promise<void> {
+  if (ids.length < 2) return resolveAlert(tx, 'several_subscriptions', workspaceId, at)
+  await raiseAlert(tx, {
+    kind: 'several_subscriptions',
+    reference: workspaceId,
+    workspaceId,
+    message: `The workspace pays for ${ids.length} subscriptions to plans (${ids.join(', ')}) and has the best one of them. Cancel in Stripe what it does not mean to pay.`,
+    at,
+  })
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { noModeSums, type Part, type Scenario } from '#app/domain/analytics/counterfactual.ts'
-import type { UsageThisMonth } from '#app/domain/billing/queries.server.ts'
-import { beforeKeyWords, toUsageView } from './billing-view.ts'
+import type { InvoiceSummary, UsageThisMonth } from '#app/domain/billing/queries.server.ts'
+import { beforeKeyWords, toInvoiceRow, toUsageView } from './billing-view.ts'
 
 const usage: UsageThisMonth = {
   ...{ month: '2026-11' as UsageThisMonth['month'], platformCalls: '3', platformPricePico: '2000000000000' },
@@ -43,6 +43,14 @@ describe('the month so far, by the plan’s two modes', () => {
   test('what is on the invoice adds up to the cent, whatever came from credits', () => {
     expect(toUsageView(usage, rules).total).toBe('$2.50')
   })
+})
+
+test('an invoice in yen is listed in whole yen', () => {
+  const invoice = { runId: 'r', month: '2026-10', state: 'done', stripeStatus: 'paid', calls: '3' } as InvoiceSummary
+  const listed = (totalCents: string, currency: string) =>
+    toInvoiceRow('/w/a', { ...invoice, totalCents, currency }).total
+  expect(listed('12345', 'jpy')).toBe('¥12,345')
+  expect(listed('12345', 'usd')).toBe('$123.45')
 })
 
 describe('before a first key', () => {

@@ -2,9 +2,9 @@ import type { PlanComparison } from '#app/domain/analytics/counterfactual.server
 import type { RunState } from '#app/domain/billing/billing.ts'
 import type { InvoiceSummary, UsageThisMonth } from '#app/domain/billing/queries.server.ts'
 import type { PlanRules } from '#app/domain/plans/plans.ts'
+import { displayMinor } from '#app/domain/pricing/currency.ts'
 import type { PurgeCertificate } from '#app/domain/vault/vault.ts'
 import { type CalendarMonth, monthName } from '#app/platform/calendar-month.ts'
-import { displayCents } from '#app/platform/pico.ts'
 import { modeNames, percentOfBp } from '#app/ui/charge-words.ts'
 import { centsThatAddUp, count, counted, exactMoney, money } from '#app/ui/money.ts'
 import { utcMinute } from '#app/ui/time.ts'
@@ -183,7 +183,7 @@ export function toInvoiceRow(root: string, invoice: InvoiceSummary): InvoiceRow 
     status,
     tone,
     calls: count(invoice.calls),
-    total: displayCents(BigInt(invoice.totalCents)),
+    total: displayMinor(BigInt(invoice.totalCents), invoice.currency),
   }
 }
 

@@ -6,6 +6,7 @@ const state: PaymentState = {
   hasCustomer: true,
   hasSubscription: true,
   subscriptionStatus: 'active',
+  currency: 'usd',
   suspendedAt: null,
   method: { kind: 'card', brand: 'visa', last4: '4242', expires: '12/2034', expiry: 'good' },
   dunning: null,
@@ -59,6 +60,7 @@ describe('what the card of plan and payment says', () => {
       '$123.45 could not be collected since 1 Nov 2026, 10:00 UTC (2 attempts). It is tried again at 24 Nov 2026, 10:00 UTC; until then plan and keys stay.',
       'The plan changes to Pro at 1 Dec 2026, 00:00 UTC.',
     ])
+    expect(notes({ dunning: { ...dunning, owedCents: '1234' }, currency: 'jpy' })[0]).toContain('¥1,234 could not')
     expect(notes({ dunning: { ...dunning, nextAttemptAt: null } })[0]).toContain('It is not tried again by itself.')
   })
 

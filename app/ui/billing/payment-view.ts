@@ -4,6 +4,7 @@ import type {
   PlanOnSale,
   ReversalView,
 } from '#app/domain/billing/payment-queries.server.ts'
+import { displayMinor } from '#app/domain/pricing/currency.ts'
 import { displayCents } from '#app/platform/pico.ts'
 import { counted } from '#app/ui/money.ts'
 import { utcMinute } from '#app/ui/time.ts'
@@ -53,13 +54,13 @@ const expiryNote = (method: PaymentState['method']): Said[] => {
   return []
 }
 
-function dunningNote(dunning: PaymentState['dunning']): Said[] {
+function dunningNote({ dunning, currency }: PaymentState): Said[] {
   if (!dunning) return []
   const next = dunning.nextAttemptAt
     ? `It is tried again at ${utcMinute(dunning.nextAttemptAt)}; until then plan and keys stay.`
     : 'It is not tried again by itself.'
   const tried = counted(String(dunning.attempts), 'attempt')
-  const text = `${displayCents(BigInt(dunning.owedCents))} could not be collected since ${utcMinute(dunning.since)} (${tried}). ${next}`
+  const text = `${displayMinor(BigInt(dunning.owedCents), currency)} could not be collected since ${utcMinute(dunning.since)} (${tried}). ${next}`
   return [{ tone: 'red', text }]
 }
 
@@ -87,7 +88,7 @@ function notesOf(state: PaymentState): Said[] {
           },
         ]
       : []),
-    ...dunningNote(state.dunning),
+    ...dunningNote(state),
     ...(status ? [status] : []),
     ...(pendingPlanName
       ? [{ tone: 'yellow' as const, text: `The plan ${pendingPlanName} begins when its invoice is paid.` }]
@@ -145,7 +146,7 @@ export function toPaymentView({ root, state, plans, reversals, outcome, canManag
     reversals: reversals.map((one) => ({
       id: one.id,
       what: [reversalWords[one.kind], one.number, one.status === 'void' ? 'voided' : null].filter(Boolean).join(' '),
-      amount: displayCents(BigInt(one.amountCents)),
+      amount: displayMinor(BigInt(one.amountCents), one.currency),
       at: utcMinute(one.at),
     })),
   }

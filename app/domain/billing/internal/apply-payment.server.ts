@@ -39,7 +39,11 @@ export async function applyPayment(tx: Tx, workspaceId: string, reading: Payment
   const about = { workspaceId, path: billing, at: now }
   if (failedAgain) {
     await resolveNotices(tx, { workspaceId, kinds: ['payment_failed'], reference: workspaceId, at: now })
-    const words = paymentFailed(dunning.owedCents, dunning.nextAttemptAt)
+    const { currency } = await tx.workspace.findUniqueOrThrow({
+      where: { id: workspaceId },
+      select: { currency: true },
+    })
+    const words = paymentFailed({ amountCents: dunning.owedCents, currency }, dunning.nextAttemptAt)
     await raiseNotice(tx, { ...about, ...words, kind: 'payment_failed', reference: workspaceId })
   }
   if (!failing) await resolveNotices(tx, { workspaceId, kinds: PAYMENT_TROUBLE, reference: workspaceId, at: now })

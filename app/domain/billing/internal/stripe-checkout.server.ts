@@ -1,6 +1,7 @@
 /** Pages of Stripe's that people are sent to: Checkout and the billing portal. */
 import type Stripe from 'stripe'
 import { env } from '#app/platform/env.server.ts'
+import { StripeCallError } from './stripe-call-error.ts'
 import { all, call, client, orMissing } from './stripe-client.server.ts'
 
 export type StripeCheckout = Stripe.Checkout.Session
@@ -80,6 +81,28 @@ export function findCheckout(id: string): Promise<StripeCheckout | null> {
   return orMissing(
     call('checkout.sessions.retrieve', 'checkout.session', () => client().checkout.sessions.retrieve(id)),
   )
+}
+
+/** Sessions of a customer that can still be paid. @throws StripeCallError */
+export const listOpenCheckouts = (customer: string): Promise<StripeCheckout[]> =>
+  all('checkout.sessions.list', (page) => client().checkout.sessions.list({ customer, status: 'open', ...page }))
+
+/** Makes a session that can no longer be paid; one that was paid or has ended at this moment is no error. @throws StripeCallError */
+export async function expireCheckout(id: string): Promise<void> {
+  try {
+    await call('checkout.sessions.expire', 'checkout.session', () => client().checkout.sessions.expire(id))
+  } catch (error) {
+    if (!(error instanceof StripeCallError) || error.failure.outcome !== 'refused') throw error
+  }
+}
+
+/** The session that a payment was made in; null for any other payment. @throws StripeCallError */
+export async function checkoutOfPayment(paymentIntent: string | null): Promise<StripeCheckout | null> {
+  if (!paymentIntent) return null
+  const { value } = await call('checkout.sessions.list', 'list', () =>
+    client().checkout.sessions.list({ payment_intent: paymentIntent, limit: 1 }),
+  )
+  return value.data[0] ?? null
 }
 
 /** The portal's address for one visit. @throws StripeCallError */

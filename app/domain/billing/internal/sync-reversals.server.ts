@@ -1,9 +1,10 @@
 /** Credit notes, refunds and disputes, mirrored as Stripe has them; usage and ledger stay untouched (stripe §4 case 28). */
 import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import { raiseNotice } from '#app/domain/notifications/notices.server.ts'
+import { displayMinor } from '#app/domain/pricing/currency.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
-import { displayCents } from '#app/platform/pico.ts'
 import { credited, refunded, type Words } from '../stripe-words.ts'
+import { checkoutOfPayment } from './stripe-checkout.server.ts'
 import { findCharge, findCreditNote, findDispute, invoiceOfPayment } from './stripe-reversals.server.ts'
 
 interface Reversal {
@@ -63,7 +64,7 @@ export async function syncCreditNote(workspaceId: string, id: string, now: Date)
   }
   await inSystem(async (tx) => {
     const news = await mirror(tx, workspaceId, reversal, now)
-    if (news && note.status === 'issued') await tell(tx, workspaceId, reversal, credited(reversal.amountCents), now)
+    if (news && note.status === 'issued') await tell(tx, workspaceId, reversal, credited(reversal), now)
   })
   return `credit_note_${note.status}`
 }
@@ -84,12 +85,24 @@ export async function syncRefund(workspaceId: string, chargeId: string, now: Dat
     reason: null,
     createdAt: new Date(charge.created * 1000),
   }
+  const checkout = await checkoutOfPayment(idOf(charge.payment_intent))
   await inSystem(async (tx) => {
     const news = await mirror(tx, workspaceId, reversal, now)
-    if (news) await tell(tx, workspaceId, reversal, refunded(reversal.amountCents), now)
+    if (news) await tell(tx, workspaceId, reversal, refunded(reversal), now)
+    if (news && checkout?.metadata?.purpose === 'top_up') await tellTopUpRefunded(tx, workspaceId, reversal, now)
   })
   return `refund_${reversal.status}`
 }
+
+/** Credits are taken back by nobody but an operator: some of them may be used already. */
+const tellTopUpRefunded = (tx: Tx, workspaceId: string, { id, amountCents, currency }: Reversal, at: Date) =>
+  raiseAlert(tx, {
+    kind: 'top_up_refunded',
+    reference: id,
+    workspaceId,
+    message: `${displayMinor(amountCents, currency)} of a payment for credits was refunded, and the credits are still there. Settle with the customer what was used of them.`,
+    at,
+  })
 
 const CLOSED = new Set(['won', 'lost', 'warning_closed', 'prevented'])
 
@@ -108,7 +121,7 @@ export async function syncDispute(workspaceId: string, id: string, now: Date): P
     reason: dispute.reason,
     createdAt: new Date(dispute.created * 1000),
   }
-  const money = displayCents(reversal.amountCents)
+  const money = displayMinor(reversal.amountCents, reversal.currency)
   await inSystem(async (tx) => {
     await mirror(tx, workspaceId, reversal, now)
     if (CLOSED.has(dispute.status)) await resolveAlert(tx, 'dispute_opened', id, now)
