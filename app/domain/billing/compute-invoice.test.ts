@@ -113,6 +113,22 @@ describe('rounding happens once', () => {
     expect(compute(whole, -PICO_PER_CENT / 2n).lines[0]?.amountCents).toBe(100n)
   })
 
+  test('a fraction of before goes onto a line that owes something, never onto a free one or a credit', () => {
+    const free = bucket({ chargeMode: 'pass_through', chargePico: 0n })
+    const correction = {
+      reason: 're_rate' as const,
+      usageMonth: shiftMonth(OCTOBER, -1),
+      priceBookVersion: 1,
+      calls: 1n,
+    }
+    const invoice = computeInvoice({
+      ...{ month: OCTOBER, buckets: [free, bucket()], openingResiduePico: usd('0.007') },
+      corrections: [{ ...correction, beforePico: usd('0.1'), afterPico: 0n }],
+    })
+    expect(invoice.totalCents).toBe(91n)
+    expect(invoice.lines.filter((line) => line.exactPico <= 0n).map((line) => line.amountCents)).toEqual([0n, 0n])
+  })
+
   test('whatever the usage: lines sum to the total, amounts are not negative, the residue is at most half a cent', () => {
     const random = generator(20_261_031)
     for (let round = 0; round < 2_000; round++) {
@@ -200,6 +216,24 @@ describe('outcomes', () => {
 
   test('a month without usage keeps the residue and owes nothing', () => {
     expect(compute([], -3n)).toMatchObject({ outcome: 'done_zero', totalCents: 0n, closingResiduePico: -3n, lines: [] })
+  })
+})
+
+describe('what was carried', () => {
+  test('is one of the hundred lines, not one more', () => {
+    const many = Array.from({ length: MAX_LINES + 20 }, (_, index) => bucket({ priceBookVersion: index + 1 }))
+    const invoice = compute(many, usd('0.3'))
+    expect(invoice.lines).toHaveLength(MAX_LINES)
+    expect(invoice.lines.at(-1)).toMatchObject({ kind: 'carried', amountCents: 30n })
+    expect(sumOf(invoice.lines.map((line) => line.amountCents))).toBe(invoice.totalCents)
+  })
+
+  test('is billed on leaving by a line of its own, however little it is', () => {
+    const input = { month: OCTOBER, buckets: [], leaving: true }
+    const cents = computeInvoice({ ...input, openingResiduePico: usd('0.007') })
+    expect(cents).toMatchObject({ outcome: 'bill', totalCents: 1n, lines: [{ kind: 'carried', amountCents: 1n }] })
+    const yen = computeInvoice({ ...input, currency: 'jpy', openingResiduePico: usd('0.6') })
+    expect(yen).toMatchObject({ outcome: 'bill', totalCents: 1n, lines: [{ kind: 'carried', amountCents: 1n }] })
   })
 })
 

@@ -51,8 +51,10 @@ export function computeInvoice(input: ComputeInvoiceInput): ComputedInvoice {
   const rounded = divideHalfEven(owedPico, unit) * step
   const outcome = outcomeOf(rounded, input.leaving ? 1n : minimumCharge(currency))
   const totalCents = outcome === 'bill' ? rounded : 0n
-  const carried = outcome === 'bill' ? carriedLine(month, openingResiduePico, unit) : []
-  const drafts = [...collapseTail(all, input.maxLines ?? MAX_LINES, month), ...carried]
+  // Where nothing else is owed, a fraction that rounds to a whole unit is a line too: an invoice has to say what it bills.
+  const least = all.some((line) => line.exactPico > 0n) ? unit : 1n
+  const carried = outcome === 'bill' ? carriedLine(month, openingResiduePico, least) : []
+  const drafts = [...collapseTail(all, (input.maxLines ?? MAX_LINES) - carried.length, month), ...carried]
   const opening = carried.length ? 0n : openingResiduePico
   const lines = withAmounts(drafts, outcome === 'bill' ? spread(drafts, totalCents / step, opening, unit) : [], step)
   return {
@@ -125,8 +127,8 @@ function collapseTail(lines: DraftLine[], maxLines: number, month: CalendarMonth
 const mixed = { chargeMode: 'mixed', tier: 'mixed', keySource: 'mixed' }
 
 /** What earlier months left unbilled because it was too little; a mere residue (under a cent) is no line. */
-function carriedLine(month: CalendarMonth, openingResiduePico: Pico, unit: Pico): DraftLine[] {
-  if (openingResiduePico < unit) return []
+function carriedLine(month: CalendarMonth, openingResiduePico: Pico, least: Pico): DraftLine[] {
+  if (openingResiduePico < least) return []
   const description = 'Carried forward from earlier months (below the minimum charge)'
   const line = { ...emptyLine('carried', 'carried', shiftMonth(month, -1), description), ...mixed }
   return [{ ...line, chargeMode: 'carried', exactPico: openingResiduePico }]
@@ -140,7 +142,7 @@ interface Share {
 
 /**
  * Units (cents) per line that sum to `total`: each line's exact amount rounded down, then the missing ones one by one to the
- * largest remainders. The opening residue can make the sum of the floors one too large: then the smallest remainder gives one
+ * largest remainders, of lines that owe anything: what is free or a credit is billed no unit while another line is there. The opening residue can make the sum of the floors one too large: then the smallest remainder gives one
  * back. A credit (a negative line, or a negative opening) is first taken off the largest lines, for Stripe takes no negative
  * line together with automatic tax (stripe §2.5).
  */
@@ -148,8 +150,14 @@ function spread(lines: DraftLine[], total: bigint, openingPico: Pico, unit: Pico
   const exact = takeCredit(lines, openingPico <= -unit ? -openingPico : 0n)
   const units = exact.map((value) => value / unit)
   const order = lines
-    .map((line, index) => ({ index, lineKey: line.lineKey, remainder: (exact[index] ?? 0n) % unit }))
-    .sort((a, b) => compareBig(b.remainder, a.remainder) || compareText(a.lineKey, b.lineKey))
+    .map((line, index) => ({
+      ...{ index, lineKey: line.lineKey, owes: line.exactPico > 0n },
+      remainder: (exact[index] ?? 0n) % unit,
+    }))
+    .sort(
+      (a, b) =>
+        compareBig(b.remainder, a.remainder) || Number(b.owes) - Number(a.owes) || compareText(a.lineKey, b.lineKey),
+    )
   let missing = total - sum(units)
   for (let turn = 0; missing > 0n; turn++) {
     const next = order[turn % order.length]
