@@ -1,5 +1,6 @@
+import { Anchor } from '@mantine/core'
 import { type MetaFunction, redirect } from '@remix-run/node'
-import { useActionData, useLoaderData } from '@remix-run/react'
+import { Link, useActionData, useLoaderData } from '@remix-run/react'
 import { z } from 'zod'
 import { openBillingPortal, startPlanCheckout, startTopUp } from '#app/domain/billing/start-checkout.server.ts'
 import { topUpCents } from '#app/domain/billing/top-up.ts'
@@ -12,7 +13,7 @@ export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
 export const meta: MetaFunction = () => [{ title: 'Payment · Keymargin' }]
 
 export const loader = workspaceLoader('manage:Billing', async ({ workspace }) => ({
-  back: `/w/${workspace.slug}/settings/billing`,
+  settings: `/w/${workspace.slug}/settings`,
 }))
 
 const demand = 'manage:Billing' as const
@@ -36,16 +37,21 @@ export const action = workspaceAction({
   }),
 })
 
-/** Seen only where the start was refused: the forms stand on other pages. */
+/** Seen only where the start was refused, or its address was typed: the forms stand on other pages. */
 export default function Payment() {
-  const { back } = useLoaderData<{ back: string }>()
+  const { settings } = useLoaderData<{ settings: string }>()
   const answer = useActionData<Answer>()
+  const [to, page] = answer?.intent === 'top-up' ? ['credits', 'Credits'] : ['billing', 'Billing']
   return (
     <>
-      <PageHeading title="Payment" />
+      <PageHeading title="Payment">
+        Nothing is paid here: plans are bought from Billing, credits from Credits.
+      </PageHeading>
       <Panel>
         <AnswerNotice answer={answer} />
-        <a href={back}>Back to Billing</a>
+        <Anchor component={Link} to={`${settings}/${to}`}>
+          Back to {page}
+        </Anchor>
       </Panel>
     </>
   )

@@ -39,7 +39,7 @@ export async function startPlanCheckout(ctx: Ctx, { planId }: { planId: string }
   const buyer = await readBuyer(ctx)
   if (buyer.stripeSubscriptionId && LIVE.has(buyer.subscriptionStatus ?? '')) throw alreadySubscribed()
   const price = await asUpstream(() => priceOfPlan(buyer, planId))
-  const request = requestFor(ctx, buyer, { purpose: 'plan', plan_id: planId })
+  const request = requestFor(ctx, buyer, billingPage(buyer.slug), { purpose: 'plan', plan_id: planId })
   return withCustomerLock(`plan:${buyer.stripeCustomerId}`, async () => {
     const open = await asUpstream(() => onlyOpenSession(buyer.stripeCustomerId, planId))
     await asUpstream(() => refuseSecondSubscription(buyer.stripeCustomerId))
@@ -76,7 +76,10 @@ export async function startTopUp(ctx: Ctx, { amountCents }: { amountCents: numbe
   if (!possible) throw amountNotPossible(TOP_UP_LEAST_CENTS, TOP_UP_MOST_CENTS)
   const buyer = await readBuyer(ctx)
   if (buyer.currency !== 'usd') throw creditsNotInCurrency(buyer.currency)
-  const request = requestFor(ctx, buyer, { purpose: 'top_up', amount_cents: String(amountCents) })
+  const request = requestFor(ctx, buyer, creditsPage(buyer.slug), {
+    purpose: 'top_up',
+    amount_cents: String(amountCents),
+  })
   const item = { name: 'Credits for AI usage', currency: buyer.currency, cents: amountCents }
   const session = await asUpstream(() => createPaymentCheckout(request, item))
   return recordStart(ctx, session, { purpose: 'top_up', planId: null, amountCents: BigInt(amountCents) })
@@ -96,6 +99,7 @@ export async function openBillingPortal(ctx: Ctx): Promise<string> {
 }
 
 const billingPage = (slug: string): string => `${env().appOrigin}/w/${slug}/settings/billing`
+const creditsPage = (slug: string): string => `${env().appOrigin}/w/${slug}/settings/credits`
 
 /** The workspace with its Stripe customer, which is made where it never had one; a deleted one is never made anew. */
 async function readBuyer(ctx: Ctx): Promise<Buyer> {
@@ -141,8 +145,8 @@ async function priceOfPlan(buyer: Buyer, planId: string): Promise<string> {
   return only.id
 }
 
-function requestFor(ctx: Ctx, buyer: Buyer, facts: Record<string, string>): CheckoutRequest {
-  const page = billingPage(buyer.slug)
+/** `page`: the one that the buyer came from, and comes back to, whether it was paid or not. */
+function requestFor(ctx: Ctx, buyer: Buyer, page: string, facts: Record<string, string>): CheckoutRequest {
   return {
     customer: buyer.stripeCustomerId,
     metadata: { workspace_id: ctx.workspaceId, ...facts },

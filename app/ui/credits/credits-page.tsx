@@ -173,6 +173,11 @@ export function CreditsPage({ view, answer }: { view: CreditsView; answer: Credi
     <>
       <PageHeading title="Credits">{view.intro}</PageHeading>
       <AnswerNotice answer={set} fields={['lowCreditsUsd']} success={set?.ok ? set.message : null} />
+      {view.bought && !set && (
+        <Alert color={view.bought.tone} c="gray.9" role="status" mb="md">
+          {view.bought.text}
+        </Alert>
+      )}
       <Figures figures={view.figures} />
       {view.shortfall && (
         <Alert color="yellow" c="gray.9" mb="lg">

@@ -1,5 +1,6 @@
 import { grantKindNames, type TransferKind } from '#app/domain/credits/credits.ts'
 import type { CreditsStanding, MovementPage } from '#app/domain/credits/queries.server.ts'
+import type { Said } from '#app/ui/billing/payment-view.ts'
 import { exactMoney, money } from '#app/ui/money.ts'
 import { utcDay, utcMinute } from '#app/ui/time.ts'
 
@@ -25,6 +26,8 @@ export interface CreditsView {
   topUp: string | null
   canManage: boolean
   shortfall: string | null
+  /** What a Checkout that this person comes back from came to; null: they do not. */
+  bought: Said | null
 }
 
 const kindWords: Record<TransferKind, string> = {
@@ -77,9 +80,20 @@ interface CreditsInput {
   page: MovementPage
   after: string | null
   canManage: boolean
+  /** Names of meters by their ids. */
+  meterNames: ReadonlyMap<string, string>
+  bought: Said | null
 }
 
-export function toCreditsView({ root, standing, page, after, canManage }: CreditsInput): CreditsView {
+export function toCreditsView({
+  root,
+  standing,
+  page,
+  after,
+  canManage,
+  meterNames,
+  bought,
+}: CreditsInput): CreditsView {
   const { shortfallPico, grants, lowCreditsUsd } = standing
   return {
     intro: introOf(standing),
@@ -97,7 +111,7 @@ export function toCreditsView({ root, standing, page, after, canManage }: Credit
     movements: page.movements.map(({ seq, at, kind, meter, grantKind, amountPico, callId }) => ({
       seq,
       at: utcMinute(at),
-      what: meter ? `${kindWords[kind]}: ${meter}` : kindWords[kind],
+      what: meter ? `${kindWords[kind]}: ${meterNames.get(meter) ?? meter}` : kindWords[kind],
       from: grantKindNames[grantKind],
       amount: `${gains.has(kind) ? '+' : '−'}${exactMoney(amountPico)}`,
       to: callId && kind === 'settle' ? `${root}/calls/${callId}` : null,
@@ -107,6 +121,7 @@ export function toCreditsView({ root, standing, page, after, canManage }: Credit
     lowCreditsUsd,
     topUp: canManage && standing.inUse ? `${root}/settings/billing/payment` : null,
     canManage,
+    bought,
     shortfall:
       shortfallPico > 0n
         ? `${exactMoney(shortfallPico)} was used beyond all credits. Nobody pays for that; it is shown so that the sums add up.`
