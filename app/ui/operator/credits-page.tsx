@@ -1,5 +1,6 @@
 import { Button, SimpleGrid, TextInput } from '@mantine/core'
 import { Form, useNavigation } from '@remix-run/react'
+import { useEffect, useState } from 'react'
 import { type Answer, AnswerNotice, fieldError } from '#app/ui/answer-notice.tsx'
 import { PageHeading, Panel } from '#app/ui/page.tsx'
 
@@ -9,6 +10,11 @@ const fields = ['workspace', 'usd', 'days', 'note']
 
 export function OperatorCreditsPage({ formId, answer }: { formId: string; answer: OperatorCreditsAnswer | undefined }) {
   const busy = useNavigation().formData?.get('intent') === 'grant-credits'
+  // A refused form keeps what was typed, and its id: nothing was granted under it.
+  const [openForm, setOpenForm] = useState(formId)
+  useEffect(() => {
+    if (answer?.ok) setOpenForm(formId)
+  }, [answer, formId])
   return (
     <>
       <PageHeading title="Credits">
@@ -16,9 +22,9 @@ export function OperatorCreditsPage({ formId, answer }: { formId: string; answer
       </PageHeading>
       <AnswerNotice answer={answer} fields={fields} success={answer?.ok ? answer.message : null} />
       <Panel title="Grant credits">
-        <Form method="post" key={formId}>
+        <Form method="post" key={openForm}>
           <input type="hidden" name="intent" value="grant-credits" />
-          <input type="hidden" name="formId" value={formId} />
+          <input type="hidden" name="formId" value={openForm} />
           <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="sm" maw={720}>
             <TextInput
               name="workspace"
