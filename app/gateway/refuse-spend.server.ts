@@ -23,7 +23,7 @@ export async function spendRefusal(call: Call, noRoom: NoRoom): Promise<GatewayE
   if (noRoom === 'credits')
     return paymentRequired(
       'insufficient_credits',
-      'The workspace has not enough credits for what this call may come to. Buy credits under Settings → Billing, save a provider key, or ask for less output.',
+      'The workspace has not enough credits for what this call may come to. Buy credits under Settings → Credits, save a provider key under Settings → Billing, or ask for less output.',
     )
   const budgetId = noRoom.slice('budget:'.length)
   tellOfRefusal(workspaceId, budgetId, new Date()).catch((error: Error) =>
