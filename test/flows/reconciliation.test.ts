@@ -139,5 +139,10 @@ describe('costs entered by hand', () => {
     expect(entries.rows).toEqual([{ change: '-1000000000' }])
     await expect(enterCosts(operator, { csv: `${newId()},1` })).rejects.toMatchObject({ code: 'invalid_costs' })
     await expect(enterCosts(operator, { csv: `${held.id},x` })).rejects.toThrow('Line 1: "x" is not an amount in USD')
+    // a first line with an amount is no header, and nothing at all is no success
+    await expect(enterCosts(operator, { csv: 'gen-123,5' })).rejects.toThrow(
+      'Line 1: "gen-123" is not the id of a call',
+    )
+    await expect(enterCosts(operator, { csv: 'call_id,cost_usd' })).rejects.toMatchObject({ code: 'invalid_costs' })
   })
 })

@@ -30,12 +30,12 @@ const mostCostPico = 1_000_000_000_000_000_000n
 const wrong = (line: number, text: string) =>
   new AppError('bad_request', 'invalid_costs', `Line ${line}: ${text}`, { field: 'csv' })
 
-/** `call_id,cost_usd`, a header or none. @throws AppError bad_request `invalid_costs` */
+/** `call_id,cost_usd`, a header or none: a first line without an amount. @throws AppError bad_request `invalid_costs` */
 export function readCosts(csv: string): Entry[] {
   const rows: string[][] = parse(csv, { skip_empty_lines: true, relax_column_count: true, trim: true })
   return rows.flatMap(([id = '', cost = ''], index) => {
     const line = index + 1
-    if (line === 1 && !isId(id)) return []
+    if (line === 1 && !isId(id) && parsePico(cost) === undefined) return []
     if (!isId(id)) throw wrong(line, `"${id.slice(0, 40)}" is not the id of a call`)
     const rawCostPico = parsePico(cost)
     if (rawCostPico === undefined || rawCostPico < 0n || rawCostPico > mostCostPico)
@@ -132,6 +132,8 @@ async function enter(entry: Entry): Promise<keyof EnteredCosts> {
 export async function enterCosts(ctx: OperatorCtx, { csv }: { csv: string }): Promise<EnteredCosts> {
   authorize(ctx, 'operate:Platform', { workspaceId: '*' })
   const entries = readCosts(csv)
+  if (!entries.length)
+    throw new AppError('bad_request', 'invalid_costs', 'No line names a call and what it cost.', { field: 'csv' })
   const counts: EnteredCosts = { resolved: 0, corrected: 0, unchanged: 0 }
   for (const entry of entries) counts[await enter(entry)] += 1
   await inSystem((tx) =>
