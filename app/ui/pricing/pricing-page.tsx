@@ -78,7 +78,11 @@ function Unpriced({ view }: { view: PricingView }) {
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }} spacing="lg">
       {view.unpriced.map(({ title, rows }) => (
-        <Panel key={title} title={title} note="They are counted above, not taken for free.">
+        <Panel
+          key={title}
+          title={title}
+          note="They are among the calls above; where a way of charging needs what is missing, its arithmetic says that they are not in its sums."
+        >
           <DataTable
             caption={title}
             columns={[{ label: 'Model' }, { label: 'Calls', numeric: true }]}
@@ -92,10 +96,7 @@ function Unpriced({ view }: { view: PricingView }) {
 
 function Timeline({ view }: { view: PricingView }) {
   return (
-    <Panel
-      title="When which key paid"
-      note="How a call is charged is fixed when it is sent and never changes: by the plan at that instant, and by whether an enabled key of yours served the model. So a call from before a key, on a background surface, or of a model that the key does not serve is still “cost + surcharge”; its receipt says which of these it was."
-    >
+    <Panel title="When which key paid" note={view.timelineNote}>
       {view.timeline.length ? (
         <DataTable
           caption="Plans, keys and calls, newest first"

@@ -1,6 +1,7 @@
 import type { TimelineEvent } from '#app/domain/analytics/billing-timeline.server.ts'
 import type { Counterfactual } from '#app/domain/analytics/counterfactual.server.ts'
 import type { Part, Scenario } from '#app/domain/analytics/counterfactual.ts'
+import type { PlanRules } from '#app/domain/plans/plans.ts'
 import { providerName } from '#app/ui/analytics/analytics-view.ts'
 import { formulaOf, modeNames } from '#app/ui/charge-words.ts'
 import { count, counted, exactMoney, money } from '#app/ui/money.ts'
@@ -27,6 +28,8 @@ export interface PricingView {
   scenarios: ScenarioView[]
   /** Calls that some modes cannot price, by model. */
   unpriced: { title: string; rows: { model: string; calls: string }[] }[]
+  /** Why a call on the platform key is charged as it is, in the words of the workspace's plan. */
+  timelineNote: string
   timeline: { key: string; from: string; until: string; what: string; to: string | null }[]
 }
 
@@ -140,14 +143,23 @@ function toTimelineRow(event: TimelineEvent, root: string): Omit<PricingView['ti
   }
 }
 
+export function timelineNote(platformMode: PlanRules['platformChargeMode']): string {
+  const fixed =
+    'How a call is charged is fixed when it is sent and never changes: by the plan at that instant, and by whether an enabled key of yours served the model.'
+  return platformMode === 'none'
+    ? `${fixed} This plan has no platform key: a call that no key of yours serves is refused.`
+    : `${fixed} So a call from before a key, on a background surface, or of a model that the key does not serve is still “${modeNames[platformMode]}”; its receipt says which of these it was.`
+}
+
 interface PricingInput {
   root: string
   planId: string
+  platformMode: PlanRules['platformChargeMode']
   counterfactual: Counterfactual
   timeline: TimelineEvent[]
 }
 
-export function toPricingView({ root, planId, counterfactual, timeline }: PricingInput): PricingView {
+export function toPricingView({ root, planId, platformMode, counterfactual, timeline }: PricingInput): PricingView {
   const { from, to, calls, scenarios, untiered, unknownCost } = counterfactual
   const rows = (named: Counterfactual['untiered']) => named.map(({ model, calls: of }) => ({ model, calls: count(of) }))
   return {
@@ -159,6 +171,7 @@ export function toPricingView({ root, planId, counterfactual, timeline }: Pricin
       { title: 'Models in no tier', rows: rows(untiered) },
       { title: 'Models with calls whose cost is not known', rows: rows(unknownCost) },
     ].filter(({ rows: named }) => named.length > 0),
+    timelineNote: timelineNote(platformMode),
     timeline: timeline.map((event, at) => ({ key: String(at), ...toTimelineRow(event, root) })),
   }
 }
