@@ -142,7 +142,7 @@ const emptyTier: TypedTier = { input: '', output: '', cacheRead: '', cacheWrite:
 const typedTime = (at: Date): string => at.toISOString().slice(0, 16)
 
 /** 1e-18 units as exact text. */
-const attoText = (atto: bigint): string => {
+export const attoText = (atto: bigint): string => {
   const digits = atto.toString().padStart(19, '0')
   return `${digits.slice(0, -18)}.${digits.slice(-18)}`.replace(/\.?0+$/, '') || '0'
 }

@@ -1,5 +1,5 @@
-import { Button, Code, Text } from '@mantine/core'
-import { Form, useNavigation } from '@remix-run/react'
+import { Anchor, Button, Code, Text } from '@mantine/core'
+import { Form, Link, useNavigation } from '@remix-run/react'
 import { type Answer, AnswerNotice } from '#app/ui/answer-notice.tsx'
 import { type Column, DataTable, type Row } from '#app/ui/data-table.tsx'
 import { PageHeading, Panel } from '#app/ui/page.tsx'
@@ -17,7 +17,12 @@ export interface CatalogueView {
     products: string[]
     workspaces: string
   }[]
-  books: { version: string; title: string; prices: { tier: string; input: string; output: string }[] }[]
+  books: {
+    version: string
+    title: string
+    prices: { tier: string; input: string; output: string }[]
+    meters: { id: string; name: string; price: string }[]
+  }[]
   models: { id: string; name: string; tier: string; input: string; output: string; context: string }[]
   surfaces: { id: string; name: string; kind: string }[]
 }
@@ -72,7 +77,11 @@ export function CataloguePage({ view, answer }: { view: CatalogueView; answer: C
     <>
       <PageHeading title="Catalogue">
         It is data: load a preset here, or a file of your own by npm run catalogue:load. It takes effect within a
-        minute. Prices that customers pay are drafted and published on the page Price book.
+        minute. Prices that customers pay are drafted and published in the{' '}
+        <Anchor component={Link} to="/operator/price-book" inherit>
+          price book
+        </Anchor>
+        .
       </PageHeading>
       <AnswerNotice answer={answer} success={answer?.ok ? answer.message : null} />
       <Panel
@@ -107,11 +116,23 @@ export function CataloguePage({ view, answer }: { view: CatalogueView; answer: C
       </Panel>
       {view.books.map((book) => (
         <Panel key={book.version} title={book.title} note="A call is priced by the version in force when it is sent.">
-          <Listing
-            caption={book.title}
-            columns={[{ label: 'Tier' }, ...prices]}
-            rows={book.prices.map((price) => ({ key: price.tier, cells: [price.tier, price.input, price.output] }))}
-          />
+          {book.prices.length > 0 && (
+            <Listing
+              caption={`Tiers of ${book.title}`}
+              columns={[{ label: 'Tier' }, ...prices]}
+              rows={book.prices.map((price) => ({ key: price.tier, cells: [price.tier, price.input, price.output] }))}
+            />
+          )}
+          {book.meters.length > 0 && (
+            <Listing
+              caption={`Meters of ${book.title}`}
+              columns={[{ label: 'Meter' }, { label: 'Id' }, { label: 'Price', numeric: true }]}
+              rows={book.meters.map((meter) => ({
+                key: meter.id,
+                cells: [meter.name, <Code key="id">{meter.id}</Code>, meter.price],
+              }))}
+            />
+          )}
         </Panel>
       ))}
       <Panel

@@ -1,4 +1,5 @@
 import type { PresetView } from '#app/domain/operations/presets.server.ts'
+import { attoText } from '#app/domain/operations/price-draft.ts'
 import type { OperatorCatalogue } from '#app/domain/operations/queries.server.ts'
 import type { PlanRules } from '#app/domain/plans/plans.ts'
 import { tiers } from '#app/domain/pricing/pricing.ts'
@@ -21,6 +22,9 @@ const modes = {
   pass_through: 'nothing: paid to the provider directly',
   none: 'no platform key: an own key is required',
 } as const
+
+/** Exact, of an atto-dollar price: a unit may cost less than a pico-dollar. */
+const perUnit = (atto: Atto): string => `$${attoText(atto)}`
 
 /** Atto-dollars per token are pico-dollars per million tokens. */
 const perMillion = (atto: Atto): string => exactMoney(atto)
@@ -56,6 +60,11 @@ export function toCatalogueView(
           ? [{ tier: tierName(tier), input: perMillion(price.inputAtto), output: perMillion(price.outputAtto) }]
           : []
       }),
+      meters: Object.entries(book.meters).map(([id, { name, unit, unitAtto }]) => ({
+        id,
+        name,
+        price: `${perUnit(unitAtto)} per ${unit}`,
+      })),
     })),
     models: models.map((model) => ({
       id: model.id,
