@@ -1,4 +1,6 @@
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
+import { isProviderId } from '#app/domain/providers/provider.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
 import { inTenant } from '#app/platform/db.server.ts'
 import type { Pico } from '#app/platform/pico.ts'
 import { type BudgetPeriod, type BudgetScope, percentOf, windowEnd } from './budgets.ts'
@@ -69,6 +71,7 @@ export async function listBudgets(ctx: Ctx): Promise<BudgetRow[]> {
     const [limitPico, spentPico] = [BigInt(row.limitPico), BigInt(row.spentPico)]
     return {
       ...row,
+      scopeName: row.scope === 'key' && row.scopeName ? keyName(row.scopeName) : row.scopeName,
       limitPico,
       spentPico,
       reservedPico: BigInt(row.reservedPico),
@@ -76,6 +79,12 @@ export async function listBudgets(ctx: Ctx): Promise<BudgetRow[]> {
       percent: percentOf(spentPico, limitPico),
     }
   })
+}
+
+/** `openai sk-…1234` → `OpenAI sk-…1234`: people know a provider by its name, not by its id. */
+function keyName(idAndHint: string): string {
+  const [id = '', ...hint] = idAndHint.split(' ')
+  return [isProviderId(id) ? providerOf(id).name : id, ...hint].join(' ')
 }
 
 export interface BudgetChoices {
@@ -107,7 +116,7 @@ export async function listBudgetChoices(ctx: Ctx): Promise<BudgetChoices> {
     return {
       tokens: tokens.map(({ id, name, displayStart }) => ({ id, name: `${name} (${displayStart}…)` })),
       members: members.map(({ userId, user }) => ({ id: userId, name: user.name })),
-      keys: keys.map(({ id, provider, hint }) => ({ id, name: `${provider} ${hint}` })),
+      keys: keys.map(({ id, provider, hint }) => ({ id, name: keyName(`${provider} ${hint}`) })),
     }
   })
 }
