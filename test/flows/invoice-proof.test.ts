@@ -150,6 +150,14 @@ describe('verifying an invoice', () => {
     )
   })
 
+  test('a residue that was put in front of an invoice is named, although its lines still come to its total', async () => {
+    const { runId, verify } = await closed()
+    await tamper(
+      `UPDATE invoice_runs SET opening_residue_pico = opening_residue_pico + 3, closing_residue_pico = closing_residue_pico + 3 WHERE id = '${runId}'`,
+    )
+    expect(said(await verify())).toEqual(['The run differs in opening_residue_pico: 3 instead of 0'])
+  })
+
   test('a line that Stripe has otherwise is named', async () => {
     const { customer, verify } = await closed()
     const [invoice] = stripeInvoices(world, customer)

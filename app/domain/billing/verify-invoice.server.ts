@@ -13,6 +13,7 @@ import { suspicionsOf } from './internal/locate-change.ts'
 import { loadRun } from './internal/run-store.server.ts'
 import { findInvoice, listLines } from './internal/stripe.server.ts'
 import { StripeCallError } from './internal/stripe-call-error.ts'
+import { residueBefore } from './internal/usage-buckets.server.ts'
 import { type Finding, type InvoiceProof, MOST_FINDINGS } from './proof.ts'
 import { replayInvoice } from './replay-invoice.server.ts'
 
@@ -61,6 +62,7 @@ async function prove(workspaceId: string, runId: string, rateAgain: boolean): Pr
     ...(ofUsage && rateAgain ? await checkCalls(workspaceId, month, MOST_FINDINGS) : []),
     ...(ofUsage ? await checkRollups(workspaceId, month, MOST_FINDINGS) : []),
     ...lineFindings(run, lines, replayed),
+    ...(ofUsage ? await residueFindings(run) : []),
   ]
   const stripe = await stripeFindings(workspaceId, runId)
   const all = unique([...findings, ...stripe.findings])
@@ -152,6 +154,16 @@ async function dayFindings(
 }
 
 const hex = (weight: bigint): string => weight.toString(16).padStart(5, '0')
+
+/** Residues are a chain: one that began with another amount than the last left would bill it twice, or lose it. */
+async function residueFindings(run: InvoiceRun): Promise<Finding[]> {
+  const expected = await inSystem((tx) => residueBefore(tx, run))
+  const actual = BigInt(run.openingResiduePico.toFixed(0))
+  const column = 'opening_residue_pico'
+  return expected === actual
+    ? []
+    : [{ what: 'total', reference: run.id, column, expected: `${expected}`, actual: `${actual}` }]
+}
 
 const compared = [
   'calls',

@@ -139,6 +139,16 @@ export async function openingResidue(tx: Tx, workspaceId: string): Promise<bigin
   return last ? BigInt(last.closingResiduePico.toFixed(0)) : 0n
 }
 
+/** What the run before this one in the chain left: with it this one must have begun. */
+export async function residueBefore(tx: Tx, run: { workspaceId: string; frozenAt: Date }): Promise<bigint> {
+  const before = await tx.invoiceRun.findFirst({
+    where: { workspaceId: run.workspaceId, kind: 'ai_usage', frozenAt: { lt: run.frozenAt } },
+    orderBy: [{ frozenAt: 'desc' }, { month: 'desc' }, { revision: 'desc' }],
+    select: { closingResiduePico: true },
+  })
+  return before ? BigInt(before.closingResiduePico.toFixed(0)) : 0n
+}
+
 /**
  * When a run that is frozen now counts as frozen: after the one before it, whatever the clocks say. Residues are a chain in
  * this order; two workers whose clocks disagree, or that waited for the ledger's lock, would bill one link of it twice and
