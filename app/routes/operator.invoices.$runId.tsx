@@ -67,12 +67,13 @@ export const action = operatorAction({
         memo: z.string().max(500),
         reason: z.enum(creditReasons),
         back: z.enum(['balance', 'refund']),
+        seenNotes: z.coerce.number().int(),
       })
       .catchall(z.string().max(20)),
     run: async (ctx, input, { params }) => {
       const { invoice, lines } = await operateInvoice(ctx, run(params))
-      const { memo, reason, back } = input
-      const amounts = readCredit(input as Record<string, string>, lines, invoice.currency)
+      const { memo, reason, back, seenNotes } = input
+      const amounts = readCredit(input as unknown as Record<string, string>, lines, invoice.currency)
       await creditInvoice(ctx, {
         workspaceId: input.workspaceId,
         runId: run(params),
@@ -80,6 +81,7 @@ export const action = operatorAction({
         memo,
         reason,
         back,
+        seenNotes,
       })
       return { message: 'Decided. Stripe issues the credit note within moments.' }
     },

@@ -1,6 +1,7 @@
 /** What operators do about runs: a window to look at drafts, one click per held reason, credit notes exactly once. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { adoptInvoice } from '#app/domain/billing/adopt-invoice.server.ts'
+import { compareWorkspace } from '#app/domain/billing/compare-stripe.server.ts'
 import { creditInvoice, issueCreditNote } from '#app/domain/billing/credit-invoice.server.ts'
 import { resolveInvoiceRun } from '#app/domain/billing/release-invoice-run.server.ts'
 import { approveInvoiceRun, holdInvoiceRun, setReviewHours } from '#app/domain/billing/review-invoice.server.ts'
@@ -143,6 +144,7 @@ describe('one click per held reason', () => {
       settledNote: 'Stripe’s invoice of $16.74 was taken as it is; frozen were $20.74.',
     })
     expect(await auditOf(of.workspaceId)).toContain('invoice_run.adopted')
+    expect(await compareWorkspace(of.workspaceId, CLOSE_TIME)).toMatchObject({ runs: 1, differences: 0 })
   })
 
   test('case 24: what cannot be collected is settled by hand, with a note, and nothing goes to Stripe any more', async () => {
@@ -186,6 +188,20 @@ describe('credit notes', () => {
     await credit(of, 300n)
     await expect(credit(of, 201n)).rejects.toThrow('at most $2.00 can be credited')
     await expect(credit(of, 0n)).rejects.toMatchObject({ code: 'credit_too_large' })
+  })
+
+  test('decided on two pages at once, or by a double click, is decided once', async () => {
+    const { customer, runId, of } = await frozen()
+    await write(customer, runId)
+    const decide = () =>
+      creditInvoice(operator, {
+        ...{ ...of, lines: [{ lineKey, amountCents: 100n }], reason: 'order_change', memo: 'twice', back: 'balance' },
+        seenNotes: 0,
+      })
+    const outcomes = await Promise.allSettled([decide(), decide()])
+    expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+    await expect(decide()).rejects.toMatchObject({ code: 'credited_meanwhile' })
+    expect(await inSystem((tx) => tx.creditNote.count({ where: { runId } }))).toBe(1)
   })
 
   test('is issued exactly once, also where Stripe’s answer is lost; the invoice and the ledger stay', async () => {

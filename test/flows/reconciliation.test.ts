@@ -69,11 +69,11 @@ describe('nightly', () => {
       makeCall(id, new Date(`2026-10-1${n}T10:00:00Z`), { provider: 'openrouter', rawCostPico: 3_000_000_000_000n }),
     )
     await recordAll(await Promise.all(calls))
-    const report = (usage: string) =>
+    const report = (usage: string, model = 'm') =>
       importProviderReport(operator, {
         provider: 'openrouter',
         account: 'platform',
-        csv: `date,model,usage,requests\n2026-10-11,m,3.01,1\n2026-10-12,m,${usage},1`,
+        csv: `date,model,usage,requests\n2026-10-11,m,3.01,1\n2026-10-12,${model},${usage},1`,
       })
     expect(await report('3.5')).toEqual({ rows: 2, days: 2 })
     await reconcileBooks(nobodyAnswers, NOW)
@@ -84,7 +84,8 @@ describe('nightly', () => {
         moneyPico: '-500000000000',
       },
     ])
-    await report('3')
+    // The day anew, under the model's other name: what was there of it is replaced, not added to.
+    await report('3', 'm-2026')
     await reconcileBooks(nobodyAnswers, NOW)
     expect(await open('provider_usage')).toEqual([])
   })

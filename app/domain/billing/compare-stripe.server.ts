@@ -56,7 +56,7 @@ export async function compareWorkspace(workspaceId: string, now: Date): Promise<
   return { runs: runs.length, differences, unknown }
 }
 
-/** @returns whether Stripe holds exactly the frozen lines */
+/** @returns whether Stripe holds exactly the frozen lines, or what an operator took in their place */
 async function compareRun(run: InvoiceRun, customer: string, now: Date): Promise<boolean> {
   const invoice = await findInvoice(run.stripeInvoiceId ?? '')
   const { lines } = await loadRun(run.workspaceId, run.id)
@@ -78,8 +78,10 @@ async function compareRun(run: InvoiceRun, customer: string, now: Date): Promise
         customer: typeof invoice.customer === 'string' ? invoice.customer : (invoice.customer?.id ?? ''),
       })
     : 'Stripe has no such invoice'
+  // An operator took Stripe's invoice as it is: that it differs was decided, and stands on the run.
+  const known = run.settledNote !== null && invoice !== null
   await inSystem(async (tx) => {
-    if (!difference) return resolveDifference(tx, 'stripe_lines', run.id, now)
+    if (!difference || known) return resolveDifference(tx, 'stripe_lines', run.id, now)
     await recordDifference(tx, {
       kind: 'stripe_lines',
       workspaceId: run.workspaceId,
@@ -90,7 +92,7 @@ async function compareRun(run: InvoiceRun, customer: string, now: Date): Promise
       at: now,
     })
   })
-  return !difference
+  return !difference || known
 }
 
 /** One run, one invoice: a second that names it, such as a copy that was made in the Dashboard, bills the month twice. */

@@ -6,7 +6,7 @@ import { authorize, type OperatorCtx } from '#app/domain/permissions/permissions
 import { displayMinor } from '#app/domain/pricing/currency.ts'
 import type { CreditNote } from '#app/generated/prisma/client.ts'
 import type { Clock } from '#app/platform/clock.ts'
-import { inSystem, type Tx } from '#app/platform/db.server.ts'
+import { inSystem } from '#app/platform/db.server.ts'
 import { AppError, notFound } from '#app/platform/errors.ts'
 import { newId } from '#app/platform/ids.ts'
 import { RunStopped } from './errors.ts'
@@ -26,6 +26,8 @@ export interface CreditInput extends ReleaseInput {
   memo: string
   /** `balance`: onto the customer's balance at Stripe · `refund`: back to the payment method. */
   back: 'balance' | 'refund'
+  /** Credit notes there were when it was decided: a double click, or a colleague, must not give the same back twice. */
+  seenNotes?: number
 }
 
 const storedLines = z.object({
@@ -37,10 +39,9 @@ const refuse = (code: string, text: string, field?: string) =>
   new AppError('conflict', code, text, field ? { field } : {})
 
 /** What was credited of each line before, refused ones apart. */
-async function creditedBefore(tx: Tx, workspaceId: string, runId: string): Promise<Map<string, bigint>> {
-  const notes = await tx.creditNote.findMany({ where: { workspaceId, runId, state: { not: 'refused' } } })
+function creditedBefore(notes: CreditNote[]): Map<string, bigint> {
   const sums = new Map<string, bigint>()
-  for (const note of notes)
+  for (const note of notes.filter(({ state }) => state !== 'refused'))
     for (const { lineKey, amountCents } of storedLines.parse(note.lines).lines)
       sums.set(lineKey, (sums.get(lineKey) ?? 0n) + BigInt(amountCents))
   return sums
@@ -50,7 +51,7 @@ async function creditedBefore(tx: Tx, workspaceId: string, runId: string): Promi
  * Decides to give back part of a finalised invoice: at most what each line was billed, less what was credited of it before. A
  * finalised invoice is never edited; a job has Stripe issue the credit note, exactly once by the operations log.
  * @returns the credit note's id
- * @throws AppError not_found, conflict `invoice_not_creditable`, `credit_too_large`, bad_request `note_missing`
+ * @throws AppError not_found, conflict `invoice_not_creditable`, `credited_meanwhile`, `credit_too_large`, bad_request `note_missing`
  */
 export async function creditInvoice(ctx: OperatorCtx, input: CreditInput): Promise<{ id: string }> {
   const { workspaceId, runId, lines, reason, back } = input
@@ -71,7 +72,10 @@ export async function creditInvoice(ctx: OperatorCtx, input: CreditInput): Promi
     if (!run) throw notFound('Invoice run')
     if (run.state !== 'done' || !run.stripeInvoiceId || !['open', 'paid'].includes(run.stripeStatus ?? ''))
       throw refuse('invoice_not_creditable', 'Only an invoice that is open or paid can be credited.')
-    const before = await creditedBefore(tx, workspaceId, runId)
+    const notes = await tx.creditNote.findMany({ where: { workspaceId, runId } })
+    if (input.seenNotes !== undefined && input.seenNotes !== notes.length)
+      throw refuse('credited_meanwhile', 'Another credit note was decided meanwhile. Look at it, then decide again.')
+    const before = creditedBefore(notes)
     const given = lines.filter((line) => line.amountCents !== 0n)
     for (const { lineKey, amountCents } of given) {
       const billed = run.lines.find((line) => line.lineKey === lineKey)?.amountCents ?? 0n

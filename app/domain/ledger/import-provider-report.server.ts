@@ -28,6 +28,10 @@ export async function importProviderReport(ctx: OperatorCtx, { provider, account
   const days = [...new Set(rows.map((row) => row.day))]
   const at = ctx.now()
   await inSystem(async (tx) => {
+    // A model that the new report of a day no longer has cost nothing on it.
+    await tx.$executeRaw`
+      UPDATE provider_usage_reports SET cost_pico = 0, requests = 0, input_tokens = 0, output_tokens = 0
+      WHERE provider = ${provider} AND account = ${account} AND day = ANY (${days}::text[]::date[])`
     await tx.$executeRaw`
       INSERT INTO provider_usage_reports (provider, account, day, model, cost_pico, requests, input_tokens, output_tokens, imported_by, imported_at)
       SELECT ${provider}, ${account}, r.day::date, r.model, r.cost, r.requests, r.input, r.output, ${ctx.actor.id}, ${at}

@@ -125,6 +125,7 @@ function CreditNotes({ view, answer }: Props) {
         <Form method="post" preventScrollReset key={view.creditNotes.length}>
           <input type="hidden" name="intent" value="credit" />
           <input type="hidden" name="workspaceId" value={view.workspaceId} />
+          <input type="hidden" name="seenNotes" value={view.creditNotes.length} />
           {view.lines
             .filter((line) => line.amount !== '$0.00')
             .slice(0, 25)
