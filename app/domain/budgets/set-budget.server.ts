@@ -8,7 +8,13 @@ import { isId, newId } from '#app/platform/ids.ts'
 import { parsePico } from '#app/platform/pico.ts'
 import { scrubSecrets } from '#app/platform/secret-patterns.ts'
 import { type BudgetPeriod, type BudgetScope, markReached, percentOf, readLimit } from './budgets.ts'
-import { beginWindow, lockSpending } from './internal/begin-window.server.ts'
+import {
+  beginWindow,
+  type CountedBefore,
+  type Counts,
+  countBefore,
+  lockSpending,
+} from './internal/begin-window.server.ts'
 
 /** Budgets that a workspace may have: each is held against every call. */
 const mostBudgets = 50
@@ -69,15 +75,21 @@ async function checkScope(
 async function change(
   ctx: Ctx,
   action: 'created' | 'changed' | 'removed',
-  write: (tx: Tx, at: Date) => Promise<{ id: string; detail: AuditDetail }>,
+  write: (tx: Tx, at: Date, before: CountedBefore | null) => Promise<{ id: string; detail: AuditDetail }>,
+  /** What the budget will count; null: nothing is counted anew. */
+  countsOf: (tx: Tx) => Promise<Counts | null> = async () => null,
 ): Promise<string> {
   const { workspaceId, actor } = ctx
   authorize(ctx, 'manage:Billing', { workspaceId })
   const at = ctx.now()
+  const before = await inTenant({ workspaceId }, async (tx) => {
+    const counts = await countsOf(tx)
+    return counts && countBefore(tx, workspaceId, counts)
+  })
   return inTenant({ workspaceId }, async (tx) => {
     await lockSpending(tx, workspaceId)
     await lockWorkspace(tx, workspaceId)
-    const { id, detail } = await write(tx, at)
+    const { id, detail } = await write(tx, at, before)
     const subject = { subjectType: 'budget', subjectId: id }
     await recordAudit(tx, { workspaceId, actor, action: `budget.${action}`, ...subject, detail, at })
     await tx.workspace.update({ where: { id: workspaceId }, data: { keyEpoch: { increment: 1 } } })
@@ -91,9 +103,10 @@ async function change(
  * @throws AppError bad_request `invalid_budget`, conflict `too_many_budgets`
  */
 export function createBudget(ctx: Ctx, given: NewBudget): Promise<string> {
-  return change(ctx, 'created', async (tx, at) => {
+  const { scope, scopeId, period, countsOwnKey } = given
+  const counts = { scope, scopeId, period, countsOwnKey }
+  const create = async (tx: Tx, at: Date, before: CountedBefore | null) => {
     const { workspaceId } = ctx
-    const { scope, scopeId, period } = given
     const terms = checked(given)
     await checkScope(tx, workspaceId, given)
     if ((await tx.budget.count({ where: { workspaceId } })) >= mostBudgets)
@@ -105,8 +118,13 @@ export function createBudget(ctx: Ctx, given: NewBudget): Promise<string> {
     const id = newId(at)
     const row = { ...terms, scope, scopeId, period, createdBy: ctx.actor.id, updatedAt: at }
     await tx.budget.create({ data: { workspaceId, id, ...row } })
-    await beginWindow(tx, workspaceId, id)
+    await beginWindow(tx, workspaceId, id, counts, before)
     return { id, detail: { ...terms, scope, scopeId, period } }
+  }
+  return change(ctx, 'created', create, async (tx) => {
+    checked(given)
+    await checkScope(tx, ctx.workspaceId, given)
+    return counts
   })
 }
 
@@ -116,20 +134,32 @@ export function createBudget(ctx: Ctx, given: NewBudget): Promise<string> {
  * @throws AppError bad_request `invalid_budget`, not_found
  */
 export async function changeBudget(ctx: Ctx, given: BudgetTerms & { id: string; enabled: boolean }): Promise<void> {
-  await change(ctx, 'changed', async (tx, at) => {
-    const { workspaceId } = ctx
-    const { id, enabled } = given
+  const { workspaceId } = ctx
+  const { id, enabled } = given
+  const find = async (tx: Tx) => {
+    const row = isId(id) ? await tx.budget.findUnique({ where: { workspaceId_id: { workspaceId, id } } }) : null
+    if (!row) throw notFound('Budget')
+    return row
+  }
+  const countsOf = ({ scope, scopeId, period }: { scope: string; scopeId: string; period: string }): Counts => ({
+    ...{ scope: scope as BudgetScope, scopeId, period: period as BudgetPeriod, countsOwnKey: given.countsOwnKey },
+  })
+  const isCountedAnew = (before: { enabled: boolean; countsOwnKey: boolean }) =>
+    enabled && (!before.enabled || before.countsOwnKey !== given.countsOwnKey)
+  const write = async (tx: Tx, at: Date, counted: CountedBefore | null) => {
     const terms = checked(given)
-    const before = isId(id) ? await tx.budget.findUnique({ where: { workspaceId_id: { workspaceId, id } } }) : null
-    if (!before) throw notFound('Budget')
+    const before = await find(tx)
     await tx.budget.update({
       where: { workspaceId_id: { workspaceId, id } },
       data: { ...terms, enabled, updatedAt: at },
     })
-    if (enabled && (!before.enabled || before.countsOwnKey !== terms.countsOwnKey))
-      await beginWindow(tx, workspaceId, id)
+    if (isCountedAnew(before)) await beginWindow(tx, workspaceId, id, countsOf(before), counted)
     await forgetUntrueMarks(tx, workspaceId, id, terms.limitUsd)
     return { id, detail: { ...terms, enabled } }
+  }
+  await change(ctx, 'changed', write, async (tx) => {
+    const before = await find(tx)
+    return isCountedAnew(before) ? countsOf(before) : null
   })
 }
 

@@ -1,39 +1,99 @@
+import { Prisma } from '#app/generated/prisma/client.ts'
 import type { Tx } from '#app/platform/db.server.ts'
+import type { BudgetPeriod, BudgetScope } from '../budgets.ts'
+
+/** What a budget counts, and for whom. */
+export interface Counts {
+  scope: BudgetScope
+  scopeId: string
+  period: BudgetPeriod
+  countsOwnKey: boolean
+}
+
+/** What a window had come to by calls dispatched before an instant, all of which are settled. */
+export interface CountedBefore {
+  /** First day of the window. */
+  day: string
+  until: string
+  /** Integer as text. */
+  pico: string
+}
+
+const ofScope = (workspaceId: string, { scope, scopeId }: Counts, which: { token: Prisma.Sql; key: Prisma.Sql }) => {
+  if (scope === 'workspace') return Prisma.sql`true`
+  if (scope === 'key') return Prisma.sql`${which.key}::text = ${scopeId}`
+  if (scope === 'token') return Prisma.sql`${which.token}::text = ${scopeId}`
+  return Prisma.sql`${which.token} IN (SELECT t.id FROM gateway_tokens t WHERE t.workspace_id = ${workspaceId}::uuid AND t.created_by = ${scopeId})`
+}
+
+/** Calls `c` of this gateway that the budget counts in the window. */
+const callsOf = (workspaceId: string, counts: Counts, day: string) => Prisma.sql`
+  c.workspace_id = ${workspaceId}::uuid AND c.origin <> 'import'
+    AND ${
+      counts.period === 'billing_month'
+        ? Prisma.sql`c.billing_month = ${day}::date`
+        : Prisma.sql`c.dispatched_at >= (${day}::timestamp AT TIME ZONE 'UTC')`
+    }
+    AND ${ofScope(workspaceId, counts, { token: Prisma.sql`c.token_id`, key: Prisma.sql`c.key_id` })}`
+
+const ownCost = ({ countsOwnKey }: Counts, cost: Prisma.Sql) =>
+  Prisma.sql`CASE WHEN c.key_source = 'workspace' AND ${countsOwnKey} THEN coalesce(${cost}, 0) ELSE 0 END`
+
+async function windowNow(tx: Tx, workspaceId: string, { period }: Counts): Promise<string> {
+  const [row] = await tx.$queryRaw<{ day: string }[]>`
+    SELECT metering.budget_window(${period}, ${workspaceId}::uuid, clock_timestamp())::text AS day`
+  return row?.day ?? ''
+}
 
 /**
- * Counts anew what the budget's present window has come to, from the ledger: calls of this gateway by their dispatch, and usage
- * events. The caller holds the workspace's ledger lock (`lockSpending`), so nothing is settled meanwhile.
+ * Goes through the calls of the present window while calls go on: a busy workspace has millions of them, and whoever settles one
+ * of its calls meanwhile settles calls of other workspaces with it. Only those are counted that nothing can be added to: older
+ * than every attempt that is open, and than any that is about to be.
  */
-export async function beginWindow(tx: Tx, workspaceId: string, budgetId: string): Promise<void> {
+export async function countBefore(tx: Tx, workspaceId: string, counts: Counts): Promise<CountedBefore> {
+  const day = await windowNow(tx, workspaceId, counts)
+  const [row] = await tx.$queryRaw<{ until: string; pico: string }[]>`
+    SELECT b.until::text, (
+        SELECT coalesce(sum(coalesce(c.charge_pico, 0) + c.credit_pico + ${ownCost(counts, Prisma.sql`c.raw_cost_pico`)}), 0)
+          FROM metering.inference_calls c WHERE ${callsOf(workspaceId, counts, day)} AND c.dispatched_at < b.until)::text AS pico
+      FROM (SELECT least(clock_timestamp() - interval '5 minutes',
+              (SELECT min(a.dispatched_at) FROM metering.attempts a WHERE a.workspace_id = ${workspaceId}::uuid)) AS until) b`
+  return { day, until: row?.until ?? '-infinity', pico: row?.pico ?? '0' }
+}
+
+/**
+ * Sets what the budget's present window has come to, from the ledger: calls of this gateway by their dispatch, and usage events.
+ * The caller holds the workspace's ledger lock (`lockSpending`), so nothing is settled meanwhile; what `countBefore` went through
+ * is not gone through again, and costs that became known since are in the corrections.
+ */
+export async function beginWindow(
+  tx: Tx,
+  workspaceId: string,
+  budgetId: string,
+  counts: Counts,
+  before: CountedBefore | null,
+): Promise<void> {
+  const day = await windowNow(tx, workspaceId, counts)
+  const { until, pico } = before?.day === day ? before : { until: '-infinity', pico: '0' }
+  const calls = callsOf(workspaceId, counts, day)
+  const made = ofScope(workspaceId, counts, { token: Prisma.sql`u.token_id`, key: Prisma.sql`NULL` })
   await tx.$executeRaw`
-    WITH b AS (
-      SELECT b.*, metering.budget_window(b.period, b.workspace_id, clock_timestamp()) AS day
-        FROM budgets b WHERE b.workspace_id = ${workspaceId}::uuid AND b.id = ${budgetId}::uuid
-    ), made AS (
-      SELECT t.id FROM gateway_tokens t JOIN b ON t.workspace_id = b.workspace_id
-       WHERE (b.scope = 'token' AND t.id::text = b.scope_id) OR (b.scope = 'member' AND t.created_by = b.scope_id)
-    ), calls AS (
-      SELECT coalesce(sum(coalesce(c.charge_pico, 0) + c.credit_pico
-          + CASE WHEN c.key_source = 'workspace' AND b.counts_own_key THEN coalesce(c.raw_cost_pico, 0) ELSE 0 END), 0) AS pico
-        FROM metering.calls_now c JOIN b ON c.workspace_id = b.workspace_id
-       WHERE c.origin <> 'import'
-         AND CASE b.period WHEN 'billing_month' THEN c.billing_month = b.day
-             ELSE c.dispatched_at >= (b.day::timestamp AT TIME ZONE 'UTC') END
-         AND CASE b.scope WHEN 'workspace' THEN true WHEN 'key' THEN c.key_id::text = b.scope_id
-             ELSE c.token_id IN (SELECT id FROM made) END
-    ), events AS (
-      SELECT coalesce(sum(u.charge_pico + u.credit_pico), 0) AS pico
-        FROM metering.usage_events u JOIN b ON u.workspace_id = b.workspace_id
-       WHERE CASE b.period WHEN 'billing_month' THEN u.billing_month = b.day
-             ELSE metering.budget_window(b.period, b.workspace_id, u.occurred_at) = b.day END
-         AND CASE b.scope WHEN 'workspace' THEN true WHEN 'key' THEN false ELSE u.token_id IN (SELECT id FROM made) END
-    )
     INSERT INTO metering.budget_spend (workspace_id, budget_id, window_start, spent_pico)
-    SELECT b.workspace_id, b.id, b.day, calls.pico + events.pico FROM b, calls, events
+    SELECT ${workspaceId}::uuid, ${budgetId}::uuid, ${day}::date, ${pico}::numeric
+      + (SELECT coalesce(sum(coalesce(c.charge_pico, 0) + c.credit_pico + ${ownCost(counts, Prisma.sql`c.raw_cost_pico`)}), 0)
+           FROM metering.inference_calls c WHERE ${calls} AND c.dispatched_at >= ${until}::timestamptz)
+      + (SELECT coalesce(sum(k.charge_pico + ${ownCost(counts, Prisma.sql`k.raw_cost_pico`)}), 0)
+           FROM metering.call_corrections k JOIN metering.inference_calls c
+             ON c.workspace_id = k.workspace_id AND c.dispatched_at = k.dispatched_at AND c.id = k.call_id
+          WHERE k.workspace_id = ${workspaceId}::uuid AND ${calls})
+      + (SELECT coalesce(sum(u.charge_pico + u.credit_pico), 0) FROM metering.usage_events u
+          WHERE u.workspace_id = ${workspaceId}::uuid AND ${made}
+            AND CASE ${counts.period} WHEN 'billing_month' THEN u.billing_month = ${day}::date
+                ELSE metering.budget_window(${counts.period}, u.workspace_id, u.occurred_at) = ${day}::date END)
     ON CONFLICT (workspace_id, budget_id, window_start) DO UPDATE SET spent_pico = excluded.spent_pico`
 }
 
-/** No call or usage of the workspace is settled until the transaction ends. Taken before every other lock. */
+/** No call or usage of the workspace is settled until the transaction ends. Taken before every other lock, and held shortly. */
 export async function lockSpending(tx: Tx, workspaceId: string): Promise<void> {
   await tx.$queryRaw`SELECT metering.lock_ledger_exclusive(${workspaceId}::uuid)::text`
 }
