@@ -57,6 +57,8 @@ describe('closing a month', () => {
       marginPico: '15745000000000',
       providerBilledPico: '8000000000000',
     })
+    const beside = [usage.feePico, usage.usagePico, usage.correctionPico].map(BigInt)
+    expect(beside.reduce((all, pico) => all + pico, BigInt(usage.exactPico))).toBe(preview.exactPico)
     const runId = await freezeOctober(customer)
     await write(customer, runId)
     const page = await getInvoice(admin, runId)

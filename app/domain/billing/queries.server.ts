@@ -14,8 +14,8 @@ import {
   type RunState,
 } from './billing.ts'
 import { toLine } from './internal/frozen-run.ts'
+import { currentTerms, gatherMonth } from './internal/invoice-input.server.ts'
 import { loadRun } from './internal/run-store.server.ts'
-import { loadUsage } from './internal/usage-buckets.server.ts'
 
 /** What pages show. Amounts are texts of integers (`…Pico` 1e-12 USD, `…Cents`): they may pass 2^53 and never were floats. */
 export interface UsageThisMonth {
@@ -31,15 +31,22 @@ export interface UsageThisMonth {
   providerBilledPico: string
   /** Own-key calls whose cost is not known yet: counted at 0 until it is. */
   heldCalls: string
+  /** What the calls come to on our invoice. */
   exactPico: string
+  /** What the invoice will hold beside the calls; a fee by the second as if keys stayed as they are until the month ends. */
+  feePico: string
+  usagePico: string
+  correctionPico: string
 }
 
-/** The three parts of a month's AI usage, from the rollups (issue: platform price, margin, billed by the provider). */
+/** The three parts of a month's AI usage, from the rollups (platform price, margin, billed by the provider), and what the invoice holds beside them. */
 export async function getUsageOfMonth(ctx: Ctx, month: CalendarMonth): Promise<UsageThisMonth> {
   authorize(ctx, 'read:Invoice', { workspaceId: ctx.workspaceId })
-  const { buckets, heldCalls } = await inTenant({ workspaceId: ctx.workspaceId }, (tx) =>
-    loadUsage(tx, ctx.workspaceId, month),
+  const { workspaceId } = ctx
+  const { input, heldCalls } = await inTenant({ workspaceId }, async (tx) =>
+    gatherMonth(tx, workspaceId, month, { terms: await currentTerms(tx, workspaceId) }),
   )
+  const { buckets, fees = [], meters = [], corrections = [] } = input
   const own = buckets.filter((bucket) => bucket.keySource === 'workspace')
   const platform = buckets.filter((bucket) => bucket.keySource !== 'workspace')
   const sum = <T>(rows: T[], pick: (row: T) => bigint) => rows.reduce((total, row) => total + pick(row), 0n)
@@ -53,6 +60,9 @@ export async function getUsageOfMonth(ctx: Ctx, month: CalendarMonth): Promise<U
     providerBilledPico: sum(own, (row) => row.rawCostPico).toString(),
     heldCalls: heldCalls.toString(),
     exactPico: sum(buckets, (row) => row.chargePico).toString(),
+    feePico: sum(fees, (row) => row.exactPico).toString(),
+    usagePico: sum(meters, (row) => row.chargePico).toString(),
+    correctionPico: sum(corrections, (row) => row.afterPico - row.beforePico).toString(),
   }
 }
 

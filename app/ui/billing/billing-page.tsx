@@ -41,6 +41,23 @@ function Usage({ usage }: { usage: UsageView }) {
           </Text>
         </Text>
       </Group>
+      {usage.beside?.lines.map(({ what, amount }) => (
+        <Group key={what} mt="xs" justify="space-between">
+          <Text size="sm">{what}</Text>
+          <Text size="sm">{amount}</Text>
+        </Group>
+      ))}
+      {usage.beside && (
+        <Group mt="xs" justify="space-between">
+          <Text fw={600}>On our invoice so far, in all</Text>
+          <Text fw={650}>
+            {usage.beside.total}{' '}
+            <Text span size="xs" c="gray.7" fw={400}>
+              exactly {usage.beside.totalExact}
+            </Text>
+          </Text>
+        </Group>
+      )}
       {usage.held && (
         <Alert color="yellow" c="gray.9" mt="md">
           {usage.held}

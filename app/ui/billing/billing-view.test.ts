@@ -7,6 +7,7 @@ const usage: UsageThisMonth = {
   ...{ month: '2026-11' as UsageThisMonth['month'], platformCalls: '3', platformPricePico: '2000000000000' },
   ...{ creditPico: '0', ownKeyCalls: '2', marginPico: '500000000000', providerBilledPico: '700000000000' },
   ...{ heldCalls: '0', exactPico: '2500000000000' },
+  ...{ feePico: '0', usagePico: '0', correctionPico: '0' },
 }
 const rules: Parameters<typeof toUsageView>[1] = {
   provider: null,
@@ -42,6 +43,12 @@ describe('the month so far, by the plan’s two modes', () => {
   })
   test('what is on the invoice adds up to the cent, whatever came from credits', () => {
     expect(toUsageView(usage, rules).total).toBe('$2.50')
+  })
+  test('a fee and usage that is no call are named beside the calls, and all of it together', () => {
+    expect(toUsageView(usage, rules).beside).toBeNull()
+    const { beside } = toUsageView({ ...usage, feePico: '8000000000000', usagePico: '180859200000' }, rules)
+    expect(beside?.lines.map(({ amount }) => amount)).toEqual(['$8.00', '$0.1808592'])
+    expect(beside).toMatchObject({ total: '$10.68', totalExact: '$10.6808592' })
   })
 })
 

@@ -26,6 +26,8 @@ export interface UsageView {
   parts: UsagePart[]
   total: string
   totalExact: string
+  /** What stands on the invoice beside the calls, and all of it together; null: nothing does. */
+  beside: { lines: { what: string; amount: string }[]; total: string; totalExact: string } | null
   held: string | null
 }
 
@@ -130,6 +132,21 @@ function ownWords({ workspaceChargeMode, workspaceMarkupBp }: UsageRules): strin
   }
 }
 
+function besideCalls({ feePico, usagePico, correctionPico, exactPico }: UsageThisMonth): UsageView['beside'] {
+  const lines = [
+    { what: 'Fee for a key, where it stays enabled until the month ends', pico: BigInt(feePico) },
+    { what: 'Usage that is no call', pico: BigInt(usagePico) },
+    { what: 'Corrections of calls that were charged before', pico: BigInt(correctionPico) },
+  ].filter(({ pico }) => pico !== 0n)
+  const all = lines.reduce((sum, { pico }) => sum + pico, BigInt(exactPico))
+  if (!lines.length) return null
+  return {
+    lines: lines.map(({ what, pico }) => ({ what, amount: exactMoney(pico) })),
+    total: centsThatAddUp([all]).total,
+    totalExact: exactMoney(all),
+  }
+}
+
 /** Three sums, each with the sentence that explains it where it stands. The first two add up to the total, to the cent. */
 export function toUsageView(usage: UsageThisMonth, rules: UsageRules): UsageView {
   const { provider, platformChargeMode, workspaceChargeMode } = rules
@@ -166,6 +183,7 @@ export function toUsageView(usage: UsageThisMonth, rules: UsageRules): UsageView
     ],
     total,
     totalExact: exactMoney(usage.exactPico),
+    beside: besideCalls(usage),
     held:
       usage.heldCalls === '0'
         ? null
