@@ -4,6 +4,7 @@ import type Stripe from 'stripe'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { writeInvoiceRun } from '#app/domain/billing/write-invoice-run.server.ts'
 import { grantCredits } from '#app/domain/credits/grant-credits.server.ts'
+import { grantMonthlyCredits } from '#app/domain/credits/grant-monthly-credits.server.ts'
 import { ensurePartitions, importCalls } from '#app/domain/ledger/record-calls.server.ts'
 import { loadCatalogueFile } from '#app/domain/operations/load-catalogue-file.server.ts'
 import { refreshCatalogues } from '#app/domain/operations/refresh-catalogues.server.ts'
@@ -163,9 +164,11 @@ async function seedDune({ owner }: Record<Role, Ctx>, now: Date): Promise<void> 
     kind: 'promotional',
     amountPico: 25_000_000_000_000n,
     reference: 'demo',
+    note: 'Trial credits',
     expiresAt: null,
   } as const
   await inSystem((tx) => grantCredits(tx, { ...grant, actor: { kind: 'system' }, at: now }))
+  await grantMonthlyCredits(workspaceId, now)
   await saveProviderKey(owner, { provider: 'crof', credential: sandboxKey('crof') })
 }
 
@@ -203,8 +206,20 @@ async function seedHistory(seeding: Seeding, tokenId: string): Promise<number> {
     seed: demo.seed,
   }
   let calls = 0
-  for (const day of daysOfCalls(past, catalogue)) calls += (await importCalls(day)).size
+  let lastUsedAt: Date | null = null
+  for (const day of daysOfCalls(past, catalogue)) {
+    calls += (await importCalls(day)).size
+    lastUsedAt = day.findLast(({ keyId }) => keyId)?.dispatchedAt ?? lastUsedAt
+  }
+  if (lastUsedAt) await noteLastUse(past.workspaceId, lastUsedAt)
   return calls
+}
+
+/** Imported calls leave no trace on a key, for they were made elsewhere; in the demo's story this key paid for them. */
+async function noteLastUse(workspaceId: string, at: Date): Promise<void> {
+  await inSystem((tx) =>
+    tx.providerKey.updateMany({ where: { workspaceId }, data: { lastUsedAt: at, lastSuccessAt: at } }),
+  )
 }
 
 async function closeLastMonth(workspaceId: string, now: Date): Promise<void> {
