@@ -1,5 +1,6 @@
 /** Credits that come and go by themselves, and what people are told and shown of them. */
 import { describe, expect, test } from 'vitest'
+import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { expireCredits } from '#app/domain/credits/expire-credits.server.ts'
 import { exportMovements } from '#app/domain/credits/export-movements.server.ts'
 import { grantMonthlyCredits } from '#app/domain/credits/grant-monthly-credits.server.ts'
@@ -8,12 +9,13 @@ import { tellOfLowCredits } from '#app/domain/credits/note-low-credits.server.ts
 import { getCredits, listCreditMovements } from '#app/domain/credits/queries.server.ts'
 import { setLowCredits } from '#app/domain/credits/set-low-credits.server.ts'
 import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
-import { changePlan } from '#app/domain/workspaces/change-plan.server.ts'
+import { changePlan, lockWorkspace } from '#app/domain/workspaces/change-plan.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
 import { expectBooksAgree, grant, purseOf } from '#test/credit-ground.ts'
 import { useDatabase } from '#test/database.ts'
 import { makeMember, makeWorkspace } from '#test/factories.ts'
+import { until } from '#test/gateway.ts'
 import { tasks } from '#workers/tasks/index.ts'
 
 const db = useDatabase()
@@ -32,6 +34,29 @@ const draw = (workspaceId: string, amount: bigint) =>
     workspaceId,
     amount.toString(),
   ])
+
+test('a grant and a change of the workspace at the same time wait for each other in one order', async () => {
+  const { workspaceId } = await ownerOf('harness-solo')
+  await grant(db, workspaceId, USD / 2n)
+  await tellOfLowCredits(now)
+  let granted: Promise<string> | undefined
+  await inSystem(async (tx) => {
+    await lockWorkspace(tx, workspaceId)
+    granted = grant(db, workspaceId, 10n * USD)
+    granted.catch(() => null)
+    await until(async () => {
+      const { rows } = await db.owner.query(
+        'SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = $1 AND datname = current_database()',
+        ['Lock'],
+      )
+      return rows[0].n > 0
+    }, 'the grant waits for the workspace')
+    const subject = { subjectType: 'workspace', subjectId: workspaceId, detail: {} }
+    await recordAudit(tx, { workspaceId, actor: { kind: 'system' }, action: 'workspace.changed', ...subject, at: now })
+  })
+  expect(await granted).toMatch(/^[0-9a-f-]{36}$/)
+  expect(await noticesOf(workspaceId)).toEqual([{ kind: 'low_credits', reference: 'credits', open: false }])
+})
 
 describe('monthly credits', () => {
   test('are granted once per month, end with it, and are in the audit trail', async () => {

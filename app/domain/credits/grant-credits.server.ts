@@ -28,6 +28,8 @@ export interface CreditGrant {
 export async function grantCredits(tx: Tx, grant: CreditGrant): Promise<boolean> {
   const { workspaceId, kind, amountPico, reference, expiresAt, actor, note = '', at } = grant
   const id = newId(at)
+  // Before the audit trail's lock, as everybody takes the two: otherwise a change of the workspace would wait for us, and we for it.
+  await tx.$executeRaw`SELECT 1 FROM workspaces WHERE id = ${workspaceId}::uuid FOR NO KEY UPDATE`
   const [row] = await tx.$queryRaw<{ granted: boolean }[]>`
     SELECT metering.grant_credits(${workspaceId}::uuid, ${id}::uuid, ${kind}, ${reference}, ${amountPico.toString()}::bigint, ${at}, ${expiresAt}) AS granted`
   if (!row?.granted) return false

@@ -24,6 +24,8 @@ const due = `
 
 async function grantOne({ workspaceId, planId }: Due, month: string, at: Date): Promise<boolean> {
   return inSystem(async (tx) => {
+    // Whoever waits for the workspace's row must not keep its calls waiting for its credits meanwhile.
+    await tx.$executeRaw`SELECT 1 FROM workspaces WHERE id = ${workspaceId}::uuid FOR NO KEY UPDATE`
     // Of two plans that a month's credits are granted for at once, the second must see what the first brought.
     await tx.$queryRaw`SELECT metering.lock_credits(${workspaceId}::uuid)::text`
     const [amounts] = await tx.$queryRaw<Amounts[]>`
