@@ -2,6 +2,7 @@ import { Logger, parseCronItems, run } from 'graphile-worker'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { endWorkspace } from '#app/domain/billing/end-workspace.server.ts'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
+import { startTopUp } from '#app/domain/billing/start-checkout.server.ts'
 import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import { monthEnd, monthOf, shiftMonth } from '#app/platform/calendar-month.ts'
 import { inSystem, systemPool } from '#app/platform/db.server.ts'
@@ -159,7 +160,9 @@ describe('the end of a workspace', () => {
     await saveKeyDirectly(owner, `sk-or-v1-${'0a1b'.repeat(16)}`)
     await makeGatewayToken(owner, 'Ada’s laptop')
     await recordUsage(customer.workspaceId, OCTOBER_USAGE)
+    const session = new URL(await startTopUp(owner, { amountCents: 2_500 })).pathname.split('/').at(-1) ?? ''
     const { runs, peopleForgotten } = await endWorkspace(operator, customer)
+    expect((await world.stripe.checkout.sessions.retrieve(session)).status).toBe('expired')
     expect(runs.map(({ month }) => month)).toEqual([OCTOBER])
     expect(await write(customer, runs[0]?.runId ?? '')).toBe('done')
     await expectOneInvoice(world, customer, runs[0]?.runId ?? '')

@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { describeFinding } from '#app/domain/billing/proof.ts'
+import { resolveInvoiceRun } from '#app/domain/billing/release-invoice-run.server.ts'
 import { replayInvoice } from '#app/domain/billing/replay-invoice.server.ts'
+import { holdInvoiceRun } from '#app/domain/billing/review-invoice.server.ts'
 import { sealInvoiceRun } from '#app/domain/billing/seal-invoice-run.server.ts'
 import { verifyAnyInvoice, verifyInvoice } from '#app/domain/billing/verify-invoice.server.ts'
 import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
@@ -167,6 +169,34 @@ describe('verifying an invoice', () => {
     expect(await verify()).toMatchObject({ equal: false, stripe: 'different', findings: [{ what: 'stripe' }] })
     if (item) item.amount -= 1
     expect(await verify()).toMatchObject({ equal: true })
+  })
+
+  test('they hold it as well where an operator holds it, or resumed it before; what cannot be resumed keeps its reason', async () => {
+    const changeCalls = (workspaceId: string) =>
+      tamper(
+        `UPDATE metering.inference_calls SET raw_cost_pico = 1, charge_pico = tier_price_pico - 1 WHERE workspace_id = '${workspaceId}' AND key_source = 'workspace'`,
+      )
+    const { customer } = await withCalls()
+    const runId = await freezeOctober(customer)
+    const of = { workspaceId: customer.workspaceId, runId }
+    await holdInvoiceRun(operator, { ...of, reason: 'a look' })
+    await resolveInvoiceRun(operator, { ...of, resolution: 'resume' })
+    await changeCalls(of.workspaceId)
+    expect(await write(customer, runId)).toBe('held')
+    expect(await runRow(customer, runId)).toMatchObject({ state: 'held', heldReason: 'recount_differs' })
+    expect(stripeInvoices(world, customer)).toEqual([])
+    for (const [reason, then] of [
+      ['operator_hold', 'recount_differs'],
+      ['price_currency', 'price_currency'],
+    ] as const) {
+      const other = (await withCalls()).customer
+      const where = { workspaceId_id: { workspaceId: other.workspaceId, id: await freezeOctober(other) } }
+      await inSystem((tx) => tx.invoiceRun.update({ where, data: { state: 'held', heldReason: reason } }))
+      await changeCalls(other.workspaceId)
+      const { workspaceId, id: heldId } = where.workspaceId_id
+      await sealInvoiceRun({ workspaceId, runId: heldId }, CLOSE_TIME)
+      expect(await runRow(other, heldId)).toMatchObject({ state: 'held', heldReason: then })
+    }
   })
 
   test('calls that do not come to the frozen lines hold the run before Stripe hears of it', async () => {

@@ -40,10 +40,14 @@ export async function sealInvoiceRun({ workspaceId, runId }: SealInput, now: Dat
       })),
     })
     if (equal) return
-    await tx.invoiceRun.updateMany({
-      where: { workspaceId, id: runId, state: 'frozen' },
+    // Also one that an operator holds, or held and resumed, before it was sealed. What cannot be resumed keeps its reason, and what
+    // is not sent to Stripe at all has nothing to be held; the nightly comparison tells of both.
+    const going = [{ state: { in: ['frozen', 'writing'] } }, { state: 'held', heldReason: 'operator_hold' }]
+    const { count: stopped } = await tx.invoiceRun.updateMany({
+      where: { workspaceId, id: runId, OR: going },
       data: { state: 'held', updatedAt: now },
     })
+    if (stopped === 0) return
     const detail = `counted ${replayed.exactPico} pico in ${replayed.calls} calls, frozen ${run.exactPico} in ${run.calls}`
     await noteStopped(tx, run, RunStopped.held('recount_differs', detail), now)
   })
