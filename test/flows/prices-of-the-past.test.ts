@@ -2,12 +2,16 @@
 import { expect, test } from 'vitest'
 import { enterCosts } from '#app/domain/ledger/enter-costs.server.ts'
 import { reconcileHeldCalls } from '#app/domain/ledger/reconcile-held-calls.server.ts'
+import { recordUsageEvents } from '#app/domain/ledger/record-usage-events.server.ts'
 import { rerateCalls } from '#app/domain/ledger/rerate-calls.server.ts'
 import type { GenerationReader } from '#app/domain/ledger/sweep-attempts.server.ts'
 import { resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import { changeDraft, draftPrices, readTypedBook } from '#app/domain/operations/draft-prices.server.ts'
+import { previewPrices } from '#app/domain/operations/preview-prices.server.ts'
 import { publishRerate } from '#app/domain/operations/publish-prices.server.ts'
 import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
+import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
+import { monthOf } from '#app/platform/calendar-month.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { picoToUsd } from '#app/platform/pico.ts'
 import { makeCall, recordAll } from '#test/call-factory.ts'
@@ -108,4 +112,31 @@ test('the cost of a call on a model that no list holds is booked as its provider
   })
   expect(await reconcileHeldCalls(told, new Date())).toBe(1)
   expect(await chargeOf(call.id)).toBe(rawCostPico / 20n)
+})
+
+test('a preview prices every usage event by itself, and counts them to what a page can go through', async () => {
+  const { id, slug } = await makeWorkspace({})
+  const plan = { platformChargeMode: 'tier', creditOverage: 'stop' } as const
+  const { books } = await loadCatalogue()
+  // Half a pico-dollar each at the end: three of them rounded once would be another sum.
+  const events = [1n, 2n, 3n, 4n].map((n) => ({
+    ...{ source: 's', id: `e-${n}`, meter: 'sandbox_seconds', surface: null, at: NOW },
+    ...{ quantityNano: n === 4n ? 7_000_000_000n : 10_000n, hash: 'a0'.repeat(32) },
+  }))
+  const recorded = await recordUsageEvents(
+    { workspaceId: id, tokenId: null, plan, currency: 'usd' },
+    books,
+    events,
+    NOW,
+  )
+  const before = recorded.map((one) => ('amountPico' in one ? one.amountPico : -1n))
+  const version = await draftPrices(operator, { workspace: slug })
+  const typed = await readTypedBook(operator, version)
+  await changeDraft(operator, version, { ...typed, meters: 'sandbox_seconds, Sandboxes, seconds, 0.00000015' })
+  const month = monthOf(NOW)
+  const preview = await previewPrices(operator, { version, month, mostCalls: 4 })
+  expect(preview.rows).toMatchObject([
+    { workspaceId: id, calls: '0', oldPico: String(before.reduce((sum, one) => sum + one, 0n)), newPico: '1050006' },
+  ])
+  await expect(previewPrices(operator, { version, month, mostCalls: 3 })).rejects.toMatchObject({ kind: 'too_large' })
 })

@@ -55,18 +55,17 @@ export async function previewPrices(
   const { books } = await loadCatalogue()
   const known = new Map(books.map((book) => [book.version, book]))
   const [from, to] = [monthStart(month), monthEnd(month)]
-  const found = await workspacesWithCalls(from, new Date(to.getTime() - 1))
-  if (found.reduce((sum, { calls }) => sum + calls, 0) > mostCalls)
+  const found = (await workspacesWithCalls(from, new Date(to.getTime() - 1))).filter(
+    ({ workspaceId }) => draft.workspaceId === null || draft.workspaceId === workspaceId,
+  )
+  if (found.reduce((sum, { calls }) => sum + calls, await countEvents(draft, [from, to])) > mostCalls)
     throw new AppError(
       'too_large',
       'preview_too_large',
       `The month holds more calls than a page can count at once. Run: npm run prices -- preview ${version}`,
     )
   const sums = new Map<string, Sums>()
-  for (const { workspaceId } of found) {
-    if (draft.workspaceId !== null && draft.workspaceId !== workspaceId) continue
-    sums.set(workspaceId, await callsUnder(draft, known, workspaceId, [from, to]))
-  }
+  for (const { workspaceId } of found) sums.set(workspaceId, await callsUnder(draft, known, workspaceId, [from, to]))
   await addUsage(sums, draft, known, month)
   return toPreview(month, draft, sums)
 }
@@ -91,15 +90,27 @@ async function callsUnder(
   return sums
 }
 
+const eventsOf = `metering.usage_events WHERE occurred_at >= $1 AND occurred_at < $2 AND ($3::uuid IS NULL OR workspace_id = $3::uuid)`
+
+async function countEvents({ workspaceId }: PriceBook, [from, to]: [Date, Date]): Promise<number> {
+  const { rows } = await systemPool().query<{ events: number }>(`SELECT count(*)::float8 AS events FROM ${eventsOf}`, [
+    from,
+    to,
+    workspaceId,
+  ])
+  return rows[0]?.events ?? 0
+}
+
 interface UsageRow {
   workspace_id: string
   meter: string
   quantity: string
   amount_pico: string
   price_book_version: number
+  events: string
 }
 
-/** Event by event, as they were priced: a sum of quantities would be rounded once where they were rounded each. */
+/** By quantity, as each event was priced: a sum of quantities would be rounded once where they were rounded each. */
 async function addUsage(
   sums: Map<string, Sums>,
   draft: PriceBook,
@@ -107,17 +118,17 @@ async function addUsage(
   month: CalendarMonth,
 ): Promise<void> {
   const { rows } = await systemPool().query<UsageRow>(
-    `SELECT workspace_id::text, meter, quantity::text, amount_pico::text, price_book_version FROM metering.usage_events
-      WHERE occurred_at >= $1 AND occurred_at < $2 AND ($3::uuid IS NULL OR workspace_id = $3::uuid)`,
+    `SELECT workspace_id::text, meter, quantity::text, amount_pico::text, price_book_version, count(*)::text AS events FROM ${eventsOf}
+      GROUP BY workspace_id, meter, quantity, amount_pico, price_book_version`,
     [monthStart(month), monthEnd(month), draft.workspaceId],
   )
   for (const row of rows) {
-    const before = BigInt(row.amount_pico)
+    const [before, events] = [BigInt(row.amount_pico), BigInt(row.events)]
     const priced = known.get(row.price_book_version)
     const price = priced && replaces(draft, priced, row.workspace_id) ? draft.meters[row.meter] : undefined
     const held = sums.get(row.workspace_id) ?? { calls: 0n, before: 0n, after: 0n }
-    held.before += before
-    held.after += price ? meterAmountPico(price.unitAtto, parseDecimal(row.quantity, 9) ?? 0n) : before
+    held.before += before * events
+    held.after += (price ? meterAmountPico(price.unitAtto, parseDecimal(row.quantity, 9) ?? 0n) : before) * events
     sums.set(row.workspace_id, held)
   }
 }
