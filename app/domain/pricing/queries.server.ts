@@ -60,6 +60,10 @@ const toBand = (band: PriceBand) => ({
   }),
 })
 
+/** Whoever wrote them in whatever order: the last that holds wins. */
+const bySize = (a: { aboveInputTokens: bigint }, b: { aboveInputTokens: bigint }) =>
+  a.aboveInputTokens < b.aboveInputTokens ? -1 : 1
+
 type BookRow = {
   version: number
   workspace_id: string | null
@@ -83,7 +87,7 @@ export function toPriceBooks(books: BookRow[], tierRows: TierRow[], meterRows: M
         .filter((row) => row.price_book_version === book.version)
         .map((row): [Tier, TierPrice] => [
           row.tier,
-          { ...toRates(row), ...(row.bands.length ? { bands: row.bands.map(toBand) } : {}) },
+          { ...toRates(row), ...(row.bands.length ? { bands: row.bands.map(toBand).sort(bySize) } : {}) },
         ]),
     ),
     meters: Object.fromEntries(
