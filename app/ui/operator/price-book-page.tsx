@@ -212,8 +212,8 @@ function PublishDialog({ book }: { book: BookRow }) {
     >
       <Text size="sm">
         {book.past
-          ? `It begins at ${book.from} UTC, in the past. Calls since then keep the price that stands in them and invoices stay as they are; what they were charged too much or too little goes onto the next invoices as corrections. Calls that were paid out of credits stay as they are.`
-          : `From ${book.from} UTC on, calls are priced by it. A published price book never changes.`}
+          ? `It begins at ${book.from}, in the past. Calls since then keep the price that stands in them and invoices stay as they are; what they were charged too much or too little goes onto the next invoices as corrections. Calls that were paid out of credits stay as they are.`
+          : `From ${book.from} on, calls are priced by it. A published price book never changes.`}
       </Text>
     </ConfirmDialog>
   )
