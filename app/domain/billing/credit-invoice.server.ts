@@ -78,12 +78,12 @@ export async function creditInvoice(ctx: OperatorCtx, input: CreditInput): Promi
     const before = creditedBefore(notes)
     const given = lines.filter((line) => line.amountCents !== 0n)
     for (const { lineKey, amountCents } of given) {
-      const billed = run.lines.find((line) => line.lineKey === lineKey)?.amountCents ?? 0n
-      const left = billed - (before.get(lineKey) ?? 0n)
+      const line = run.lines.find((one) => one.lineKey === lineKey)
+      const left = (line?.amountCents ?? 0n) - (before.get(lineKey) ?? 0n)
       if (amountCents < 0n || amountCents > left)
         throw refuse(
           'credit_too_large',
-          `Of line ${lineKey} at most ${displayMinor(left, run.currency)} can be credited.`,
+          `Of “${line?.description ?? lineKey}” at most ${displayMinor(left, run.currency)} can be credited.`,
           lineKey,
         )
     }
