@@ -1,5 +1,6 @@
 import type { Dispatch } from '#app/domain/ledger/ledger.ts'
 import { type ChargeMode, chargeModeFor, type KeySource, markupBpFor, needsTier } from '#app/domain/plans/plans.ts'
+import { needsDollars } from '#app/domain/pricing/currency.ts'
 import { type PriceBook, priceBookAt } from '#app/domain/pricing/pricing.ts'
 import { type Catalogue, loadCatalogue, type Surface } from '#app/domain/pricing/queries.server.ts'
 import type { Credential } from '#app/domain/providers/credential.ts'
@@ -67,6 +68,14 @@ const modeOf = ({ plan }: Admission, keySource: KeySource, beyondCredits: boolea
   return mode === 'credits' && beyondCredits && plan.creditOverage === 'bill' ? 'tier' : mode
 }
 
+/** A subscription can move a workspace onto a plan that reckons in dollars; prices in its own currency less a cost in dollars are no sum. */
+const otherCurrency = (): GatewayError =>
+  new GatewayError(
+    503,
+    'plan_needs_dollars',
+    'The plan charges by what providers cost, in USD, and the workspace is billed in another currency. The operator must change one of them.',
+  )
+
 function toDispatch(
   admission: Admission,
   surface: Surface,
@@ -85,6 +94,7 @@ function toDispatch(
       { param: 'model' },
     )
   if (hosted && !book.tiers[hosted.tier] && needsTier(chargeMode)) throw notPriced()
+  if (admission.currency !== 'usd' && needsDollars(chargeMode)) throw otherCurrency()
   const id = newId()
   const model = hosted?.id ?? request.model
   return {

@@ -1,5 +1,6 @@
 /** The preset `tier-margin` (design §3): Enterprise pays the margin on its own key, Plus and Pro know nothing of keys. */
 import { describe, expect, test } from 'vitest'
+import { forgetCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { purgeWorkspaceKeys } from '#app/domain/vault/purge-workspace-keys.server.ts'
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
 import { changePlan } from '#app/domain/workspaces/change-plan.server.ts'
@@ -75,5 +76,21 @@ describe('tier margin', () => {
       [holder.workspaceId],
     )
     expect(left.rows[0].keys).toBe(0)
+  })
+
+  test('a workspace billed in another currency is not charged euros less dollars: the call is refused', async () => {
+    const holder = await preset.join('enterprise')
+    await preset.save(holder, 'openrouter')
+    await preset.db.owner.query("UPDATE workspaces SET currency = 'eur', key_epoch = key_epoch + 1 WHERE id = $1", [
+      holder.workspaceId,
+    ])
+    await preset.db.owner.query(
+      `INSERT INTO price_books (version, currency, effective_from) VALUES (900, 'eur', now() - interval '1 day')`,
+    )
+    await preset.db.owner.query(`INSERT INTO tier_prices VALUES (900, 'balanced', 0.000003, 0.000015)`)
+    await preset.db.owner.query('UPDATE price_books SET published_at = now() WHERE version = 900')
+    forgetCatalogue()
+    const { status, code, row } = await preset.ask(holder, model)
+    expect([status, code, row]).toEqual([503, 'plan_needs_dollars', undefined])
   })
 })
