@@ -39,6 +39,7 @@ export interface WorkspaceMoney {
   workspaceMarkupBp: number
   /** Decimal text, USD. */
   keyFeeUsd: string
+  keyFeeProration: PlanRules['keyFeeProration']
   /** The plan has a platform key, and the workspace has not switched it off. */
   platformServes: boolean
 }
@@ -50,9 +51,10 @@ export async function getWorkspaceMoney(ctx: Ctx): Promise<WorkspaceMoney> {
     tx.workspace.findUniqueOrThrow({ where: { id: workspaceId }, include: { plan: true } }),
   )
   const plan = toPlanRules(row)
-  const { workspaceChargeMode, platformChargeMode, workspaceMarkupBp, keyFeePico } = plan
+  const { workspaceChargeMode, platformChargeMode, workspaceMarkupBp, keyFeePico, keyFeeProration } = plan
   return {
     ...{ workspaceChargeMode, platformChargeMode, workspaceMarkupBp, keyFeeUsd: picoToUsd(keyFeePico) },
+    keyFeeProration,
     platformServes: platformServes({ plan, neverPlatformKey }),
   }
 }

@@ -4,6 +4,7 @@ import { carriedByKeys, keysNote, type MoneyRules, noKeysText, removalWords, sav
 
 const rules = (over: Partial<MoneyRules>): MoneyRules => ({
   ...{ workspaceChargeMode: 'tier_margin', platformChargeMode: 'tier', workspaceMarkupBp: 500, keyFeeUsd: '8' },
+  keyFeeProration: 'seconds',
   platformServes: true,
   ...over,
 })
@@ -14,7 +15,7 @@ describe('each way to charge for own keys is said in its own words', () => {
     ['tier_margin', 'only the margin', 'only the margin'],
     ['pass_through', 'we bill nothing', 'we bill nothing'],
     ['markup', '5 % of that cost', 'our share of its cost'],
-    ['flat_fee', 'a fee of $8 per month', 'only the monthly fee'],
+    ['flat_fee', 'a fee of $8 per month, for the time that a key is enabled', 'only the monthly fee'],
   ])('%s', (workspaceChargeMode, note, saved) => {
     const mode = rules({ workspaceChargeMode })
     expect(keysNote(mode, 'OpenRouter')).toContain(note)

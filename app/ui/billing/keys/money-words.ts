@@ -10,17 +10,18 @@ export interface MoneyRules {
   workspaceMarkupBp: number
   /** Decimal text, USD: per month in which a key is enabled. */
   keyFeeUsd: string
+  keyFeeProration: PlanRules['keyFeeProration']
   /** The plan has a platform key, and the workspace has not switched it off. */
   platformServes: boolean
 }
 
 /** What our invoice holds for calls on the workspace's keys. */
-function ownKeyBill({ workspaceChargeMode, workspaceMarkupBp, keyFeeUsd }: MoneyRules): string {
+function ownKeyBill({ workspaceChargeMode, workspaceMarkupBp, keyFeeUsd, keyFeeProration }: MoneyRules): string {
   switch (workspaceChargeMode) {
     case 'pass_through':
       return 'we bill nothing for those calls'
     case 'flat_fee':
-      return `our invoice holds a fee of $${keyFeeUsd} per month in which a key is enabled; those calls draw no credits`
+      return `our invoice holds a fee of $${keyFeeUsd} per month${keyFeeProration === 'seconds' ? ', for the time that a key is enabled' : ' in which a key is enabled'}; those calls draw no credits`
     case 'markup':
       return `our invoice holds ${percentOfBp(workspaceMarkupBp)} of that cost; of a free model, of the lowest rate that anybody pays for it`
     default:
