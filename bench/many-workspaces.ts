@@ -70,7 +70,7 @@ export const month = '2026-10'
 export const partition = 'metering.inference_calls_2026_10'
 
 /**
- * Calls of one month over `workspaces`, unevenly: the largest makes an eighth of them all, half of the workspaces a hundredth.
+ * Calls of one month over `workspaces`, unevenly: the largest makes a tenth of them all, the smaller half a fifth.
  * Made inside PostgreSQL; their rollups are the recount's.
  */
 export async function fill(owner: pg.Client, calls: number, workspaces: number): Promise<void> {
