@@ -187,8 +187,9 @@ export async function startKeyListener(): Promise<KeyListener> {
     client = next
     forgetAllOpenKeys()
   }
+  let connecting: Promise<void> | undefined
   const reconnect = () => {
-    connect().catch((error: Error) => {
+    connecting = connect().catch((error: Error) => {
       log.warn({ reason: error.message }, 'key listener cannot connect; keys expire by age until it can')
       if (!stopped) retry = setTimeout(reconnect, 1_000)
     })
@@ -201,6 +202,7 @@ export async function startKeyListener(): Promise<KeyListener> {
       stopped = true
       clearTimeout(retry)
       clearInterval(hygiene)
+      await connecting // begun before the stop: it would stay open behind it
       await client?.end()
       forgetAllOpenKeys()
     },
