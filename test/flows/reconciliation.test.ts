@@ -109,6 +109,19 @@ describe('nightly', () => {
   })
 })
 
+describe('a provider’s report with one bad line', () => {
+  test('is refused with the number of the line, and stores nothing', async () => {
+    const csv = 'date,model,usage,requests\n2026-01-31,m,1,1\n2026-02-31,m,1,1'
+    const report = importProviderReport(operator, { provider: 'groq', account: 'platform', csv })
+    await expect(report).rejects.toMatchObject({
+      code: 'invalid_report',
+      message: 'Line 3: date "2026-02-31" is not a day such as 2026-10-31',
+    })
+    const { rows } = await db.owner.query(`SELECT 1 FROM provider_usage_reports WHERE provider = 'groq'`)
+    expect(rows).toEqual([])
+  })
+})
+
 describe('costs entered by hand', () => {
   test('case 55, case 63: a held call is charged by them once; of a charged one the difference is written once', async () => {
     const { id } = await makeWorkspace({})
@@ -140,6 +153,15 @@ describe('costs entered by hand', () => {
     expect(entries.rows).toEqual([{ change: '-1000000000' }])
     await expect(enterCosts(operator, { csv: `${newId()},1` })).rejects.toMatchObject({ code: 'invalid_costs' })
     await expect(enterCosts(operator, { csv: `${held.id},x` })).rejects.toThrow('Line 1: "x" is not an amount in USD')
+    // a file with one bad line enters nothing, and a call cannot have cost two things
+    const next = `${charged.id},0.003`
+    for (const bad of [`${newId()},1`, `${charged.id},0.004`])
+      await expect(enterCosts(operator, { csv: `${next}\n${bad}` })).rejects.toThrow('Line 2: ')
+    const after = await db.owner.query('SELECT 1 FROM metering.call_adjustments WHERE workspace_id = $1', [id])
+    expect(after.rowCount).toBe(1)
+    // the line is the file's, and what is no CSV is said to be none
+    await expect(enterCosts(operator, { csv: `call_id,cost_usd\n\n${held.id},x` })).rejects.toThrow('Line 3: "x"')
+    await expect(enterCosts(operator, { csv: `${held.id},"1` })).rejects.toThrow('Line 1: this is not CSV')
     // a first line with an amount is no header, and nothing at all is no success
     await expect(enterCosts(operator, { csv: 'gen-123,5' })).rejects.toThrow(
       'Line 1: "gen-123" is not the id of a call',

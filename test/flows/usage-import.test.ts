@@ -93,6 +93,10 @@ describe('usage import', () => {
     await expect(
       importInto(id, file('typo.csv', 'timestamp,input_tokens,output_tokens', '2062-10-01 00:00:00,1,1')),
     ).rejects.toThrow(/line 2: timestamp 2062-10-01T00:00:00.000Z lies in the future/)
+    const february = file('feb.csv', 'timestamp,input_tokens,output_tokens', '', '2026-02-31 10:00:00,1,1')
+    await expect(importInto(id, february)).rejects.toThrow(/line 3: timestamp "2026-02-31 10:00:00" is not a time/)
+    const cut = file('cut.csv', 'timestamp,input_tokens,output_tokens', '2026-02-01 10:00:00,1,"1')
+    await expect(importInto(id, cut)).rejects.toMatchObject({ code: 'invalid_usage_file' })
     await expect(importInto(id, path.join(folder, 'missing.csv'))).rejects.toThrow(/ENOENT/)
     expect(await ledger(id)).toMatchObject({ calls: 0 })
   })

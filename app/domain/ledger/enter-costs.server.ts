@@ -1,4 +1,3 @@
-import { parse } from 'csv-parse/sync'
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { authorize, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import type { ChargeMode } from '#app/domain/plans/plans.ts'
@@ -7,6 +6,7 @@ import { inSystem, systemPool } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { idTime, isId } from '#app/platform/ids.ts'
 import { type Pico, parsePico, picoToUsd } from '#app/platform/pico.ts'
+import { readCsvLines } from './csv-lines.ts'
 import { markupBasis } from './markup-basis.server.ts'
 
 export interface EnteredCosts {
@@ -32,10 +32,8 @@ const wrong = (line: number, text: string) =>
 
 /** `call_id,cost_usd`, a header or none: a first line without an amount. @throws AppError bad_request `invalid_costs` */
 export function readCosts(csv: string): Entry[] {
-  const rows: string[][] = parse(csv, { skip_empty_lines: true, relax_column_count: true, trim: true })
-  return rows.flatMap(([id = '', cost = ''], index) => {
-    const line = index + 1
-    if (line === 1 && !isId(id) && parsePico(cost) === undefined) return []
+  return readCsvLines(csv, wrong).flatMap(({ line, cells: [id = '', cost = ''] }, index) => {
+    if (index === 0 && !isId(id) && parsePico(cost) === undefined) return []
     if (!isId(id)) throw wrong(line, `"${id.slice(0, 40)}" is not the id of a call`)
     const rawCostPico = parsePico(cost)
     if (rawCostPico === undefined || rawCostPico < 0n || rawCostPico > mostCostPico)
@@ -84,7 +82,16 @@ async function findCall(id: string): Promise<CallRow | undefined> {
 const big = (cell: string | null): bigint | null => (cell === null ? null : BigInt(cell))
 const text = (amount: Pico | null): string | null => amount?.toString() ?? null
 
-async function enter(entry: Entry): Promise<keyof EnteredCosts> {
+/** A call with what it comes to by the cost that was entered. */
+interface Priced {
+  call: CallRow
+  rawCostPico: Pico
+  tierPricePico: Pico | null
+  basis: Awaited<ReturnType<typeof markupBasis>>
+  charge: Pico
+}
+
+async function price(entry: Entry): Promise<Priced> {
   const call = await findCall(entry.id)
   if (!call) throw wrong(entry.line, `there is no call ${entry.id}`)
   const { rawCostPico } = entry
@@ -99,6 +106,10 @@ async function enter(entry: Entry): Promise<keyof EnteredCosts> {
   const tierPricePico = big(call.tier_price_pico)
   const charge = chargePico({ chargeMode, markupBp, tierPricePico, rawCostPico, ...basis })
   if (charge === null) throw wrong(entry.line, `call ${entry.id} cannot be charged: its tier price is not known`)
+  return { call, rawCostPico, tierPricePico, basis, charge }
+}
+
+async function enter({ call, rawCostPico, tierPricePico, basis, charge }: Priced): Promise<keyof EnteredCosts> {
   const known = [call.workspace_id, call.dispatched_at, call.id]
   if (call.held) {
     const { rows } = await systemPool().query<{ done: boolean }>(
@@ -127,15 +138,22 @@ async function enter(entry: Entry): Promise<keyof EnteredCosts> {
 /**
  * Costs that an operator knows from elsewhere: held calls are charged by them; of calls that were charged, or cut off at 0, the
  * difference goes onto the next invoice (stripe §2.8, §4 case 63). The same file again changes nothing.
- * @throws AppError bad_request `invalid_costs` with the line; lines before it were entered
+ * @throws AppError bad_request `invalid_costs` with the line; nothing was entered then
  */
 export async function enterCosts(ctx: OperatorCtx, { csv }: { csv: string }): Promise<EnteredCosts> {
   authorize(ctx, 'operate:Platform', { workspaceId: '*' })
   const entries = readCosts(csv)
   if (!entries.length)
     throw new AppError('bad_request', 'invalid_costs', 'No line names a call and what it cost.', { field: 'csv' })
+  const named = new Set<string>()
+  const priced: Priced[] = []
+  for (const entry of entries) {
+    if (named.has(entry.id)) throw wrong(entry.line, `call ${entry.id} stands in the file twice`)
+    named.add(entry.id)
+    priced.push(await price(entry))
+  }
   const counts: EnteredCosts = { resolved: 0, corrected: 0, unchanged: 0 }
-  for (const entry of entries) counts[await enter(entry)] += 1
+  for (const one of priced) counts[await enter(one)] += 1
   await inSystem((tx) =>
     recordAudit(tx, {
       workspaceId: null,

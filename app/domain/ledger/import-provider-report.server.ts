@@ -24,9 +24,9 @@ export async function importProviderReport(ctx: OperatorCtx, { provider, account
   const wrong = (field: string, text: string) => new AppError('bad_request', 'invalid_report', text, { field })
   if (!isProviderId(provider)) throw wrong('provider', 'Choose a provider.')
   if (account !== 'platform' && !isId(account)) throw wrong('account', 'Enter “platform”, or the id of a provider key.')
-  const rows = readProviderReport(csv)
-  const days = [...new Set(rows.map((row) => row.day))]
   const at = ctx.now()
+  const rows = readProviderReport(csv, at)
+  const days = [...new Set(rows.map((row) => row.day))]
   await inSystem(async (tx) => {
     // A model that the new report of a day no longer has cost nothing on it.
     await tx.$executeRaw`

@@ -1,9 +1,10 @@
 import { createReadStream } from 'node:fs'
-import { parse } from 'csv-parse'
+import { CsvError, parse } from 'csv-parse'
 import { chargeModeFor, type KeySource, markupBpFor, type PlanRules } from '#app/domain/plans/plans.ts'
 import { priceBookAt, priceTokens } from '#app/domain/pricing/pricing.ts'
 import { type Catalogue, loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { AppError } from '#app/platform/errors.ts'
+import { NOT_CSV, notCsvAt } from './csv-lines.ts'
 import { type CallRecord, settleCall } from './ledger.ts'
 import { markupBasis } from './markup-basis.server.ts'
 import { ensurePartitions, importCalls } from './record-calls.server.ts'
@@ -54,6 +55,15 @@ async function* records(file: string): AsyncGenerator<{ cells: string[]; line: n
 }
 
 async function* rowsOf(input: UsageImport): AsyncGenerator<UsageRow | LineError> {
+  try {
+    yield* readRows(input)
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error
+    yield { line: notCsvAt(error), message: NOT_CSV }
+  }
+}
+
+async function* readRows(input: UsageImport): AsyncGenerator<UsageRow | LineError> {
   let header: Header | undefined
   for await (const { cells, line } of records(input.file)) {
     if (!header) {

@@ -1,7 +1,8 @@
 /** A provider's own account of its days, as a CSV file: OpenRouter's activity, or anything with the same columns. Pure. */
-import { parse } from 'csv-parse/sync'
+import { isCalendarDay } from '#app/platform/calendar-day.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { type Pico, parsePico } from '#app/platform/pico.ts'
+import { readCsvLines } from './csv-lines.ts'
 
 export interface ReportRow {
   /** `YYYY-MM-DD`, UTC. */
@@ -26,6 +27,8 @@ const names = {
 }
 type Column = keyof typeof names
 
+const DAY_MS = 86_400_000
+
 const wrong = (line: number, text: string) =>
   new AppError('bad_request', 'invalid_report', `Line ${line}: ${text}`, { field: 'csv' })
 
@@ -35,7 +38,7 @@ const plain = (cell: string): string =>
     .toLowerCase()
     .replace(/[\s_-]/g, '')
 
-function readHeader(cells: string[]): Map<Column, number> {
+function readHeader(cells: string[], line: number): Map<Column, number> {
   const found = new Map<Column, number>()
   const given = cells.map(plain)
   for (const column of Object.keys(names) as Column[]) {
@@ -43,42 +46,50 @@ function readHeader(cells: string[]): Map<Column, number> {
     if (at !== undefined) found.set(column, at)
   }
   const missing = (['day', 'model', 'cost'] as const).filter((column) => !found.has(column))
-  if (missing.length) throw wrong(1, `missing column ${missing.map((column) => names[column][0]).join(', ')}`)
+  if (missing.length) throw wrong(line, `missing column ${missing.map((column) => names[column][0]).join(', ')}`)
   return found
 }
 
+/** A billion dollars and a trillion tokens in a day are nobody's: such a number is a slip, and the sums of many must be held. */
+const mostPico = 10n ** 21n
+
 function whole(text: string, line: number, name: string): bigint {
   if (text === '') return 0n
-  if (!/^\d{1,15}$/.test(text)) throw wrong(line, `${name} "${text.slice(0, 40)}" is not a whole number`)
+  if (!/^\d{1,12}$/.test(text)) throw wrong(line, `${name} "${text.slice(0, 40)}" is not a whole number`)
   return BigInt(text)
 }
 
 function amount(text: string, line: number, name: string): Pico {
   const value = text === '' ? 0n : parsePico(text)
   if (value === undefined || value < 0n) throw wrong(line, `${name} "${text.slice(0, 40)}" is not an amount in USD`)
+  if (value > mostPico) throw wrong(line, `${name} "${text.slice(0, 40)}" is more than a day can cost`)
   return value
 }
 
+/** `YYYY-MM-DD`, or a time that begins with it. A day that has not begun anywhere yet has cost nothing. */
+const DAY = /^(\d{4}-\d{2}-\d{2})(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?\s*(?:Z|[+-]00:?00)?)?$/i
+
+function readDay(text: string, line: number, now: Date): string {
+  const day = DAY.exec(text)?.[1] ?? ''
+  if (!isCalendarDay(day)) throw wrong(line, `date "${text.slice(0, 40)}" is not a day such as 2026-10-31`)
+  if (Date.parse(day) > now.getTime() + DAY_MS) throw wrong(line, `date "${text.slice(0, 40)}" lies in the future`)
+  return day
+}
+
 /**
- * Reads a report; rows of the same day and model are added together, for providers split them by endpoint.
+ * Reads a report; rows of the same day and model are added together, for providers split them by endpoint. One bad line, and none
+ * of it is taken.
+ * @param now days that begin later are refused
  * @throws AppError bad_request `invalid_report` with the line and what is wrong with it
  */
-export function readProviderReport(csv: string): ReportRow[] {
-  let records: string[][]
-  try {
-    records = parse(csv, { skip_empty_lines: true, relax_column_count: true, trim: true })
-  } catch {
-    throw wrong(1, 'this is not CSV')
-  }
-  const [header = [], ...rest] = records
-  const columns = readHeader(header)
+export function readProviderReport(csv: string, now: Date): ReportRow[] {
+  const [header, ...rest] = readCsvLines(csv, wrong)
+  const columns = readHeader(header?.cells ?? [], header?.line ?? 1)
+  if (!rest.length) throw wrong(header?.line ?? 1, 'the file has no rows below its header')
   const rows = new Map<string, ReportRow>()
-  for (const [index, cells] of rest.entries()) {
-    const line = index + 2
+  for (const { line, cells } of rest) {
     const cell = (column: Column) => cells[columns.get(column) ?? -1] ?? ''
-    const day = cell('day').slice(0, 10)
-    if (!/^\d{4}-(0[1-9]|1[0-2])-([0-2]\d|3[01])$/.test(day))
-      throw wrong(line, `date "${cell('day').slice(0, 40)}" is not a day such as 2026-10-31`)
+    const day = readDay(cell('day'), line, now)
     const model = cell('model')
     if (!model) throw wrong(line, 'no model')
     const key = `${day} ${model}`

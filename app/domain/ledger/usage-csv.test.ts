@@ -24,6 +24,15 @@ describe('a usage CSV', () => {
     expect(readTimestamp('16/11/2023')).toBeNull()
     expect(readTimestamp('2023-13-45 00:00:00')).toBeNull()
   })
+  // JavaScript reads 31 February as 3 March: the call would be billed in another month than the file says.
+  it.each(['2026-02-31 10:00:00', '2025-02-29 10:00:00', '2026-04-31T23:59:59Z', '2026-10-31 24:00:00'])(
+    'refuses %s: there is no such time',
+    (text) => expect(readTimestamp(text)).toBeNull(),
+  )
+  it('takes the last days of months that have them', () => {
+    expect(readTimestamp('2024-02-29 10:00:00')?.toISOString()).toBe('2024-02-29T10:00:00.000Z')
+    expect(readTimestamp('2026-10-31 23:59:59')?.toISOString()).toBe('2026-10-31T23:59:59.000Z')
+  })
   it.each([
     [['yesterday', '1', '1', ''], /timestamp "yesterday" is not a time/],
     [['2023-11-16 18:17:03', '-1', '1', ''], /inputtokens "-1" is not a whole number/],

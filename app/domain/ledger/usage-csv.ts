@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isTier, type Tier } from '#app/domain/pricing/pricing.ts'
+import { isCalendarDay } from '#app/platform/calendar-day.ts'
 import { type Pico, parsePico } from '#app/platform/pico.ts'
 
 /** One row of a usage CSV, read and checked. */
@@ -64,12 +65,13 @@ export function readHeader(cells: readonly string[]): Header | LineError {
 }
 
 /** `2023-11-16 18:17:03.9799600`, ISO 8601 with or without zone; without one it is UTC. Cut to whole milliseconds. */
-const TIMESTAMP = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?\s*(Z|[+-]\d{2}:?\d{2})?$/i
+const TIMESTAMP = /^(\d{4}-\d{2}-\d{2})[T ]((?:[01]\d|2[0-3]):\d{2}:\d{2})(?:\.(\d{1,9}))?\s*(Z|[+-]\d{2}:?\d{2})?$/i
 
 export function readTimestamp(text: string): Date | null {
   const match = TIMESTAMP.exec(text.trim())
   if (!match) return null
-  const [, day, time, fraction = '', zone = 'Z'] = match
+  const [, day = '', time, fraction = '', zone = 'Z'] = match
+  if (!isCalendarDay(day)) return null
   const at = new Date(`${day}T${time}.${fraction.padEnd(3, '0').slice(0, 3)}${zone}`)
   return Number.isNaN(at.getTime()) ? null : at
 }
