@@ -26,6 +26,24 @@ export function textArray<T>(items: readonly T[], read: (item: T) => string | nu
   return `${text}}`
 }
 
-/** `$1, $2, …` for as many parameters. */
-export const placeholders = (count: number): string =>
-  Array.from({ length: count }, (_, index) => `$${index + 1}`).join(', ')
+/** A text as a field of `rowArray`. */
+export const rowText = (value: string | null): string =>
+  value === null ? '' : `\\"${special.test(value) ? value.replace(specials, '\\\\\\$&') : value}\\"`
+
+/**
+ * One composite value per item, for `unnest` of an array of a composite type: one function scan, where an array per column is
+ * one each. `fields` gives them in the type's order: numbers and their like as they are, texts by `rowText`, unknowns as ''.
+ */
+export function rowArray<T>(items: readonly T[], fields: (item: T, place: number) => (Bare | '')[]): string {
+  let text = '{'
+  for (let index = 0; index < items.length; index += 1) {
+    const values = fields(items[index] as T, index + 1)
+    text += index === 0 ? '"(' : ',"('
+    for (let field = 0; field < values.length; field += 1) {
+      const value = values[field] ?? ''
+      text += field === 0 ? value : `,${value}`
+    }
+    text += ')"'
+  }
+  return `${text}}`
+}

@@ -5,10 +5,9 @@ import { windowStart } from '#app/domain/budgets/budgets.ts'
 import { listBudgetChoices, listBudgets } from '#app/domain/budgets/queries.server.ts'
 import { changeBudget, createBudget, type NewBudget, removeBudget } from '#app/domain/budgets/set-budget.server.ts'
 import { tellOfBudgets } from '#app/domain/budgets/tell-of-budgets.server.ts'
-import type { Opening } from '#app/domain/ledger/open-attempts.server.ts'
+import { type Opening, openAttempts } from '#app/domain/ledger/open-attempts.server.ts'
 import { type GenerationReader, sweepAttempts } from '#app/domain/ledger/sweep-attempts.server.ts'
 import type { Ctx } from '#app/domain/permissions/permissions.ts'
-import { systemPool } from '#app/platform/db.server.ts'
 import { idTime } from '#app/platform/ids.ts'
 import { chat, creditOpening, openWith } from '#test/credit-ground.ts'
 import { useDatabase } from '#test/database.ts'
@@ -122,22 +121,7 @@ describe('a hard budget', () => {
         mostChargePico: 5n,
       })
     const openAll = async (order: number[]) => {
-      const each = order.map((at) => opening(tokens[at]))
-      const list = (read: (one: Opening) => unknown) => each.map(read)
-      const { rows } = await systemPool().query(
-        `SELECT refused FROM metering.open_attempts($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::timestamptz[], $7::text[],
-           $8::text[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::text[], $14::text[], $15::uuid[], $16::int[], $17::text[],
-           $18::int[], $19::bool[], $20::int[], $21::int[], $22::bigint[], $23::bigint[])`,
-        [
-          ...[list((o) => o.id), list((o) => o.workspaceId), list((o) => o.keyEpoch), list((o) => o.tokenId)],
-          ...[list((o) => o.processId), list((o) => o.dispatchedAt), list((o) => o.surface), list((o) => o.provider)],
-          ...[list((o) => o.model), list(() => null), list((o) => o.endpoint), list(() => null), list((o) => o.tier)],
-          ...[list((o) => o.keySource), list(() => null), list(() => null), list((o) => o.chargeMode)],
-          ...[list((o) => o.priceBookVersion), list(() => false), list(() => 1), list(() => null)],
-          ...[list((o) => o.mostChargePico), list(() => 0)],
-        ],
-      )
-      expect(rows[0].refused).toBeNull()
+      expect(await openAttempts(order.map((at) => opening(tokens[at])))).toEqual(['opened', 'opened', 'opened'])
     }
     const orders = [
       [0, 1, 2],

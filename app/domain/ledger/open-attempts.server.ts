@@ -1,6 +1,6 @@
 import { isRefusal, systemPool } from '#app/platform/db.server.ts'
 import { GroupCommit } from '#app/platform/group-commit.ts'
-import { bareArray, placeholders, textArray } from '#app/platform/pg-array.ts'
+import { bareArray, rowArray, rowText, textArray } from '#app/platform/pg-array.ts'
 import type { Pico } from '#app/platform/pico.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import type { Dispatch } from './ledger.ts'
@@ -17,34 +17,33 @@ export interface AttemptRecord extends Dispatch {
 /** An attempt, and the workspace's key epoch as of the facts that it was decided on. */
 export type Opening = AttemptRecord & { keyEpoch: bigint }
 
-/** The parameters of metering.open_attempts, in their order. */
-const columns = (attempts: readonly Opening[]): string[] => [
-  bareArray(attempts, (attempt) => attempt.id),
-  bareArray(attempts, (attempt) => attempt.workspaceId),
-  bareArray(attempts, (attempt) => attempt.keyEpoch),
-  bareArray(attempts, (attempt) => attempt.tokenId),
-  textArray(attempts, (attempt) => attempt.processId),
-  bareArray(attempts, (attempt) => attempt.dispatchedAt.toISOString()),
-  textArray(attempts, (attempt) => attempt.surface),
-  textArray(attempts, (attempt) => attempt.provider),
-  textArray(attempts, (attempt) => attempt.model),
-  textArray(attempts, (attempt) => attempt.upstreamModel),
-  textArray(attempts, (attempt) => attempt.endpoint),
-  bareArray(attempts, (attempt) => attempt.fallbackOf),
-  textArray(attempts, (attempt) => attempt.tier),
-  textArray(attempts, (attempt) => attempt.keySource),
-  bareArray(attempts, (attempt) => attempt.keyId),
-  bareArray(attempts, (attempt) => attempt.keyVersion),
-  textArray(attempts, (attempt) => attempt.chargeMode),
-  bareArray(attempts, (attempt) => attempt.priceBookVersion),
-  bareArray(attempts, (attempt) => attempt.streamed),
-  bareArray(attempts, (attempt) => attempt.promptTokensEstimate),
-  bareArray(attempts, (attempt) => attempt.markupBp),
-  bareArray(attempts, (attempt) => attempt.mostChargePico),
-  bareArray(attempts, (attempt) => attempt.mostCostPico),
+/** metering.opening, field by field. */
+const openingFields = (attempt: Opening, place: number) => [
+  place,
+  attempt.id,
+  attempt.workspaceId,
+  attempt.keyEpoch,
+  attempt.tokenId,
+  rowText(attempt.processId),
+  rowText(attempt.dispatchedAt.toISOString()),
+  rowText(attempt.surface),
+  rowText(attempt.provider),
+  rowText(attempt.model),
+  rowText(attempt.upstreamModel),
+  rowText(attempt.endpoint),
+  attempt.fallbackOf,
+  rowText(attempt.tier),
+  rowText(attempt.keySource),
+  attempt.keyId,
+  attempt.keyVersion,
+  rowText(attempt.chargeMode),
+  attempt.priceBookVersion,
+  attempt.streamed,
+  attempt.promptTokensEstimate,
+  attempt.markupBp,
+  attempt.mostChargePico,
+  attempt.mostCostPico,
 ]
-
-const openAll = `SELECT stale, refused, refusals FROM metering.open_attempts(${placeholders(columns([]).length)})`
 
 /** `credits`, `budget:<id>`: there is no room for what the call may come to. */
 type Opened = 'opened' | 'stale' | 'credits' | `budget:${string}`
@@ -55,11 +54,12 @@ interface OpenedRow {
   refusals: (Opened | undefined)[] | null
 }
 
-async function open(attempts: Opening[]): Promise<Opened[]> {
+/** One batch, in one statement and one transaction. */
+export async function openAttempts(attempts: readonly Opening[]): Promise<Opened[]> {
   const { rows } = await systemPool().query<OpenedRow>({
     name: 'open-attempts',
-    text: openAll,
-    values: columns(attempts),
+    text: 'SELECT stale, refused, refusals FROM metering.open_attempts($1)',
+    values: [rowArray(attempts, openingFields)],
   })
   const { stale = null, refused = null, refusals = null } = rows[0] ?? {}
   if (!stale && !refused) return attempts.map(() => 'opened')
@@ -70,7 +70,8 @@ async function open(attempts: Opening[]): Promise<Opened[]> {
   })
 }
 
-const openings = () => singleton('ledger:openings', () => new GroupCommit<Opening, Opened>(open, { blames: isRefusal }))
+const openings = () =>
+  singleton('ledger:openings', () => new GroupCommit<Opening, Opened>(openAttempts, { blames: isRefusal }))
 
 /**
  * Writes the attempt and answers when it is committed. Only then may the request be sent: a request that reached a provider

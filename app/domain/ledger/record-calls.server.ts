@@ -1,37 +1,36 @@
 import { systemPool } from '#app/platform/db.server.ts'
-import { bareArray, placeholders, textArray } from '#app/platform/pg-array.ts'
+import { rowArray, rowText } from '#app/platform/pg-array.ts'
 import type { CallRecord } from './ledger.ts'
 
-/** The parameters of metering.settle_calls, in their order. What was decided before the call went out stands in its attempt. */
-const outcomeColumns = (calls: readonly CallRecord[]): string[] => [
-  bareArray(calls, (call) => call.workspaceId),
-  bareArray(calls, (call) => call.id),
-  textArray(calls, (call) => call.origin),
-  textArray(calls, (call) => call.responseModel),
-  textArray(calls, (call) => call.status),
-  bareArray(calls, (call) => call.httpStatus),
-  textArray(calls, (call) => call.errorCode),
-  bareArray(calls, (call) => call.inputTokens),
-  bareArray(calls, (call) => call.outputTokens),
-  bareArray(calls, (call) => call.cacheReadTokens),
-  bareArray(calls, (call) => call.cacheWriteTokens),
-  bareArray(calls, (call) => call.reasoningTokens),
-  textArray(calls, (call) => call.usageSource),
-  bareArray(calls, (call) => call.rawCostPico),
-  textArray(calls, (call) => call.costSource),
-  bareArray(calls, (call) => call.costClamped),
-  bareArray(calls, (call) => call.tierPricePico),
-  bareArray(calls, (call) => call.chargePico),
-  bareArray(calls, (call) => call.latencyMs),
-  bareArray(calls, (call) => call.firstByteMs),
-  textArray(calls, (call) => call.upstreamId),
-  textArray(calls, (call) => call.priceRow && JSON.stringify(call.priceRow)),
-  bareArray(calls, (call) => call.basisPico),
-  textArray(calls, (call) => call.basisSource),
-  bareArray(calls, (call) => call.creditPico),
+/** metering.outcome, field by field. What was decided before the call went out stands in its attempt. */
+const outcomeFields = (call: CallRecord, place: number) => [
+  place,
+  call.workspaceId,
+  call.id,
+  rowText(call.origin),
+  rowText(call.responseModel),
+  rowText(call.status),
+  call.httpStatus,
+  rowText(call.errorCode),
+  call.inputTokens,
+  call.outputTokens,
+  call.cacheReadTokens,
+  call.cacheWriteTokens,
+  call.reasoningTokens,
+  rowText(call.usageSource),
+  call.rawCostPico,
+  rowText(call.costSource),
+  call.costClamped,
+  call.tierPricePico,
+  call.chargePico,
+  call.latencyMs,
+  call.firstByteMs,
+  rowText(call.upstreamId),
+  rowText(call.priceRow && JSON.stringify(call.priceRow)),
+  call.basisPico,
+  rowText(call.basisSource),
+  call.creditPico,
 ]
-
-const settle = `SELECT metering.settle_calls(${placeholders(outcomeColumns([]).length)}) AS "notTaken"`
 
 /**
  * Writes settled calls and their rollups in one statement and one transaction. Each is taken by whoever settles its attempt
@@ -43,8 +42,8 @@ export async function recordCalls(calls: readonly CallRecord[]): Promise<boolean
   if (calls.length === 0) return []
   const { rows } = await systemPool().query<{ notTaken: number[] | null }>({
     name: 'settle-calls',
-    text: settle,
-    values: outcomeColumns(calls),
+    text: 'SELECT metering.settle_calls($1) AS "notTaken"',
+    values: [rowArray(calls, outcomeFields)],
   })
   const notTaken = rows[0]?.notTaken ?? null
   return calls.map((_, index) => notTaken === null || !notTaken.includes(index + 1))
