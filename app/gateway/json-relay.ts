@@ -17,8 +17,9 @@ function readJsonReply(bytes: Buffer, shape: UsageShape): ReplyFacts | null {
     return member && member.end - member.start <= 64 * 1024 ? memberText(bytes, member) : undefined
   }
   const string = (name: string) => stringMember(bytes, scan.members.get(name))
+  const output = scan.members.get('output') // of Responses: it shows the provider's own tools, however long it is
   const parts = { id: string('id'), model: string('model'), usage: text('usage'), error: text('error') }
-  return readReplyParts(parts, shape)
+  return readReplyParts({ ...parts, output: output && bytes.toString('latin1', output.start, output.end) }, shape)
 }
 
 /** Relays a plain JSON answer. Small answers go out whole with the end; large ones flow, the last piece held back. */

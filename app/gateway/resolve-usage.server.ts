@@ -7,7 +7,7 @@ import {
   usageOutcome,
 } from '#app/domain/ledger/usage-outcome.ts'
 import { findPrice, noteUnpriced } from '#app/domain/pricing/find-price.server.ts'
-import { type PriceRow, rawCostOf } from '#app/domain/pricing/raw-prices.ts'
+import { type PriceRow, rawCostOf, unpricedUnits } from '#app/domain/pricing/raw-prices.ts'
 import { fetchGeneration } from '#app/domain/providers/fetch-generation.server.ts'
 import type { Tokens, UsageReport } from '#app/domain/providers/usage.ts'
 import type { Call, ReplyOutcome } from './call.ts'
@@ -30,8 +30,8 @@ async function lookUp(call: Call, outcome: ReplyOutcome): Promise<UsageReport | 
   return null
 }
 
-/** What the provider lists for the model at this size and time; null, and on the operator's list, where nobody knows. */
-async function priceOf(call: Call, served: string | null, inputTokens: number): Promise<PriceRow | null> {
+/** What the provider lists for the model at this size and time; null, and on the operator's list, where that is not all of it. */
+async function priceOf(call: Call, served: string | null, tokens: Tokens): Promise<PriceRow | null> {
   const { provider, upstreamModel, dispatch } = call
   // Azure is called by the name that somebody gave a deployment: only the reply says which model that is.
   const model = provider.models.shape === 'deployment' ? (served ?? upstreamModel) : upstreamModel
@@ -39,19 +39,21 @@ async function priceOf(call: Call, served: string | null, inputTokens: number): 
     provider: provider.id,
     priceTable: provider.priceTable,
     model,
-    inputTokens,
+    inputTokens: tokens.input,
     at: dispatch.dispatchedAt,
   }
   const row = await findPrice(question).catch(() => null)
-  if (!row) noteUnpriced(provider.id, model, dispatch.dispatchedAt)
-  return row
+  const missing = row ? unpricedUnits(row.usd, tokens) : []
+  if (row && missing.length === 0) return tokens.apart ? { ...row, apart: tokens.apart } : row
+  noteUnpriced(provider.id, model, dispatch.dispatchedAt, missing.join(', '))
+  return null
 }
 
 type Known = Pick<ReportedUsage, 'tokens' | 'usageSource'>
 
 /** Usage of a provider that sends no bill: what its own list, or the price tables, make of the tokens. */
 async function byListPrice(call: Call, known: Known, served: string | null): Promise<UsageOutcome> {
-  const row = await priceOf(call, served, known.tokens.input)
+  const row = await priceOf(call, served, known.tokens)
   return usageOutcome({
     ...known,
     costPico: row && rawCostOf(row.usd, known.tokens),

@@ -23,7 +23,7 @@ async function lowestPaidRate(model: string, at: Date, used: Used): Promise<Pico
     .filter((row) => isSame(row.id))
     .map((row) => priceTokens(row.list, { inputTokens: input, outputTokens: output }))
   const prices = await findPaidPrices({ isSame, model, inputTokens: tokens.input, at })
-  const paid = [...listed, ...prices.map((usd) => rawCostOf(usd, tokens))].filter((cost) => cost > 0n)
+  const paid = [...listed, ...prices.map((usd) => rawCostOf(usd, tokens) ?? 0n)].filter((cost) => cost > 0n)
   return paid.length === 0 ? null : paid.reduce((least, cost) => (cost < least ? cost : least))
 }
 

@@ -3,6 +3,8 @@ export interface UnpricedRow {
   provider: string
   model: string
   calls: string
+  /** What its price does not hold, in words; empty: it has no price at all. */
+  missing: string
   firstSeenAt: string
   lastSeenAt: string
 }

@@ -21,11 +21,12 @@ export async function readPrices(ctx: OperatorCtx): Promise<PriceLists> {
     const priced = new Set(overrides.map((row) => `${row.provider} ${row.model}`))
     return {
       unpriced: unpriced
-        .filter((row) => !priced.has(`${row.provider} ${row.model}`))
+        .filter((row) => row.missing !== '' || !priced.has(`${row.provider} ${row.model}`))
         .map((row) => ({
           provider: row.provider,
           model: row.model,
           calls: row.calls.toString(),
+          missing: row.missing,
           firstSeenAt: row.firstSeenAt.toISOString(),
           lastSeenAt: row.lastSeenAt.toISOString(),
         })),

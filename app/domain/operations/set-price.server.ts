@@ -59,7 +59,7 @@ export async function setPrice(ctx: OperatorCtx, given: TypedPrices): Promise<vo
     const row = { ...prices, updatedAt: at }
     const where = { provider_model: { provider, model } }
     await tx.priceOverride.upsert({ where, create: { provider, model, ...row }, update: row })
-    await tx.unpricedModel.deleteMany({ where: { provider, model } })
+    await tx.unpricedModel.deleteMany({ where: { provider, model, missing: '' } })
     await recordAudit(tx, {
       workspaceId: null,
       actor: ctx.actor,

@@ -65,13 +65,16 @@ async function priceLists(): Promise<PriceLists> {
 /** After this process wrote a list. */
 export const forgetPriceLists = (): boolean => dropSingleton('price-lists')
 
-/** USD per million tokens, as the tables write it, as exact text of USD per token: the literal's shortest decimal, shifted. */
-function perToken(perMillion: number): string {
-  const atto = parseDecimal(String(perMillion), 12)
-  if (atto === undefined || atto < 0n) throw new RangeError(`${perMillion} is not a price in USD per million tokens`)
+/** A price for 10^`shift` units, as the tables write it, as exact text for one: the literal's shortest decimal, shifted. */
+function perUnit(price: number, shift: number): string {
+  const atto = parseDecimal(String(price), 18 - shift)
+  if (atto === undefined || atto < 0n) throw new RangeError(`${price} is not a price in USD`)
   const digits = atto.toString().padStart(19, '0')
   return `${digits.slice(0, -18)}.${digits.slice(-18)}`
 }
+
+const perToken = (perMillion: number): string => perUnit(perMillion, 6)
+const perCall = (perThousand: number): string => perUnit(perThousand, 3)
 
 type TablePrice = number | { base: number; tiers: { start: number; price: number }[] } | undefined
 
@@ -104,10 +107,16 @@ function tableRow(table: string, model: string, at: Date): TableRow | null {
   return row
 }
 
-/** What the tables charge for a model at this size and time; null where they do not know it. */
+/** OpenAI's models that search with every call, by a price per search that neither the tables nor the reply tell. */
+const searchesAlways = /^gpt-[a-z0-9.-]*-search-(?:preview|api)/
+
+/** Output that is priced apart, of which replies do not tell how much there was. */
+const untold = ['output_reasoning_mtok', 'output_citation_mtok', 'input_text_messages_kcount']
+
+/** What the tables charge for a model at this size and time; null where they do not know it, or not all of it. */
 function tablePrices(table: string, model: string, inputTokens: number, at: Date): TokenPrices | null {
   const price = tableRow(table, model, at)
-  if (!price) return null
+  if (!price || searchesAlways.test(model) || untold.some((name) => price[name] !== undefined)) return null
   const [input, output] = [atSize(price.input_mtok, inputTokens), atSize(price.output_mtok, inputTokens)]
   if (input === undefined || (output === undefined && !/embed|rerank/i.test(model))) return null
   const [read, write] = [atSize(price.cache_read_mtok, inputTokens), atSize(price.cache_write_mtok, inputTokens)]
@@ -118,7 +127,26 @@ function tablePrices(table: string, model: string, inputTokens: number, at: Date
     ...(read === undefined ? {} : { cacheRead: perToken(read) }),
     ...(write === undefined ? {} : { cacheWrite: perToken(write) }),
     ...(hour === undefined ? {} : { cacheWriteHour: perToken(hour) }),
+    ...apartPrices(price, inputTokens),
   }
+}
+
+/** The tables' names of what is priced apart from text, and the units that a price is for. */
+const apartNames = {
+  audioInput: ['input_audio_mtok', 1_000_000],
+  audioOutput: ['output_audio_mtok', 1_000_000],
+  imageInput: ['input_image_mtok', 1_000_000],
+  imageOutput: ['output_image_mtok', 1_000_000],
+  search: ['web_searches_kcount', 1_000],
+  request: ['requests_kcount', 1_000],
+} as const
+
+function apartPrices(row: TableRow, inputTokens: number): Partial<TokenPrices> {
+  const found = Object.entries(apartNames).flatMap(([name, [theirs, per]]) => {
+    const price = atSize(row[theirs], inputTokens)
+    return price === undefined ? [] : [[name, per === 1_000 ? perCall(price) : perToken(price)]]
+  })
+  return Object.fromEntries(found)
 }
 
 export interface PriceQuestion {
@@ -178,6 +206,8 @@ export async function findPaidPrices({ isSame, model, inputTokens, at }: PaidPri
 interface Unpriced {
   provider: string
   model: string
+  /** What its price does not hold, in words; empty: it has no price at all. */
+  missing: string
   calls: number
   lastAt: Date
 }
@@ -196,29 +226,33 @@ async function writeUnpriced(): Promise<void> {
   )
   held.waiting.clear()
   await systemPool().query(
-    `INSERT INTO unpriced_models AS u (provider, model, calls, first_seen_at, last_seen_at)
-     SELECT provider, model, calls, at, at FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[]) AS n (provider, model, calls, at)
-     ON CONFLICT (provider, model) DO UPDATE SET calls = u.calls + excluded.calls, last_seen_at = greatest(u.last_seen_at, excluded.last_seen_at)`,
+    `INSERT INTO unpriced_models AS u (provider, model, calls, first_seen_at, last_seen_at, missing)
+     SELECT provider, model, calls, at, at, missing
+       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[], $5::text[]) AS n (provider, model, calls, at, missing)
+     ON CONFLICT (provider, model) DO UPDATE SET calls = u.calls + excluded.calls,
+       last_seen_at = greatest(u.last_seen_at, excluded.last_seen_at), missing = excluded.missing`,
     [
       rows.map((row) => row.provider),
       rows.map((row) => row.model),
       rows.map((row) => row.calls),
       rows.map((row) => row.lastAt),
+      rows.map((row) => row.missing),
     ],
   )
 }
 
 /**
- * Puts a model on the operator's list of those that nobody knows the price of. Returns at once and never throws: the calls
- * themselves say in the ledger that their cost is unknown.
+ * Puts a model on the operator's list of those that nobody knows the price of, or not all of it: `missing` says what its price
+ * does not hold. Returns at once and never throws: the calls themselves say in the ledger that their cost is unknown.
  */
-export function noteUnpriced(provider: string, model: string, at: Date): void {
+export function noteUnpriced(provider: string, model: string, at: Date, missing = ''): void {
   const held = unpricedNotes()
   const shown = model.slice(0, 200)
   const name = `${provider} ${shown}` // what is written: two notes of one row in a statement would lose all of its notes
-  const note = held.waiting.get(name) ?? { provider, model: shown, calls: 0, lastAt: at }
+  const note = held.waiting.get(name) ?? { provider, model: shown, missing, calls: 0, lastAt: at }
   note.calls += 1
   note.lastAt = at
+  note.missing = missing
   held.waiting.set(name, note)
   held.timer ??= setTimeout(() => {
     writeUnpriced().catch((error: Error) => log.warn({ reason: error.message }, 'unpriced models could not be noted'))

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { pricesFor, rawCostOf } from './raw-prices.ts'
+import { pricesFor, rawCostOf, unpricedUnits } from './raw-prices.ts'
 
 const tokens = { input: 1000, output: 100, cacheRead: 0, cacheWrite: 0 }
 
@@ -23,6 +23,42 @@ describe('a raw cost from a price list', () => {
   })
   test('adds what is charged per request', () => {
     expect(rawCostOf({ input: '0', output: '0', request: '0.005' }, tokens)).toBe(5_000_000_000n)
+  })
+})
+
+describe('what was used beside text', () => {
+  const usd = { input: '0.000001', output: '0.000002' }
+  const used = (apart: object) => ({ ...tokens, apart })
+  test.each([
+    [{ audio_in: 10 }, 'audio input'],
+    [{ audio_out: 10 }, 'audio output'],
+    [{ image_out: 10 }, 'image output'],
+    [{ video_in: 10 }, 'video input'],
+    [{ search: 1 }, 'web searches'],
+    [{ tool: 1 }, 'tools of the provider'],
+  ])('%j has no known cost where the prices do not hold it', (apart, name) => {
+    expect(rawCostOf(usd, used(apart))).toBeNull()
+    expect(unpricedUnits(usd, used(apart))).toEqual([name])
+  })
+  test('costs its own price where there is one, and is taken out of the text', () => {
+    const all = { ...usd, audioInput: '0.00001', audioOutput: '0.00002', imageOutput: '0.00003', search: '0.01' }
+    expect(rawCostOf(all, used({ audio_in: 400, audio_out: 20, image_out: 30, search: 2 }))).toBe(
+      600n * 1_000_000n +
+        400n * 10_000_000n +
+        50n * 2_000_000n +
+        20n * 20_000_000n +
+        30n * 30_000_000n +
+        20_000_000_000n,
+    )
+    expect(unpricedUnits(all, used({ search: 1 }))).toEqual([])
+  })
+  test('an image that is read costs what input does', () => {
+    expect(rawCostOf(usd, used({ image_in: 300 }))).toBe(rawCostOf(usd, tokens))
+    expect(rawCostOf({ ...usd, imageInput: '0.000003' }, used({ image_in: 300 }))).toBe(1_800_000_000n)
+  })
+  test('audio that was read from the cache is not known apart from text that was', () => {
+    const cached = { ...tokens, cacheRead: 900, apart: { audio_in: 400 } }
+    expect(rawCostOf({ ...usd, audioInput: '0.00001' }, cached)).toBeNull()
   })
 })
 

@@ -10,6 +10,13 @@ export interface TokenPrices {
   cacheWriteHour?: string
   /** Per request, on top. */
   request?: string
+  /** Tokens of audio and images that a list prices apart from text. */
+  audioInput?: string
+  audioOutput?: string
+  imageInput?: string
+  imageOutput?: string
+  /** Per web search that the provider made itself. */
+  search?: string
 }
 
 /** Prices that hold for some calls only: those above a size, or in a window of the UTC day (`HHMM`, half open, may wrap midnight). */
@@ -34,7 +41,16 @@ export interface PriceRow {
   asOf: string
   model: string
   usd: TokenPrices
+  /** Units beside text tokens that the cost holds. */
+  apart?: UnitsApart
 }
+
+/** Units that no price of text tokens holds; those of audio, images and video are tokens, part of input or output. */
+export type UnitsApart = Readonly<
+  Partial<
+    Record<'audio_in' | 'audio_out' | 'image_in' | 'image_out' | 'video_in' | 'video_out' | 'search' | 'tool', number>
+  >
+>
 
 export interface PricedTokens {
   input: number
@@ -43,6 +59,7 @@ export interface PricedTokens {
   cacheWrite: number
   /** Part of `cacheWrite`. */
   cacheWriteHour?: number
+  apart?: UnitsApart
 }
 
 const minuteOf = (hhmm: string): number => Number(hhmm.slice(0, 2)) * 60 + Number(hhmm.slice(2, 4))
@@ -64,18 +81,62 @@ export function pricesFor({ overrides = [], ...listed }: ListedPrices, inputToke
   return prices
 }
 
-/** What the tokens cost the holder of the key, exact, rounded once (half even). Counts are inclusive: cache is part of input. */
-export function rawCostOf(usd: TokenPrices, tokens: PricedTokens): Pico {
+/** What the units are called, for an operator who must find out what they cost. */
+const unitNames: Record<keyof UnitsApart, string> = {
+  audio_in: 'audio input',
+  audio_out: 'audio output',
+  image_in: 'image input',
+  image_out: 'image output',
+  video_in: 'video input',
+  video_out: 'video output',
+  search: 'web searches',
+  tool: 'tools of the provider',
+}
+
+/** The price of a unit; an image that is read costs what plain input does where a list says nothing else. */
+function unitPrice(usd: TokenPrices, unit: keyof UnitsApart): string | undefined {
+  if (unit === 'audio_in') return usd.audioInput
+  if (unit === 'audio_out') return usd.audioOutput
+  if (unit === 'image_in') return usd.imageInput ?? usd.input
+  if (unit === 'image_out') return usd.imageOutput
+  return unit === 'search' ? usd.search : undefined
+}
+
+const unitsOf = (apart: UnitsApart): [keyof UnitsApart, number][] =>
+  Object.entries(apart).filter(([, count]) => count > 0) as [keyof UnitsApart, number][]
+
+/** What a call used that these prices do not hold, in words; empty where they hold all of it. */
+export const unpricedUnits = (usd: TokenPrices, { apart = {} }: Pick<PricedTokens, 'apart'>): string[] =>
+  unitsOf(apart).flatMap(([unit]) => (unitPrice(usd, unit) === undefined ? [unitNames[unit]] : []))
+
+/** Units that are tokens, by what they are part of. */
+const isInput = (unit: string): boolean => unit.endsWith('_in')
+const isOutput = (unit: string): boolean => unit.endsWith('_out')
+
+/**
+ * What the tokens cost the holder of the key, exact, rounded once (half even). Counts are inclusive: cache is part of input,
+ * and so are audio and images.
+ * @returns null where the call used something that the prices do not hold: unknown is not zero
+ */
+export function rawCostOf(usd: TokenPrices, tokens: PricedTokens): Pico | null {
+  if (unpricedUnits(usd, tokens).length) return null
+  const units = unitsOf(tokens.apart ?? {})
+  const sum = (which: (unit: string) => boolean) =>
+    units.reduce((total, [unit, count]) => (which(unit) ? total + count : total), 0)
   const input = parseAtto(usd.input)
   const price = (text: string | undefined): Atto => (text === undefined ? input : parseAtto(text))
   const hour = tokens.cacheWriteHour ?? 0
-  const plain = BigInt(tokens.input - tokens.cacheRead - tokens.cacheWrite)
+  const plain = tokens.input - tokens.cacheRead - tokens.cacheWrite - sum(isInput)
+  const text = tokens.output - sum(isOutput)
+  // More units than tokens: some of them were cached, or the counts are not what they say. Nobody knows which price holds.
+  if (plain < 0 || text < 0) return null
   const atto =
-    plain * input +
+    BigInt(plain) * input +
     BigInt(tokens.cacheRead) * price(usd.cacheRead) +
     BigInt(tokens.cacheWrite - hour) * price(usd.cacheWrite) +
     BigInt(hour) * price(usd.cacheWriteHour ?? usd.cacheWrite) +
-    BigInt(tokens.output) * parseAtto(usd.output) +
+    BigInt(text) * parseAtto(usd.output) +
+    units.reduce((total, [unit, count]) => total + BigInt(count) * price(unitPrice(usd, unit)), 0n) +
     (usd.request === undefined ? 0n : parseAtto(usd.request))
   return attoToPico(atto)
 }

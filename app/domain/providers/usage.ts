@@ -1,5 +1,6 @@
 import { isLosslessNumber, parse } from 'lossless-json'
 import { type Pico, parsePico } from '#app/platform/pico.ts'
+import { toolsInOutput, toolsInOutputText, type UnitsApart, unitsInUsage } from './units-apart.ts'
 
 /** Tokens as OpenTelemetry GenAI names them: input includes cache reads and writes, output includes reasoning. */
 export interface Tokens {
@@ -10,6 +11,8 @@ export interface Tokens {
   /** Of `cacheWrite`, what is kept for an hour: some providers charge more for that. Absent: none. */
   cacheWriteHour?: number
   reasoning: number
+  /** What it used beside text: no price of text tokens holds it. Absent: nothing. */
+  apart?: UnitsApart
 }
 
 /**
@@ -125,9 +128,17 @@ export function clampRawCost(costPico: Pico, listPico: Pico): { costPico: Pico; 
   return costPico > most ? { costPico: most, clamped: true } : { costPico, clamped: false }
 }
 
-function readUsage(usage: unknown, shape: UsageShape): UsageReport {
+/** Tokens with what was used beside them; `tools`: those of the provider's own that the reply itself shows. */
+function withUnits(tokens: Tokens | null, usage: Json, tools: number): Tokens | null {
+  if (tokens === null) return null
+  const units = unitsInUsage(usage)
+  const apart = tools > 0 ? { ...units, tool: (units.tool ?? 0) + tools } : units
+  return Object.keys(apart).length ? { ...tokens, apart } : tokens
+}
+
+function readUsage(usage: unknown, shape: UsageShape, tools = 0): UsageReport {
   if (!isObject(usage)) return nothingReported
-  const tokens = readTokens(usage, shape)
+  const tokens = withUnits(readTokens(usage, shape), usage, tools)
   // A ranking may be billed by the search and tell no tokens; a text whose tokens cannot be read has no cost to believe either.
   if (tokens === null && shape === 'text') return nothingReported
   const upstream = isObject(usage.cost_details) ? usage.cost_details.upstream_inference_cost : undefined
@@ -168,7 +179,7 @@ export const replyIn = (event: Json): Json => (isObject(event.response) ? event.
 export function factsOf(event: Json, shape: UsageShape): ReplyFacts {
   const reply = replyIn(event)
   const failed = isObject(reply.error)
-  const report = readUsage(reply.usage, shape)
+  const report = readUsage(reply.usage, shape, toolsInOutput(reply.output))
   return {
     ...report,
     usageRefused: isObject(reply.usage) && report.tokens === null && shape === 'text',
@@ -202,12 +213,18 @@ export interface ReplyParts {
   model: string | null
   usage: string | undefined
   error: string | undefined
+  /** Of Responses: what the model and its tools did. */
+  output?: string | undefined
 }
 
 /** Reads a reply from its members: the rest of a long answer need not be parsed. */
-export function readReplyParts({ id, model, usage, error }: ReplyParts, shape: UsageShape = 'text'): ReplyFacts {
+export function readReplyParts(parts: ReplyParts, shape: UsageShape = 'text'): ReplyFacts {
+  const { id, model, usage, error, output = '' } = parts
   const value = (text: string | undefined) => (text === undefined ? undefined : parseLossless(text))
-  return factsOf({ id, model, usage: value(usage), error: value(error) }, shape)
+  const said = value(usage)
+  const facts = factsOf({ id, model, usage: said, error: value(error) }, shape)
+  const tools = toolsInOutputText(output)
+  return tools > 0 ? { ...facts, ...readUsage(said, shape, tools) } : facts
 }
 
 /** Reads a whole JSON reply; null when it is not a JSON object. */

@@ -58,21 +58,38 @@ function keyFact(call: CallDetail): [string, string][] {
   return [['Key', `Your key${call.keyHint ? ` ${call.keyHint}` : ''}${version}`]]
 }
 
+const besideNames: Record<string, string> = {
+  audio_in: 'tokens of audio input',
+  audio_out: 'tokens of audio output',
+  image_in: 'tokens of image input',
+  image_out: 'tokens of image output',
+  search: 'web searches',
+}
+
+const plainDecimal = (usd: string): string => usd.replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '')
+
 /** The prices that made the cost: enough to work it out by hand. */
 function priceFacts({ priceRow }: CallDetail): [string, string][] {
   if (!priceRow) return []
-  const { source, asOf, model, usd } = priceRow
+  const { source, asOf, model, usd, apart = {} } = priceRow
   const each: [string, string | undefined][] = [
     ['input', usd.input],
     ['output', usd.output],
     ['cache read', usd.cacheRead],
     ['cache write', usd.cacheWrite],
+    ['audio input', apart.audio_in ? usd.audioInput : undefined],
+    ['audio output', apart.audio_out ? usd.audioOutput : undefined],
+    ['image input', apart.image_in ? usd.imageInput : undefined],
+    ['image output', apart.image_out ? usd.imageOutput : undefined],
   ]
+  const beside = Object.entries(apart).map(([unit, units]) => `${count(String(units))} ${besideNames[unit] ?? unit}`)
   const prices = each.flatMap(([what, text]) => (text === undefined ? [] : [`${perMillion(parseAtto(text))} ${what}`]))
-  const perCall = usd.request === undefined ? '' : `; and $${usd.request} per call`
+  const perSearch = apart.search && usd.search !== undefined ? `; $${plainDecimal(usd.search)} per web search` : ''
+  const perCall = `${perSearch}${usd.request === undefined ? '' : `; and $${usd.request} per call`}`
   const when = /^\d{4}-\d\d-\d\dT/.test(asOf) ? utcMinute(asOf) : asOf
   return [
     ['Prices used', `${prices.join(', ')}, per million tokens${perCall}`],
+    ...(beside.length ? ([['Of it beside text', beside.join(', ')]] as [string, string][]) : []),
     ['Prices from', `${priceSources[source] ?? source}, as of ${when}, for ${model}`],
   ]
 }

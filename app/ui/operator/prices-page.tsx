@@ -25,10 +25,11 @@ function Unpriced({ rows }: { rows: PricesView['unpriced'] }) {
     )
   return (
     <DataTable
-      caption="Models without a price, those called most first"
+      caption="Models without a price, or with use that their price does not hold, those called most first"
       columns={[
         { label: 'Provider' },
         { label: 'Model' },
+        { label: 'Missing' },
         { label: 'Calls', numeric: true },
         { label: 'Since' },
         { label: 'Last' },
@@ -39,18 +40,25 @@ function Unpriced({ rows }: { rows: PricesView['unpriced'] }) {
         cells: [
           row.providerName,
           <Code key="model">{row.model}</Code>,
+          row.missing || 'its price',
           row.calls,
           row.since,
           row.last,
-          <Button
-            key="set"
-            component={Link}
-            to={`?${new URLSearchParams({ provider: row.provider, model: row.model })}#set-price`}
-            variant="default"
-            size="xs"
-          >
-            Set a price
-          </Button>,
+          row.missing ? (
+            <Button key="enter" component={Link} to="/operator/reconciliation" variant="default" size="xs">
+              Enter costs
+            </Button>
+          ) : (
+            <Button
+              key="set"
+              component={Link}
+              to={`?${new URLSearchParams({ provider: row.provider, model: row.model })}#set-price`}
+              variant="default"
+              size="xs"
+            >
+              Set a price
+            </Button>
+          ),
         ],
       }))}
     />

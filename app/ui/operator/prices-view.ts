@@ -14,7 +14,7 @@ interface Named {
 }
 
 export interface PricesView {
-  unpriced: (Named & { calls: string; since: string; last: string })[]
+  unpriced: (Named & { calls: string; since: string; last: string; missing: string })[]
   overrides: (Named & {
     input: string
     output: string
@@ -48,6 +48,7 @@ export function toPricesView(lists: PriceLists, start: PricesView['start'], now:
       calls: count(row.calls),
       since: utcMinute(row.firstSeenAt),
       last: ago(row.lastSeenAt, now),
+      missing: row.missing,
     })),
     overrides: lists.overrides.map((row) => ({
       ...named(row),

@@ -28,6 +28,22 @@ test('cache classes that were not reported are zero, an explicit zero is zero', 
   expect(usage('{"in":0,"out":0}')).not.toHaveProperty('completion_tokens_details')
 })
 
+test('audio, images and the provider’s own tools go on as they were counted, zeros do not', () => {
+  const said = { allInput: 10, cacheRead: 0, cacheWrite: 0, output: 5, reasoning: null }
+  const counted = {
+    inputDetails: { audio_tokens: 4, text_tokens: 6, image_tokens: 0 },
+    outputDetails: { image_tokens: 3 },
+    serverTools: { web_search_requests: 2, web_fetch_requests: 0 },
+  }
+  expect(chatUsage({ ...said, ...counted })).toEqual({
+    ...{ prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
+    prompt_tokens_details: { cached_tokens: 0, cache_write_tokens: 0, audio_tokens: 4 },
+    completion_tokens_details: { image_tokens: 3 },
+    server_tool_use: { web_search_requests: 2 },
+  })
+  expect(chatUsage({ ...said, serverTools: { web_search_requests: 0 } })).not.toHaveProperty('server_tool_use')
+})
+
 describe('unknown is not zero', () => {
   test.each(['1e309', '1.7', '-1', '"12"', '1e3', '9007199254740993', '1.0', 'true', '[1]', '{}', '100000001'])(
     'a count of %s makes the whole unknown',

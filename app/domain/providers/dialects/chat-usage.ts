@@ -12,7 +12,23 @@ export interface SaidTokens {
   cacheWriteHour?: unknown
   output: unknown
   reasoning: unknown
+  /** Tools of the provider's own that it used, with their counts: `{"web_search_requests":2}`. */
+  serverTools?: unknown
+  /** Details of input and output as they stand in the reply, for the counts of audio, images and video in them. */
+  inputDetails?: unknown
+  outputDetails?: unknown
 }
+
+const media = ['audio_tokens', 'image_tokens', 'video_tokens']
+
+/** Counts as they stand, without those of 0: whoever prices them reads them. */
+const countsOf = (block: unknown, names = Object.keys(objectOf(block))): Json =>
+  Object.fromEntries(
+    names.flatMap((name) => {
+      const value = objectOf(block)[name]
+      return value === undefined || value === null || value === 0 ? [] : [[name, value]]
+    }),
+  )
 
 /** More tokens than any model can take; a larger number is a mistake or an attack, not a measurement. */
 const mostTokens = 100_000_000
@@ -36,6 +52,9 @@ export function chatUsage(said: SaidTokens): Json | null {
   if (read == null || written == null || reasoning == null || fresh === null || all === null || output === null)
     return null
   const input = said.allInput === undefined ? fresh + read + written : all
+  const reasons = (said.reasoning ?? null) === null ? {} : { reasoning_tokens: reasoning }
+  const outputDetails = { ...reasons, ...countsOf(said.outputDetails, media) }
+  const tools = countsOf(said.serverTools)
   return {
     prompt_tokens: input,
     completion_tokens: output,
@@ -44,8 +63,10 @@ export function chatUsage(said: SaidTokens): Json | null {
       cached_tokens: read,
       cache_write_tokens: written,
       ...(hour ? { cache_write_1h_tokens: hour } : {}),
+      ...countsOf(said.inputDetails, media),
     },
-    ...((said.reasoning ?? null) === null ? {} : { completion_tokens_details: { reasoning_tokens: reasoning } }),
+    ...(Object.keys(outputDetails).length ? { completion_tokens_details: outputDetails } : {}),
+    ...(Object.keys(tools).length ? { server_tool_use: tools } : {}),
   }
 }
 

@@ -32,6 +32,7 @@ export const usageOf = (usage: Json): Json | null =>
     cacheWriteHour: objectOf(usage.cache_creation).ephemeral_1h_input_tokens,
     output: usage.output_tokens,
     reasoning: objectOf(usage.output_tokens_details).thinking_tokens,
+    serverTools: usage.server_tool_use,
   })
 
 function collect(reply: CollectedReply, block: Json): void {

@@ -34,6 +34,7 @@ export const usageOf = (usage: Json): Json | null =>
     cacheWrite: usage.cacheWriteInputTokens,
     output: usage.outputTokens,
     reasoning: null,
+    serverTools: usage.serverToolUsage,
   })
 
 function collectThought(reply: CollectedReply, thought: Json, format: ReasoningFormat): void {

@@ -1,3 +1,4 @@
+import { toolsInOutput } from '../../units-apart.ts'
 import {
   type CollectedReply,
   chatReply,
@@ -32,7 +33,16 @@ export function usageOf(response: Json): Json | null {
     cacheWrite: input.cache_write_tokens,
     output: usage.output_tokens,
     reasoning: objectOf(usage.output_tokens_details).reasoning_tokens,
+    serverTools: ownTools(response.output),
+    inputDetails: usage.input_tokens_details,
+    outputDetails: usage.output_tokens_details,
   })
+}
+
+/** Tools of the provider's own that stand in the output, by their items' types. */
+function ownTools(output: unknown): Json | undefined {
+  const tools = toolsInOutput(output)
+  return tools > 0 ? { tool_calls: tools } : undefined
 }
 
 /** An error object of OpenAI's, in a reply of its own, a failed response or a stream. */
