@@ -1,7 +1,7 @@
 import type { MetaFunction } from '@remix-run/node'
 import { useActionData, useLoaderData } from '@remix-run/react'
 import { z } from 'zod'
-import { readReconciliation, requestCheck } from '#app/domain/billing/differences.server.ts'
+import { readReconciliation, requestCheck, writeOffDifference } from '#app/domain/billing/differences.server.ts'
 import { enterCosts } from '#app/domain/ledger/enter-costs.server.ts'
 import { importProviderReport } from '#app/domain/ledger/import-provider-report.server.ts'
 import { intent, operatorAction, operatorLoader } from '#app/http/route.server.ts'
@@ -12,7 +12,10 @@ export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
 
 export const meta: MetaFunction = () => [{ title: 'Reconciliation · Keymargin' }]
 
-export const loader = operatorLoader(async (ctx) => toReconciliationView(await readReconciliation(ctx), ctx.now()))
+export const loader = operatorLoader(async (ctx, { request }) => {
+  const asked = new URL(request.url).searchParams.get('write-off')
+  return toReconciliationView(await readReconciliation(ctx), ctx.now(), asked)
+})
 
 const demand = 'operate:Platform' as const
 
@@ -23,6 +26,14 @@ export const action = operatorAction({
     run: async (ctx) => {
       await requestCheck(ctx, 'books')
       return { message: 'The books are being compared. Reload in a moment.' }
+    },
+  }),
+  'write-off': intent({
+    demand,
+    schema: z.strictObject({ id: z.uuid(), reason: z.string().max(500) }),
+    run: async (ctx, input) => {
+      await writeOffDifference(ctx, input)
+      return { message: 'Written off. It is not shown again unless it changes.' }
     },
   }),
   'ask-again': intent({

@@ -109,15 +109,100 @@ describe('nightly', () => {
   })
 })
 
+describe('a difference of long ago', () => {
+  const inApril = new Date('2027-04-20T03:00:00Z')
+  test('is looked at again until its cause is gone: daily sums, a provider’s report, one call', async () => {
+    const { id } = await makeWorkspace({})
+    const at = (hour: number) => new Date(`2026-10-19T${hour}:00:00Z`)
+    const asked = { provider: 'deepseek' as const, rawCostPico: 4_000_000_000_000n }
+    const spot = await makeCall(id, at(10), { costSource: 'provider', upstreamId: 'gen-2', rawCostPico: 5_000n })
+    await recordAll([spot, await makeCall(id, at(11), asked)])
+    const told =
+      (costPico: bigint): GenerationReader =>
+      async ({ upstreamId }) =>
+        upstreamId === 'gen-2'
+          ? ({ kind: 'found', report: { costPico, tokens: null, model: null, cancelled: false } } as never)
+          : { kind: 'refused' }
+    const report = (usage: string) =>
+      importProviderReport(
+        { ...operator, now: () => inApril },
+        { provider: 'deepseek', account: 'platform', csv: `date,model,usage\n2026-10-19,m,${usage}` },
+      )
+    await report('5')
+    await tamper(`UPDATE metering.call_daily_rollups SET charge_pico = charge_pico + 7 WHERE workspace_id = '${id}'`)
+    await reconcileBooks(told(6_000n), NOW)
+    const kinds = ['generation', 'ledger_rollups', 'provider_usage']
+    const standing = async () => (await Promise.all(kinds.map(open))).map((rows) => rows.length)
+    expect(await standing()).toEqual([1, 1, 1])
+    // half a year later: nothing of it is new, and all of it is compared; a provider that does not answer proves nothing
+    await reconcileBooks(nobodyAnswers, inApril)
+    expect(await standing()).toEqual([1, 1, 1])
+    await tamper(`UPDATE metering.call_daily_rollups SET charge_pico = charge_pico - 7 WHERE workspace_id = '${id}'`)
+    await report('4')
+    expect(await reconcileBooks(told(5_000n), inApril)).toMatchObject({ different: 0 })
+    expect(await standing()).toEqual([0, 0, 0])
+  })
+
+  test('of a run that was re-issued since has nothing left to compare', async () => {
+    const { id } = await makeWorkspace({})
+    const gone = newId()
+    await db.owner.query(
+      `INSERT INTO reconciliation_differences (id, kind, reference, workspace_id, expected, actual, found_at, seen_at)
+       VALUES ($1, 'invoice_calls', $2, $3, 'a', 'b', now(), now())`,
+      [newId(), gone, id],
+    )
+    await reconcileBooks(nobodyAnswers, NOW)
+    const { rows } = await db.owner.query('SELECT resolution FROM reconciliation_differences WHERE reference = $1', [
+      gone,
+    ])
+    expect(rows).toEqual([{ resolution: 'nothing is left to compare' }])
+  })
+})
+
+describe('a provider’s report of a key’s own account', () => {
+  test('is held against the calls of that key, also when the key is long gone', async () => {
+    const { id } = await makeWorkspace({})
+    const [keyId, other] = [newId(), newId()]
+    const at = new Date('2026-10-18T10:00:00Z')
+    const under = (key: string, rawCostPico: bigint | null) =>
+      makeCall(id, at, {
+        ...{ provider: 'groq' as const, keySource: 'workspace' as const, keyId: key, keyVersion: 1, rawCostPico },
+        ...(rawCostPico === null && { costSource: 'unknown' as const }),
+      })
+    await recordAll([await under(keyId, 2_000_000_000_000n), await under(keyId, null), await under(other, 7n)])
+    await db.owner.query(
+      `INSERT INTO provider_key_periods (workspace_id, key_id, provider, enabled_from, enabled_to) VALUES ($1, $2, 'groq', $3, $4)`,
+      [id, keyId, new Date('2026-10-01'), new Date('2026-10-19')],
+    )
+    const report = (usage: string) =>
+      importProviderReport(operator, {
+        ...{ provider: 'groq', account: keyId },
+        csv: `date,model,usage\n2026-10-18,m,${usage}`,
+      })
+    await report('3')
+    await reconcileBooks(nobodyAnswers, NOW)
+    expect(await open('provider_usage')).toMatchObject([
+      {
+        reference: `groq ${keyId} 2026-10-18`,
+        actual: '2 in the ledger, 1 call without a known cost',
+        moneyPico: '-1000000000000',
+      },
+    ])
+    await report('2')
+    await reconcileBooks(nobodyAnswers, NOW)
+    expect(await open('provider_usage')).toEqual([])
+  })
+})
+
 describe('a provider’s report with one bad line', () => {
   test('is refused with the number of the line, and stores nothing', async () => {
     const csv = 'date,model,usage,requests\n2026-01-31,m,1,1\n2026-02-31,m,1,1'
-    const report = importProviderReport(operator, { provider: 'groq', account: 'platform', csv })
+    const report = importProviderReport(operator, { provider: 'xai', account: 'platform', csv })
     await expect(report).rejects.toMatchObject({
       code: 'invalid_report',
       message: 'Line 3: date "2026-02-31" is not a day such as 2026-10-31',
     })
-    const { rows } = await db.owner.query(`SELECT 1 FROM provider_usage_reports WHERE provider = 'groq'`)
+    const { rows } = await db.owner.query(`SELECT 1 FROM provider_usage_reports WHERE provider = 'xai'`)
     expect(rows).toEqual([])
   })
 })
@@ -167,5 +252,24 @@ describe('costs entered by hand', () => {
       'Line 1: "gen-123" is not the id of a call',
     )
     await expect(enterCosts(operator, { csv: 'call_id,cost_usd' })).rejects.toMatchObject({ code: 'invalid_costs' })
+  })
+})
+
+describe('ten thousand rows of reports', () => {
+  test('are held against the ledger at once: only the day that differs is found', async () => {
+    const { id } = await makeWorkspace({})
+    const at = new Date('2026-10-17T12:00:00Z')
+    const cost = { provider: 'novita' as const, rawCostPico: 40_000_000_000_000n }
+    await recordAll([await makeCall(id, at, cost)])
+    // 250 models on each of 40 days; all of them cost nothing but on the day of the call, and there too little
+    await db.owner.query(
+      `INSERT INTO provider_usage_reports (provider, account, day, model, cost_pico, requests, input_tokens, output_tokens, imported_by, imported_at)
+       SELECT 'novita', 'platform', date '2026-09-11' + d, 'model-' || m, CASE WHEN d = 36 THEN 150000000000 ELSE 0 END, 1, 1, 1, 'test', now()
+       FROM generate_series(0, 39) d, generate_series(1, 250) m`,
+    )
+    await reconcileBooks(nobodyAnswers, NOW)
+    expect(await open('provider_usage')).toMatchObject([
+      { reference: 'novita platform 2026-10-17', actual: '40 in the ledger', moneyPico: '2500000000000' },
+    ])
   })
 })

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { compareStripe, compareWorkspace } from '#app/domain/billing/compare-stripe.server.ts'
+import { readReconciliation, writeOffDifference } from '#app/domain/billing/differences.server.ts'
 import { sweepStripe } from '#app/domain/billing/sweep-stripe.server.ts'
+import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { customerWithKey, keysOf, moveTo, settle, webhookEndpoint, workspaceOf } from './billing-endpoint.ts'
 import {
@@ -88,13 +90,149 @@ describe('the daily compare', () => {
   })
 
   test('is one job per workspace with a customer, asked twice or not', async () => {
-    const before = await compareStripe()
-    await compareStripe()
+    const before = await compareStripe(CLOSE_TIME)
+    await compareStripe(CLOSE_TIME)
     const { rows } = await world.db.owner.query(
       `SELECT count(*)::int AS n FROM graphile_worker.jobs WHERE task_identifier = 'compare-workspace-stripe'`,
     )
     expect(rows).toEqual([{ n: before }])
     await settle(world)
+  })
+})
+
+const DAY_MS = 86_400_000
+const later = (days: number) => new Date(CLOSE_TIME.getTime() + days * DAY_MS)
+const closedOf = (customer: Customer) =>
+  inSystem((tx) =>
+    tx.reconciliationDifference.findMany({
+      where: { workspaceId: customer.workspaceId, resolvedAt: { not: null } },
+      select: { kind: true, reference: true, resolution: true },
+    }),
+  )
+const itemOf = (invoiceId: string) =>
+  Object.values(world.sandbox.world.state.invoiceItems).find((item) => item.invoice === invoiceId)!
+/** What compareStripe would look at, by the jobs it leaves. */
+async function dueOn(at: Date, customer: Customer): Promise<boolean> {
+  await world.db.owner.query(`DELETE FROM graphile_worker._private_jobs`)
+  await compareStripe(at)
+  const { rows } = await world.db.owner.query(`SELECT 1 FROM graphile_worker.jobs WHERE key = $1`, [
+    `compare:${customer.workspaceId}`,
+  ])
+  await world.db.owner.query(`DELETE FROM graphile_worker._private_jobs`)
+  return rows.length > 0
+}
+const endAt = (customer: Customer, at: Date) =>
+  inSystem((tx) => tx.workspace.update({ where: { id: customer.workspaceId }, data: { suspendedAt: at, endedAt: at } }))
+
+describe('a difference is closed when its cause is gone, however old the invoice', () => {
+  test('of a run of three months ago', async () => {
+    const { customer, invoiceId } = await invoiced()
+    itemOf(invoiceId).amount += 7
+    await compareWorkspace(customer.workspaceId, CLOSE_TIME)
+    expect(await compareWorkspace(customer.workspaceId, later(90))).toMatchObject({ runs: 1, differences: 1 })
+    itemOf(invoiceId).amount -= 7
+    expect(await compareWorkspace(customer.workspaceId, later(90))).toMatchObject({ differences: 0 })
+    expect(await differencesOf(customer)).toEqual([])
+    await inSystem((tx) =>
+      tx.invoiceRun.updateMany({ where: { workspaceId: customer.workspaceId }, data: { stripeStatus: 'paid' } }),
+    )
+    expect(await compareWorkspace(customer.workspaceId, later(91))).toMatchObject({ runs: 0 })
+  })
+
+  test('of a run that is not in force any more: re-issued, or settled by hand', async () => {
+    const { customer, runId, invoiceId } = await invoiced()
+    itemOf(invoiceId).amount += 7
+    await compareWorkspace(customer.workspaceId, CLOSE_TIME)
+    await inSystem((tx) =>
+      tx.invoiceRun.update({
+        where: { workspaceId_id: { workspaceId: customer.workspaceId, id: runId } },
+        data: { state: 'settled' },
+      }),
+    )
+    await compareWorkspace(customer.workspaceId, CLOSE_TIME)
+    expect(await closedOf(customer)).toMatchObject([
+      { kind: 'stripe_lines', reference: runId, resolution: 'the run is not in force any more' },
+    ])
+  })
+
+  test('of a second invoice that was deleted as a draft: Stripe does not even list it', async () => {
+    const { customer, runId } = await invoiced()
+    const metadata = { run_id: runId, workspace_id: customer.workspaceId, period: '2026-10' }
+    const copy = await world.stripe.invoices.create({ customer: customer.customerId, currency: 'usd', metadata })
+    await compareWorkspace(customer.workspaceId, CLOSE_TIME)
+    expect(await differencesOf(customer)).toMatchObject([{ kind: 'second_invoice', reference: copy.id }])
+    await world.stripe.invoices.del(copy.id)
+    await compareWorkspace(customer.workspaceId, later(60))
+    expect(await closedOf(customer)).toMatchObject([{ kind: 'second_invoice', reference: copy.id }])
+    const alert = await inSystem((tx) => tx.alert.findFirstOrThrow({ where: { reference: copy.id } }))
+    expect(alert.resolvedAt).toEqual(later(60))
+  })
+})
+
+describe('a workspace that has ended', () => {
+  test('is compared while Stripe may still collect from it, and left alone when that is over', async () => {
+    const customer = await makeCustomer(world, { card: 'none' })
+    await recordUsage(customer.workspaceId, OCTOBER_USAGE)
+    const runId = await freezeOctober(customer)
+    await write(customer, runId)
+    await endAt(customer, CLOSE_TIME)
+    const { stripeInvoiceId, stripeStatus } = await runRow(customer, runId)
+    expect(stripeStatus).toBe('open')
+    itemOf(stripeInvoiceId ?? '').amount += 7
+    expect(await dueOn(later(90), customer)).toBe(true)
+    expect(await compareWorkspace(customer.workspaceId, later(90))).toMatchObject({ runs: 1, differences: 1 })
+    await inSystem((tx) =>
+      tx.invoiceRun.update({
+        where: { workspaceId_id: { workspaceId: customer.workspaceId, id: runId } },
+        data: { stripeStatus: 'void' },
+      }),
+    )
+    // its difference still stands, so it is looked at until that is closed
+    expect(await dueOn(later(91), customer)).toBe(true)
+    itemOf(stripeInvoiceId ?? '').amount -= 7
+    await compareWorkspace(customer.workspaceId, later(91))
+    expect(await differencesOf(customer)).toEqual([])
+    expect(await dueOn(later(92), customer)).toBe(false)
+  })
+})
+
+describe('an operator who knows the cause', () => {
+  const operator: OperatorCtx = {
+    actor: { kind: 'operator', id: 'operator-1' },
+    ability: abilityFor({ role: null, workspaceId: null, isOperator: true }),
+    now: () => CLOSE_TIME,
+    requestId: 'flow',
+  }
+  test('writes a difference off, once and with a reason; it is not found again unless it changes', async () => {
+    const { customer, runId, invoiceId } = await invoiced()
+    itemOf(invoiceId).amount += 7
+    await compareWorkspace(customer.workspaceId, CLOSE_TIME)
+    const open = () =>
+      inSystem((tx) =>
+        tx.reconciliationDifference.findMany({ where: { workspaceId: customer.workspaceId, resolvedAt: null } }),
+      )
+    const id = (await open())[0]?.id ?? ''
+    await expect(writeOffDifference(operator, { id, reason: '  ' })).rejects.toMatchObject({ code: 'note_missing' })
+    await writeOffDifference(operator, { id, reason: ' agreed with the customer ' })
+    await expect(writeOffDifference(operator, { id, reason: 'again' })).rejects.toMatchObject({
+      code: 'difference_closed',
+    })
+    const { writtenOff } = await readReconciliation(operator)
+    expect(writtenOff).toMatchObject([
+      { id, reference: runId, reason: 'agreed with the customer', by: 'operator-1', moneyPico: '-70000000000' },
+    ])
+    const audit = await inSystem((tx) =>
+      tx.auditEvent.findFirstOrThrow({ where: { action: 'difference.written_off' } }),
+    )
+    expect(audit).toMatchObject({ workspaceId: customer.workspaceId, subjectId: id })
+    expect(await compareWorkspace(customer.workspaceId, CLOSE_TIME)).toMatchObject({ differences: 0 })
+    expect(await open()).toEqual([])
+    itemOf(invoiceId).amount += 1
+    expect(await compareWorkspace(customer.workspaceId, CLOSE_TIME)).toMatchObject({ differences: 1 })
+    expect(await open()).toMatchObject([{ reference: runId }])
+    itemOf(invoiceId).amount -= 1
+    expect(await compareWorkspace(customer.workspaceId, CLOSE_TIME)).toMatchObject({ differences: 0 })
+    expect(await open()).toEqual([])
   })
 })
 

@@ -1,7 +1,9 @@
 /** What must hold at the end of every run, whatever happened in it. Each failure names what it found. */
+import { compareWithFrozen } from '#app/domain/billing/internal/compare-lines.ts'
 import { priceTokens, shareOf, tierPricePico } from '#app/domain/pricing/pricing.ts'
 import { PICO_PER_CENT } from '#app/platform/pico.ts'
 import type { ModelCall, ModelWorkspace } from './ledger-model.ts'
+import { bundleOf } from './run-log.ts'
 import { book, list, paidElsewhere, type Served, type SimulatedWorld } from './world.ts'
 
 function must(holds: boolean, what: string): asserts holds {
@@ -101,6 +103,10 @@ function checkStripe(world: SimulatedWorld): void {
       const total = items.reduce((sum, item) => sum + item.amount, 0)
       must(BigInt(total) === run.totalCents, `Stripe has ${total} cents for run ${run.month} of ${run.totalCents}`)
       must(new Set(items.map((item) => item.lineKey)).size === items.length, `a line twice on run ${run.month}`)
+      // And by the product's own comparison, which the writer, Verify and the daily compare share.
+      const held = world.stripe.holds(run.stripeInvoiceId ?? '')
+      const difference = held && compareWithFrozen(bundleOf(run), held.invoice, held.lines)
+      must(held !== null && !difference, `run ${run.month} differs from Stripe: ${difference ?? 'no such invoice'}`)
     } else if (run.totalCents === 0n)
       must(final.length === 0 && ['done_zero', 'carried'].includes(run.state), `run ${run.month}: ${run.state}`)
     else

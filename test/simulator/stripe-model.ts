@@ -215,6 +215,12 @@ export class StripeModel {
     )
   }
 
+  /** What an invoice is in the end, by nobody's request. */
+  holds(id: string): { invoice: StripeInvoice; lines: StripeLine[] } | null {
+    const invoice = this.#shown(this.invoices.find((one) => one.id === id && !one.deleted))
+    return invoice ? { invoice, lines: this.#lines(id) } : null
+  }
+
   /** Somebody in the Dashboard. @returns what was done to the draft of a run, or null where there is none to touch */
   meddle(): { runId: string; deed: string } | null {
     const drafts = this.invoices.filter((one) => one.status === 'draft' && !one.deleted)

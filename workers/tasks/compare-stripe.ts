@@ -1,6 +1,6 @@
 import { compareStripe } from '#app/domain/billing/compare-stripe.server.ts'
 import type { Task } from '../task.ts'
 
-export const compareAllWithStripe: Task<'compare-stripe'> = async () => {
-  await compareStripe()
+export const compareAllWithStripe: Task<'compare-stripe'> = async (_, { now }) => {
+  await compareStripe(now())
 }

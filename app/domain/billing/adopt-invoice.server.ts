@@ -10,6 +10,7 @@ import type { InvoiceLine } from './billing.ts'
 import { hashLines } from './compute-invoice.ts'
 import { nothingMissing, runBusy, stripeInvoiceGone } from './errors.ts'
 import { withRunLock } from './internal/advisory-lock.server.ts'
+import { billedOf, linesOnStripe } from './internal/compare-lines.ts'
 import { plannedOperations, runIdOf, toLineRow } from './internal/frozen-run.ts'
 import { performOperation } from './internal/perform-operation.ts'
 import { loadRun, mirrorOf, runStore } from './internal/run-store.server.ts'
@@ -34,11 +35,7 @@ export async function adoptInvoice(ctx: OperatorCtx, input: AdoptInput): Promise
     const { run, lines } = await loadRun(workspaceId, runId)
     const found = run.stripeInvoiceId ? await findInvoice(run.stripeInvoiceId) : null
     if (!found || found.status === 'void') throw stripeInvoiceGone()
-    const onStripe = await listLines(found.id)
-    const missing = missingLines(
-      lines,
-      onStripe.map((line) => ({ lineKey: line.metadata.line_key ?? null, amount: BigInt(line.amount) })),
-    )
+    const missing = missingLines(lines, linesOnStripe(await listLines(found.id)))
     if (resolution === 'correct' && missing.length === 0) throw nothingMissing()
     const invoice = found.status === 'draft' ? await finalizeAsItIs(workspaceId, runId, found.id, ctx) : found
     return inSystem((tx) => record(tx, ctx, input, { run, invoice, missing }))
@@ -106,7 +103,7 @@ async function record(
   { run, invoice, missing }: Adopted,
 ): Promise<string> {
   const { workspaceId, id, month, currency, totalCents } = run
-  const billed = BigInt(invoice.subtotal_excluding_tax ?? invoice.subtotal)
+  const billed = billedOf(invoice)
   const at = ctx.now()
   const note = `Stripe’s invoice of ${displayMinor(billed, currency)} was taken as it is; frozen were ${displayMinor(totalCents, currency)}.`
   await tx.invoiceRun.update({

@@ -1,7 +1,12 @@
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
+import { resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import { authorize, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
+import type { ReconciliationDifference } from '#app/generated/prisma/client.ts'
 import { inSystem } from '#app/platform/db.server.ts'
+import { AppError, notFound } from '#app/platform/errors.ts'
+import { isId } from '#app/platform/ids.ts'
+import { settlementNeedsNote } from './errors.ts'
 
 export interface DifferenceRow {
   id: string
@@ -15,6 +20,8 @@ export interface DifferenceRow {
   seenAt: string
 }
 
+export type WrittenOffRow = Omit<DifferenceRow, 'seenAt'> & { reason: string; at: string; by: string }
+
 /** Calls whose cost nobody knows yet, by where they went. */
 export interface HeldCallsRow {
   provider: string
@@ -26,11 +33,16 @@ export interface HeldCallsRow {
 
 export interface Reconciliation {
   differences: DifferenceRow[]
+  /** How many stand in all. */
+  open: number
+  /** Closed by an operator without the books agreeing, newest first. */
+  writtenOff: WrittenOffRow[]
   held: HeldCallsRow[]
   reports: { provider: string; account: string; from: string; to: string; costPico: string; importedAt: string }[]
 }
 
 const mostShown = 200
+const writtenOffShown = 20
 
 /** Books that do not agree, calls that are held, and which providers' reports there are. */
 export async function readReconciliation(ctx: OperatorCtx): Promise<Reconciliation> {
@@ -41,7 +53,13 @@ export async function readReconciliation(ctx: OperatorCtx): Promise<Reconciliati
       orderBy: [{ seenAt: 'desc' }, { foundAt: 'desc' }],
       take: mostShown,
     })
-    const ids = rows.flatMap((row) => row.workspaceId ?? [])
+    const open = await tx.reconciliationDifference.count({ where: { resolvedAt: null } })
+    const off = await tx.reconciliationDifference.findMany({
+      where: { writtenOffBy: { not: null } },
+      orderBy: { resolvedAt: 'desc' },
+      take: writtenOffShown,
+    })
+    const ids = [...rows, ...off].flatMap((row) => row.workspaceId ?? [])
     const workspaces = await tx.workspace.findMany({ where: { id: { in: ids } }, select: { id: true, name: true } })
     const names = new Map(workspaces.map(({ id, name }) => [id, name]))
     const held = await tx.$queryRaw<HeldCallsRow[]>`
@@ -54,16 +72,56 @@ export async function readReconciliation(ctx: OperatorCtx): Promise<Reconciliati
       SELECT provider, account, to_char(min(day), 'YYYY-MM-DD') AS "from", to_char(max(day), 'YYYY-MM-DD') AS "to",
         sum(cost_pico)::text AS "costPico", to_char(max(imported_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "importedAt"
       FROM provider_usage_reports GROUP BY provider, account ORDER BY provider, account LIMIT ${mostShown}`
+    const toRow = (row: ReconciliationDifference): DifferenceRow => ({
+      ...{ id: row.id, kind: row.kind, reference: row.reference, expected: row.expected, actual: row.actual },
+      workspace: (row.workspaceId && names.get(row.workspaceId)) || null,
+      moneyPico: row.moneyPico?.toFixed(0) ?? null,
+      ...{ foundAt: row.foundAt.toISOString(), seenAt: row.seenAt.toISOString() },
+    })
     return {
-      differences: rows.map((row) => ({
-        ...{ id: row.id, kind: row.kind, reference: row.reference, expected: row.expected, actual: row.actual },
-        workspace: (row.workspaceId && names.get(row.workspaceId)) || null,
-        moneyPico: row.moneyPico?.toFixed(0) ?? null,
-        ...{ foundAt: row.foundAt.toISOString(), seenAt: row.seenAt.toISOString() },
+      differences: rows.map(toRow),
+      open,
+      writtenOff: off.map((row) => ({
+        ...toRow(row),
+        ...{ reason: row.resolution ?? '', at: row.resolvedAt?.toISOString() ?? '', by: row.writtenOffBy ?? '' },
       })),
       held,
       reports,
     }
+  })
+}
+
+/**
+ * Closes a difference whose cause an operator knows, such as a refund that was made in the Dashboard. Nothing else changes: no book
+ * is touched, and the very same difference is not opened again; one of another amount is.
+ * @throws AppError not_found, conflict `difference_closed`, bad_request `note_missing`
+ */
+export async function writeOffDifference(ctx: OperatorCtx, input: { id: string; reason: string }): Promise<void> {
+  authorize(ctx, 'operate:Platform', { workspaceId: '*' })
+  const { id } = input
+  const reason = input.reason.trim()
+  if (!reason) throw settlementNeedsNote('reason')
+  if (!isId(id)) throw notFound('Difference')
+  const at = ctx.now()
+  await inSystem(async (tx) => {
+    await tx.$queryRaw`SELECT 1 FROM reconciliation_differences WHERE id = ${id}::uuid FOR UPDATE`
+    const row = await tx.reconciliationDifference.findUnique({ where: { id } })
+    if (!row) throw notFound('Difference')
+    if (row.resolvedAt) throw new AppError('conflict', 'difference_closed', 'This difference is closed already.')
+    const data = { resolvedAt: at, resolution: reason, writtenOffBy: ctx.actor.id }
+    await tx.reconciliationDifference.update({ where: { id }, data })
+    // The alert of the same name says the same thing.
+    await resolveAlert(tx, row.kind, row.reference, at)
+    const { kind, reference, moneyPico } = row
+    await recordAudit(tx, {
+      workspaceId: row.workspaceId,
+      actor: ctx.actor,
+      action: 'difference.written_off',
+      subjectType: 'reconciliation',
+      subjectId: id,
+      detail: { kind, reference, reason, ...(moneyPico && { moneyPico: moneyPico.toFixed(0) }) },
+      at,
+    })
   })
 }
 

@@ -29,10 +29,8 @@ export const resolutionNotPossible = (resolution: string) =>
     `This run is held for a reason that “${resolution}” does not resolve.`,
   )
 
-export const settlementNeedsNote = () =>
-  new AppError('bad_request', 'note_missing', 'Say in a few words why: it stands in the audit trail.', {
-    field: 'note',
-  })
+export const settlementNeedsNote = (field = 'note') =>
+  new AppError('bad_request', 'note_missing', 'Say in a few words why: it stands in the audit trail.', { field })
 
 export const runBusy = () =>
   new AppError('conflict', 'run_busy', 'The run is being written to Stripe at this moment. Try again in a minute.')

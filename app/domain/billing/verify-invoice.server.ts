@@ -239,29 +239,13 @@ async function stripeFindings(
   workspaceId: string,
   runId: string,
 ): Promise<{ state: InvoiceProof['stripe']; findings: Finding[] }> {
-  const { run, lines, workspace } = await loadRun(workspaceId, runId)
+  const bundle = await loadRun(workspaceId, runId)
+  const { run } = bundle
   if (!run.stripeInvoiceId || run.state !== 'done') return { state: 'none', findings: [] }
   try {
     const invoice = await findInvoice(run.stripeInvoiceId)
     const found = invoice ? await listLines(invoice.id) : []
-    const difference = invoice
-      ? compareWithFrozen(
-          {
-            lines,
-            totalCents: run.totalCents,
-            linesHash: run.linesHash,
-            currency: run.currency,
-            customer: workspace.stripeCustomerId ?? '',
-          },
-          {
-            lines: found.map((line) => ({ lineKey: line.metadata.line_key ?? null, amount: line.amount })),
-            subtotal: invoice.subtotal_excluding_tax ?? invoice.subtotal,
-            linesHash: invoice.metadata?.lines_hash ?? null,
-            currency: invoice.currency,
-            customer: typeof invoice.customer === 'string' ? invoice.customer : (invoice.customer?.id ?? ''),
-          },
-        )
-      : 'the invoice is gone'
+    const difference = invoice ? compareWithFrozen(bundle, invoice, found) : 'the invoice is gone'
     const said = invoice?.metadata?.calls_hash
     const hash = said && said !== run.callsHash ? 'calls_hash in its metadata' : null
     const column = difference ?? hash

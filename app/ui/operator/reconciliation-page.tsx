@@ -1,7 +1,9 @@
-import { Button, Code, Group, NativeSelect, SimpleGrid, Text, Textarea, TextInput } from '@mantine/core'
-import { Form, useNavigation } from '@remix-run/react'
+import { Anchor, Button, Code, Group, NativeSelect, SimpleGrid, Text, Textarea, TextInput } from '@mantine/core'
+import { Form, Link, useNavigation } from '@remix-run/react'
 import { type Answer, AnswerNotice, answerTo, fieldError } from '#app/ui/answer-notice.tsx'
+import { AskButton } from '#app/ui/confirm-dialog.tsx'
 import { DataTable } from '#app/ui/data-table.tsx'
+import { Facts } from '#app/ui/facts.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
 import type { ReconciliationView } from './reconciliation-view.ts'
 
@@ -32,12 +34,81 @@ function Differences({ rows }: { rows: ReconciliationView['differences'] }) {
         { label: 'Money', numeric: true },
         { label: 'Since (UTC)' },
         { label: 'Last seen' },
+        { label: 'Close' },
       ]}
       rows={rows.map((row) => ({
         key: row.id,
-        cells: [row.what, row.workspace, row.expected, row.actual, row.money, row.since, row.seen],
+        cells: [
+          ...[row.what, row.workspace, row.expected, row.actual, row.money, row.since, row.seen],
+          <AskButton key="close" ask={['write-off', row.id]} label={`Write off: ${row.what}, ${row.workspace}`}>
+            Write off
+          </AskButton>,
+        ],
       }))}
     />
+  )
+}
+
+function WriteOff({ view, answer }: { view: ReconciliationView; answer: ReconciliationAnswer | undefined }) {
+  const { closing } = view
+  if (!closing) return null
+  return (
+    <Panel
+      title="Write off this difference"
+      note="For one whose cause you know and that nobody is going to put right, such as a refund made in the Dashboard. No book is changed. It is not shown again unless it changes."
+    >
+      <Facts
+        facts={[
+          ['Books', closing.what],
+          ['Workspace', closing.workspace],
+          ['Should be', closing.expected],
+          ['Is', closing.actual],
+          ['Money', closing.money],
+        ]}
+      />
+      <Form method="post" preventScrollReset>
+        <input type="hidden" name="intent" value="write-off" />
+        <input type="hidden" name="id" value={closing.id} />
+        <TextInput
+          name="reason"
+          label="Why it is written off"
+          description="It stands in the audit trail."
+          error={fieldError(answer, 'reason')}
+          maw={620}
+          mt="md"
+          autoComplete="off"
+        />
+        <Group mt="sm" gap="md">
+          <Button type="submit">Write off</Button>
+          <Anchor component={Link} to="/operator/reconciliation" size="sm">
+            Cancel
+          </Anchor>
+        </Group>
+      </Form>
+    </Panel>
+  )
+}
+
+function WrittenOff({ rows }: { rows: ReconciliationView['writtenOff'] }) {
+  if (!rows.length) return null
+  return (
+    <Panel title="Written off" note="The newest twenty. The books still differ by these.">
+      <DataTable
+        caption="Differences that were written off"
+        columns={[
+          { label: 'Books' },
+          { label: 'Workspace' },
+          { label: 'Is' },
+          { label: 'Money', numeric: true },
+          { label: 'Why' },
+          { label: 'At (UTC)' },
+        ]}
+        rows={rows.map((row) => ({
+          key: row.id,
+          cells: [row.what, row.workspace, row.actual, row.money, row.reason, row.at],
+        }))}
+      />
+    </Panel>
   )
 }
 
@@ -129,12 +200,22 @@ export function ReconciliationPage({
     <>
       <PageHeading title="Reconciliation">
         Every night the ledger is compared with its daily sums, with invoices and Stripe, with credits, and with what
-        providers say. A difference stands here until the books agree.
+        providers say. A difference stands here until the books agree or somebody writes it off.
       </PageHeading>
-      <AnswerNotice answer={answer} fields={['csv', 'account']} success={answer?.ok ? answer.message : null} />
-      <Panel title="Differences" actions={<AskNow intent="check-books">Check again</AskNow>}>
+      <AnswerNotice
+        answer={answer}
+        fields={['csv', 'account', ...(view.closing ? ['reason'] : [])]}
+        success={answer?.ok ? answer.message : null}
+      />
+      <WriteOff view={view} answer={answerTo(answer, 'write-off')} />
+      <Panel
+        title="Differences"
+        note={view.more ?? undefined}
+        actions={<AskNow intent="check-books">Check again</AskNow>}
+      >
         <Differences rows={view.differences} />
       </Panel>
+      <WrittenOff rows={view.writtenOff} />
       <Panel
         title="Calls whose cost is unknown"
         note="Unknown is not zero: no margin or markup is charged for them yet. Providers are asked every five minutes. What is still unknown when its month is closed is charged $0; a cost that is entered later goes onto the next invoice."

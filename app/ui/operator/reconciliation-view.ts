@@ -6,16 +6,31 @@ import { ago } from '#app/ui/billing/keys/key-words.ts'
 import { count, exactMoney } from '#app/ui/money.ts'
 import { utcMinute } from '#app/ui/time.ts'
 
+interface DifferenceView {
+  id: string
+  what: string
+  workspace: string
+  expected: string
+  actual: string
+  money: string
+  since: string
+  seen: string
+}
+
 export interface ReconciliationView {
-  differences: {
+  differences: DifferenceView[]
+  /** Said where more stand than are listed. */
+  more: string | null
+  /** The one that an operator is about to write off. */
+  closing: DifferenceView | null
+  writtenOff: {
     id: string
     what: string
     workspace: string
-    expected: string
     actual: string
     money: string
-    since: string
-    seen: string
+    reason: string
+    at: string
   }[]
   held: { key: string; provider: string; model: string; calls: string; oldest: string; newest: string }[]
   reports: { key: string; provider: string; account: string; days: string; cost: string; imported: string }[]
@@ -35,17 +50,32 @@ const kinds: Record<string, string> = {
 
 const signed = (amount: string): string => `${BigInt(amount) > 0n ? '+' : ''}${exactMoney(amount)}`
 
-export function toReconciliationView({ differences, held, reports }: Reconciliation, now: Date): ReconciliationView {
+const nameOf = (kind: string): string => kinds[kind] ?? kind.replaceAll('_', ' ')
+const moneyOf = (pico: string | null): string => (pico === null ? '–' : signed(pico))
+
+/** @param asked the difference that is about to be written off */
+export function toReconciliationView(
+  { differences, open, writtenOff, held, reports }: Reconciliation,
+  now: Date,
+  asked: string | null,
+): ReconciliationView {
+  const rows = differences.map((row) => ({
+    id: row.id,
+    what: nameOf(row.kind),
+    workspace: row.workspace ?? '–',
+    expected: row.expected,
+    actual: row.actual,
+    money: moneyOf(row.moneyPico),
+    since: utcMinute(row.foundAt),
+    seen: ago(row.seenAt, now),
+  }))
   return {
-    differences: differences.map((row) => ({
-      id: row.id,
-      what: kinds[row.kind] ?? row.kind.replaceAll('_', ' '),
-      workspace: row.workspace ?? '–',
-      expected: row.expected,
-      actual: row.actual,
-      money: row.moneyPico === null ? '–' : signed(row.moneyPico),
-      since: utcMinute(row.foundAt),
-      seen: ago(row.seenAt, now),
+    differences: rows,
+    more: open > rows.length ? `${rows.length} of ${open} differences are listed, the last seen first.` : null,
+    closing: rows.find(({ id }) => id === asked) ?? null,
+    writtenOff: writtenOff.map((row) => ({
+      ...{ id: row.id, what: nameOf(row.kind), workspace: row.workspace ?? '–', actual: row.actual },
+      ...{ money: moneyOf(row.moneyPico), reason: row.reason, at: utcMinute(row.at) },
     })),
     held: held.map((row) => ({
       key: `${row.provider} ${row.model}`,

@@ -1,38 +1,44 @@
-import type { InvoiceLine } from '../billing.ts'
+import type { RunBundle, StripeInvoice, StripeLine } from './writer-ports.ts'
 
-export interface FrozenSide {
-  lines: InvoiceLine[]
-  totalCents: bigint
-  linesHash: string
-  currency: string
-  customer: string
+/** What was frozen, and whom it is billed to. */
+export interface Frozen {
+  run: Pick<RunBundle['run'], 'totalCents' | 'linesHash' | 'currency'>
+  lines: RunBundle['lines']
+  workspace: Pick<RunBundle['workspace'], 'stripeCustomerId'>
 }
 
-export interface StripeSide {
-  lines: { lineKey: string | null; amount: number }[]
-  /** Without tax, in cents. */
-  subtotal: number
-  linesHash: string | null
-  currency: string
-  customer: string
-}
+/** What an invoice comes to, without tax, in minor units: a rate that changed since is no difference of ours (stripe §4 case 27). */
+export const billedOf = (invoice: Pick<StripeInvoice, 'subtotal' | 'subtotal_excluding_tax'>): bigint =>
+  BigInt(invoice.subtotal_excluding_tax ?? invoice.subtotal)
 
-/** @returns the first difference between what was frozen and what Stripe holds, in words for an operator; null where equal */
-export function compareWithFrozen(frozen: FrozenSide, stripe: StripeSide): string | null {
-  if (stripe.customer !== frozen.customer) return `customer ${stripe.customer} instead of ${frozen.customer}`
-  if (stripe.currency !== frozen.currency) return `currency ${stripe.currency} instead of ${frozen.currency}`
-  if (stripe.linesHash !== frozen.linesHash) return 'the invoice carries another lines_hash'
+/** The lines of an invoice by the key that they were frozen under; null: a line that is none of ours. */
+export const linesOnStripe = (lines: StripeLine[]): { lineKey: string | null; amount: bigint }[] =>
+  lines.map((line) => ({ lineKey: line.metadata.line_key ?? null, amount: BigInt(line.amount) }))
+
+/**
+ * The one comparison of what was frozen with what Stripe holds (stripe §2.2, §4 cases 16, 18): owner, currency, hash, every line,
+ * the sum. @returns the first difference, in words for an operator; null where they are equal
+ */
+export function compareWithFrozen(
+  { run, lines, workspace }: Frozen,
+  invoice: StripeInvoice,
+  onInvoice: StripeLine[],
+): string | null {
+  const owner = typeof invoice.customer === 'string' ? invoice.customer : (invoice.customer?.id ?? '')
+  const customer = workspace.stripeCustomerId ?? ''
+  if (owner !== customer) return `customer ${owner} instead of ${customer}`
+  if (invoice.currency !== run.currency) return `currency ${invoice.currency} instead of ${run.currency}`
+  if (invoice.metadata?.lines_hash !== run.linesHash) return 'the invoice carries another lines_hash'
   const expected = new Map(
-    frozen.lines.filter((line) => line.amountCents > 0n).map((line) => [line.lineKey, line.amountCents]),
+    lines.filter((line) => line.amountCents > 0n).map((line) => [line.lineKey, line.amountCents]),
   )
-  for (const line of stripe.lines) {
-    const amount = line.lineKey === null ? undefined : expected.get(line.lineKey)
-    if (amount === undefined) return `a line that was not frozen, or twice the same: ${line.lineKey ?? 'no key'}`
-    if (amount !== BigInt(line.amount)) return `line ${line.lineKey}: ${line.amount} instead of ${amount}`
-    expected.delete(line.lineKey as string)
+  for (const { lineKey, amount } of linesOnStripe(onInvoice)) {
+    const frozen = lineKey === null ? undefined : expected.get(lineKey)
+    if (frozen === undefined) return `a line that was not frozen, or twice the same: ${lineKey ?? 'no key'}`
+    if (frozen !== amount) return `line ${lineKey}: ${amount} instead of ${frozen}`
+    expected.delete(lineKey as string)
   }
   if (expected.size) return `missing line ${[...expected.keys()][0]}`
-  return BigInt(stripe.subtotal) === frozen.totalCents
-    ? null
-    : `subtotal ${stripe.subtotal} instead of ${frozen.totalCents}`
+  const billed = billedOf(invoice)
+  return billed === run.totalCents ? null : `subtotal ${billed} instead of ${run.totalCents}`
 }

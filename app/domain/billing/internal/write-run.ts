@@ -146,32 +146,12 @@ function itemOf(line: StripeLine | undefined): { id: string } | null {
 }
 
 /** The last look before it becomes final: every line, every amount, the sum, the owner (stripe §2.2, cases 16, 18). */
-async function requireEqual(
-  { run, lines, workspace }: RunBundle,
-  invoice: StripeInvoice,
-  { store, stripe }: WriterPorts,
-): Promise<void> {
+async function requireEqual(bundle: RunBundle, invoice: StripeInvoice, { store, stripe }: WriterPorts): Promise<void> {
   const current = (await stripe.findInvoice(invoice.id)) ?? invoice
   const found = await stripe.listLines(invoice.id)
-  const difference = compareWithFrozen(
-    {
-      lines,
-      totalCents: run.totalCents,
-      linesHash: run.linesHash,
-      currency: run.currency,
-      customer: workspace.stripeCustomerId ?? '',
-    },
-    {
-      lines: found.map((line) => ({ lineKey: line.metadata.line_key ?? null, amount: line.amount })),
-      // Without tax: a rate that changed since the draft is not our difference (case 27).
-      subtotal: current.subtotal_excluding_tax ?? current.subtotal,
-      linesHash: current.metadata?.lines_hash ?? null,
-      currency: current.currency,
-      customer: typeof current.customer === 'string' ? current.customer : (current.customer?.id ?? ''),
-    },
-  )
+  const difference = compareWithFrozen(bundle, current, found)
   if (difference) throw RunStopped.held(current.status === 'draft' ? 'lines_differ' : 'not_editable', difference)
-  await store.recordItemIds(run, new Map(found.flatMap((line) => pairOf(line))))
+  await store.recordItemIds(bundle.run, new Map(found.flatMap((line) => pairOf(line))))
 }
 
 function pairOf(line: StripeLine): [string, string][] {
