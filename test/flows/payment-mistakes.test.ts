@@ -48,6 +48,33 @@ test('a plan that is started in two tabs can be paid once: the same session, and
   expect(live).toHaveLength(1)
 })
 
+const customersOf = (workspaceId: string) =>
+  Object.values(world.sandbox.world.state.customers).filter(({ metadata }) => metadata.workspace_id === workspaceId)
+const rename = (id: string, name: string) => inSystem((tx) => tx.workspace.update({ where: { id }, data: { name } }))
+
+test('a customer whose making brought no answer is the same one at the next try, under the name of then', async () => {
+  const { id: workspaceId } = await makeWorkspace({ planId: 'plus' })
+  const admin = await adminOf(workspaceId)
+  world.sandbox.faults.add({ operation: 'customers.create', when: 'after', effect: 'socket_close', times: 2 })
+  await expect(startPlanCheckout(admin, { planId: 'pro' })).rejects.toMatchObject({ code: 'stripe_unavailable' })
+  await rename(workspaceId, 'Renamed since')
+  await startPlanCheckout(admin, { planId: 'pro' })
+  expect(customersOf(workspaceId)).toMatchObject([{ name: 'Renamed since' }])
+})
+
+test.each(['before', 'after'] as const)(
+  'a customer whose key is spent on a failure %s it was made is looked for, and made once',
+  async (when) => {
+    const { id: workspaceId } = await makeWorkspace({ planId: 'plus' })
+    const admin = await adminOf(workspaceId)
+    const effect = when === 'before' ? 'lock_timeout' : 'server_error'
+    world.sandbox.faults.add({ operation: 'customers.create', when, effect })
+    const begin = () => startPlanCheckout(admin, { planId: 'pro' }).catch(() => null)
+    expect((await begin()) ?? (await begin())).toContain('/_sandbox/')
+    expect(customersOf(workspaceId)).toHaveLength(1)
+  },
+)
+
 test('two subscriptions to plans, made in the Dashboard, are told to an operator until one has ended', async () => {
   const customer = await makeCustomer(world, { plan: 'pro' })
   const second = await world.stripe.subscriptions.create({

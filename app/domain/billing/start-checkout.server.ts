@@ -111,7 +111,7 @@ async function readBuyer(ctx: Ctx): Promise<Buyer> {
   return withCustomerLock(`workspace:${workspaceId}`, async () => {
     const now = await read()
     const stripeCustomerId =
-      now.stripeCustomerId ?? (await asUpstream(() => createCustomer(workspaceId, workspace.name)))
+      now.stripeCustomerId ?? (await asUpstream(() => createCustomer(workspaceId, now.name, ctx.now())))
     if (!now.stripeCustomerId) await linkCustomer(ctx, stripeCustomerId)
     return { ...now, stripeCustomerId }
   })
