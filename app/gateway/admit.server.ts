@@ -13,7 +13,7 @@ import type { Call } from './call.ts'
 import { badRequest, GatewayError } from './gateway-error.ts'
 import type { InferenceRequest } from './inference-request.ts'
 import { memberText } from './json-members.ts'
-import { mostOfCall } from './most-of-call.ts'
+import { setAsideFor } from './limit-output.server.ts'
 import { type CallRoute, chooseRoute, fallbackRoute } from './route.server.ts'
 import { toUpstreamBody } from './upstream-body.ts'
 
@@ -146,9 +146,8 @@ async function toCall(
   const book = priceBookAt(catalogue.books, new Date(), { workspaceId, currency, tier: route.hosted?.tier })
   if (!book) throw notPriced()
   const dispatch = toDispatch(admission, surface, request, route, book, beyondCredits)
-  const list = route.hosted?.list ?? null
-  const setsAside = admission.hardBudgets || dispatch.chargeMode === 'credits'
-  const upstream = toUpstreamBody(request, route)
+  const { most, outputLimit, canShrink, isWritten } = await setAsideFor(admission, dispatch, request, route, book)
+  const upstream = toUpstreamBody(request, route, outputLimit)
   return {
     dispatch,
     provider: providerOf(route.provider),
@@ -158,9 +157,12 @@ async function toCall(
     dialect: upstream.dialect,
     hidesUsage: upstream.hidesUsage,
     keyEpoch: admission.keyEpoch,
-    list,
+    list: route.hosted?.list ?? null,
     book,
-    most: setsAside ? mostOfCall({ dispatch, request, book, list }) : null,
+    most,
+    outputLimit,
+    canShrink,
+    isWritten,
     credential: await openKey(dispatch),
     arrivedAt,
     standIn: null,

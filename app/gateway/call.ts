@@ -27,6 +27,12 @@ export interface Call {
   book: PriceBook
   /** What it may come to; null where neither credits nor hard budgets apply. */
   most: MostOf | null
+  /** Tokens per answer that the gateway limits it to, since it names no limit and something is set aside for it. */
+  outputLimit: number | null
+  /** With less room it goes out with a smaller limit. */
+  canShrink: boolean
+  /** To be called when its attempt is written, or was not. */
+  isWritten: () => void
   /** The provider key it goes out under; only for the request's headers, the generation lookup and scrubbing. */
   credential: Credential
   /** Monotonic ms of its arrival. */

@@ -45,7 +45,8 @@ async function openCall(
       refuseWhileEnding() // a slow body may have come in meanwhile: sent now, its reply would be cut off by our own end
       const written = await writeAttempt(call)
       if (written === 'opened') return call
-      if (written !== 'stale') {
+      // Others took the room meanwhile: decided anew, it goes out with a smaller limit.
+      if (written !== 'stale' && !(call.canShrink && decision < mostDecisions)) {
         if (written !== 'credits' || admission.plan.creditOverage !== 'bill') throw await spendRefusal(call, written)
         circumstances.beyondCredits = true
       }

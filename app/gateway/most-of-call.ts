@@ -1,33 +1,38 @@
 import type { Dispatch } from '#app/domain/ledger/ledger.ts'
 import { type PriceBook, priceTokens, shareOf, type TierPrice, tierPricePico } from '#app/domain/pricing/pricing.ts'
 import type { Pico } from '#app/platform/pico.ts'
+import { heldInputTokens } from './held-input.ts'
 import type { InferenceRequest } from './inference-request.ts'
 import { memberText } from './json-members.ts'
 
-/** Output that is set aside for a call that names no limit of its own, in tokens. */
-const outputSetAside = 4_096
+/** Output that is set aside for a call that names no limit of its own, where it is given none, in tokens. */
+export const outputSetAside = 4_096
 
 /** What a provider may go by; where a request names several, it is not ours to say which. Of another endpoint's it knows nothing. */
-const limitNames: Record<InferenceRequest['endpoint'], readonly string[]> = {
+export const limitNames: Record<InferenceRequest['endpoint'], readonly string[]> = {
   chat: ['max_completion_tokens', 'max_tokens'],
   responses: ['max_output_tokens'],
   embeddings: [],
   rerank: [],
 }
 
-function countOf({ bytes, members }: InferenceRequest, name: string): bigint | null {
+function countOf({ bytes, members }: InferenceRequest, name: string): number | null {
   const member = members.get(name)
   const count = member ? Number(memberText(bytes, member)) : 0
-  return Number.isSafeInteger(count) && count > 0 ? BigInt(count) : null
+  return Number.isSafeInteger(count) && count > 0 ? count : null
+}
+
+/** The largest of the limits that a request names for one answer, in tokens; null where it names none. */
+export function namedLimit(request: InferenceRequest): number | null {
+  const limits = limitNames[request.endpoint].flatMap((name) => countOf(request, name) ?? [])
+  return limits.length ? Math.max(...limits) : null
 }
 
 /** The output that a request allows, of all the answers it asks for, in tokens. */
-function outputLimit(request: InferenceRequest): bigint {
-  const names = limitNames[request.endpoint]
-  if (names.length === 0) return 0n
-  const limits = names.flatMap((name) => countOf(request, name) ?? [])
-  const largest = limits.reduce((most, limit) => (limit > most ? limit : most), 0n) || BigInt(outputSetAside)
-  return largest * (request.endpoint === 'chat' ? (countOf(request, 'n') ?? 1n) : 1n)
+function outputTokens(request: InferenceRequest, given: number | null): bigint {
+  if (limitNames[request.endpoint].length === 0) return 0n
+  const answers = request.endpoint === 'chat' ? (countOf(request, 'n') ?? 1) : 1
+  return BigInt(namedLimit(request) ?? given ?? outputSetAside) * BigInt(answers)
 }
 
 export interface MostOf {
@@ -43,11 +48,18 @@ export interface MostQuestion {
   book: PriceBook
   /** What the provider lists for the model; null: nobody knows, and nothing can be set aside for it. */
   list: TierPrice | null
+  /** The limit per answer that the gateway adds where the request names none, in tokens. */
+  outputLimit?: number | null
+  /** Tokens of the input, where they were counted already. */
+  inputTokens?: number
 }
 
 /** What a call may come to: its input as estimated, and all the output it may ask for. */
-export function mostOfCall({ dispatch, request, book, list }: MostQuestion): MostOf {
-  const tokens = { inputTokens: BigInt(request.promptTokensEstimate), outputTokens: outputLimit(request) }
+export function mostOfCall({ dispatch, request, book, list, outputLimit = null, inputTokens }: MostQuestion): MostOf {
+  const tokens = {
+    inputTokens: BigInt(inputTokens ?? heldInputTokens(request)),
+    outputTokens: outputTokens(request, outputLimit),
+  }
   const costPico = list ? priceTokens(list, tokens) : 0n
   const { chargeMode, markupBp, tier } = dispatch
   if (chargeMode === 'pass_through' || chargeMode === 'flat_fee') return { chargePico: 0n, costPico }

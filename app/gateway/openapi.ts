@@ -44,6 +44,11 @@ const callHeaders = {
     schema: { type: 'string', const: 'true' },
   },
   'x-keymargin-provider': { description: 'Who served it.', schema: { type: 'string', enum: providerIds } },
+  'x-keymargin-output-limit': {
+    description:
+      'Tokens per answer that the gateway limited the call to, since it named no limit and credits or a hard budget pay for it.',
+    schema: { type: 'integer', minimum: 1 },
+  },
   'x-keymargin-fallback-of': {
     description: 'The refused call that this one stood in for, where the workspace allows that.',
     schema: string,

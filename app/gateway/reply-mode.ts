@@ -15,11 +15,12 @@ export type ReplyMode =
   | { kind: 'invalid'; what: string }
 
 /** What every answer says of the call, beside its ids: whose key pays, and who serves it. */
-export const callHeaders = ({ dispatch, provider }: Call): Record<string, string> => ({
+export const callHeaders = ({ dispatch, provider, outputLimit }: Call): Record<string, string> => ({
   'x-keymargin-key-source': dispatch.keySource,
   'x-keymargin-charge-mode': dispatch.chargeMode,
   ...(dispatch.keySource === 'workspace' ? { 'x-keymargin-externally-billed': 'true' } : {}),
   'x-keymargin-provider': provider.id,
+  ...(outputLimit === null ? {} : { 'x-keymargin-output-limit': String(outputLimit) }),
   ...(dispatch.fallbackOf === null ? {} : { 'x-keymargin-fallback-of': dispatch.fallbackOf }),
 })
 

@@ -38,6 +38,8 @@ export async function writeAttempt(call: Call): Promise<'opened' | 'stale' | NoR
       'ledger_unavailable',
       'The call cannot be recorded right now, so it was not sent. Try again shortly.',
     )
+  } finally {
+    call.isWritten()
   }
 }
 

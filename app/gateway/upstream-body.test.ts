@@ -6,10 +6,10 @@ import { toUpstreamBody } from './upstream-body.ts'
 
 const messages = '"messages":[{"role":"user","content":"h\\u00e9 12345678901234567890"}]'
 
-function upstream(provider: ProviderId, body: string, upstreamModel = 'a/b') {
+function upstream(provider: ProviderId, body: string, upstreamModel = 'a/b', limit: number | null = null) {
   const request = readInferenceRequest('chat', Buffer.from(body))
   const route = { keySource: 'workspace' as const, provider, upstreamModel, key: null, hosted: null }
-  const { body: bytes, hidesUsage } = toUpstreamBody(request, route)
+  const { body: bytes, hidesUsage } = toUpstreamBody(request, route, limit)
   return { text: bytes.toString('utf8'), hidesUsage, same: bytes === request.bytes }
 }
 
@@ -50,6 +50,36 @@ describe('usage is asked for where the provider does not tell it unasked', () =>
   test('never of a provider that it harms', () => {
     const body = `{"model":"a/b","stream":true,"stream_options":{"include_usage":true},"user":"u",${messages}}`
     expect(JSON.parse(upstream('nvidia', body).text)).not.toHaveProperty('stream_options')
+  })
+})
+
+describe('a limit that the gateway adds', () => {
+  const limited = (provider: ProviderId, body = `{"model":"a/b",${messages}}`) =>
+    JSON.parse(upstream(provider, body, 'a/b', 700).text)
+  test.each<[ProviderId, (sent: Record<string, unknown>) => unknown]>([
+    ['openrouter', ({ max_tokens }) => max_tokens],
+    ['deepseek', ({ max_tokens }) => max_tokens],
+    ['nvidia', ({ max_tokens }) => max_tokens],
+    ['openai', ({ max_completion_tokens }) => max_completion_tokens],
+    ['azure', ({ max_completion_tokens }) => max_completion_tokens],
+    ['openai-responses', ({ max_output_tokens }) => max_output_tokens],
+    ['anthropic', ({ max_tokens }) => max_tokens],
+    ['bedrock', ({ inferenceConfig }) => (inferenceConfig as { maxTokens: number }).maxTokens],
+  ])('goes to %s under the name that it knows, and no other', (provider, limitIn) => {
+    const sent = limited(provider)
+    expect(limitIn(sent)).toBe(700)
+    expect(JSON.stringify(sent).match(/max_?(?:completion_?|output_?)?tokens/gi)).toHaveLength(1)
+  })
+  test('takes the place of one of null', () => {
+    const body = `{"model":"a/b",${messages},"max_completion_tokens":null,"max_tokens":null}`
+    expect(limited('openrouter', body)).toMatchObject({ max_tokens: 700 })
+    expect(limited('openrouter', body)).not.toHaveProperty('max_completion_tokens')
+  })
+  test('of a response is its own', () => {
+    const request = readInferenceRequest('responses', Buffer.from('{"model":"a/b","input":"x"}'))
+    const route = { keySource: 'workspace' as const, provider: 'openai' as const, upstreamModel: 'a/b', key: null }
+    const { body } = toUpstreamBody(request, { ...route, hosted: null }, 700)
+    expect(JSON.parse(body.toString())).toEqual({ model: 'a/b', input: 'x', max_output_tokens: 700 })
   })
 })
 

@@ -4,6 +4,7 @@ import { providerOf } from '#app/domain/providers/registry.ts'
 import { badRequest } from './gateway-error.ts'
 import type { InferenceRequest } from './inference-request.ts'
 import { memberText, scanMembers } from './json-members.ts'
+import { limitNames } from './most-of-call.ts'
 import type { CallRoute } from './route.server.ts'
 
 export interface UpstreamBody {
@@ -65,19 +66,32 @@ function dropUnknown(
   }
 }
 
+/** The limit under the name that its reader knows: a dialect reads chat's, a provider its own. Limits of null are taken out. */
+function limitTo(limit: number, request: InferenceRequest, name: string): Changes {
+  const others = limitNames[request.endpoint].filter((each) => request.members.has(each))
+  return new Map([...others.map((each): [string, null] => [each, null]), [name, String(limit)]])
+}
+
 /**
  * What goes to the provider: the caller's bytes as they came wherever they can, with the model under the provider's id and
  * usage asked for where the provider does not report it unasked (providers §2.2).
+ * @param outputLimit tokens per answer, for a request that names no limit; null: none is added
  * @throws GatewayError 400 naming a parameter that the provider cannot express
  */
-export function toUpstreamBody(request: InferenceRequest, route: CallRoute): UpstreamBody {
+export function toUpstreamBody(
+  request: InferenceRequest,
+  route: CallRoute,
+  outputLimit: number | null = null,
+): UpstreamBody {
   const provider = providerOf(route.provider)
   const dialect = dialectNamed(provider.routes[request.endpoint]?.dialect ?? 'openai')
+  const limitName = request.endpoint === 'responses' ? 'max_output_tokens' : dialect ? 'max_tokens' : provider.limitName
+  const changes: Changes = outputLimit === null ? new Map() : limitTo(outputLimit, request, limitName)
   if (dialect) {
-    const body = translated(dialect, request, route, provider.name)
+    const bytes = changes.size === 0 ? request.bytes : withChanges(request, changes)
+    const body = translated(dialect, { ...request, bytes }, route, provider.name)
     return { body, dialect, hidesUsage: request.streamed && !request.asksForUsage }
   }
-  const changes: Changes = new Map()
   if (route.upstreamModel !== request.model) changes.set('model', JSON.stringify(route.upstreamModel))
   const chatStream = request.endpoint === 'chat' && request.streamed
   const asks = chatStream && provider.streamUsage === 'ask' && !request.asksForUsage

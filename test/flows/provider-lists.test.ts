@@ -43,6 +43,7 @@ describe.each(providerIds)('models of %s', (id) => {
       expect(kimi).toEqual({
         id: 'moonshotai/kimi-k2.6',
         contextLength: 262144,
+        maxOutputTokens: 65_536,
         prices: { input: '0.00000095', output: '0.000004', cacheRead: '0.00000016' },
       })
       return

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
+import { resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import { tiers } from '#app/domain/pricing/pricing.ts'
 import {
   CATALOGUE_AGE_MAX_MS,
@@ -63,6 +64,10 @@ const catalogueFile = z.strictObject({
     )
     .default([]),
   planProducts: z.array(z.strictObject({ productId: z.string().min(1), planId: id })).default([]),
+  /** Stripe products that are sold beside plans and entitle to none. */
+  addOnProducts: z
+    .array(z.strictObject({ productId: z.string().min(1), name: z.string().min(1).max(200) }))
+    .default([]),
   surfaces: z.array(z.strictObject({ id, name: z.string().min(1), background: z.boolean() })).default([]),
   models: z
     .array(
@@ -73,6 +78,8 @@ const catalogueFile = z.strictObject({
         listInputUsd: price,
         listOutputUsd: price,
         contextLength: z.number().int().positive().optional(),
+        /** Left out, it stays as the provider's list said last. */
+        maxOutputTokens: z.number().int().positive().max(10_000_000).optional(),
       }),
     )
     .default([]),
@@ -198,16 +205,30 @@ async function writePlans(tx: Tx, plans: Parsed['plans']): Promise<void> {
   if (changed.length) await tx.workspace.updateMany({ where: { planId }, data: { keyEpoch: { increment: 1 } } })
 }
 
+/** What each Stripe product stands for: a plan, or an add-on, which is none. An alert that one was unknown is settled by it. */
+async function writeProducts(tx: Tx, { planProducts, addOnProducts }: Parsed, now: Date): Promise<void> {
+  for (const row of planProducts)
+    await tx.planProduct.upsert({ where: { productId: row.productId }, create: row, update: row })
+  for (const row of addOnProducts)
+    await tx.addOnProduct.upsert({ where: { productId: row.productId }, create: row, update: row })
+  const both = await tx.planProduct.findFirst({
+    where: { productId: { in: (await tx.addOnProduct.findMany()).map(({ productId }) => productId) } },
+  })
+  if (both)
+    throw new RangeError(`Product ${both.productId} stands for plan ${both.planId}: it cannot be an add-on as well.`)
+  for (const { productId } of [...planProducts, ...addOnProducts])
+    await resolveAlert(tx, 'stripe_unknown_product', productId, now)
+}
+
 /**
  * Loads a catalogue into the database; running it again changes nothing.
- * @throws ZodError naming each wrong field; RangeError on a past-dated price book. Nothing is stored then.
+ * @throws ZodError naming each wrong field; RangeError on a past-dated price book, or a product that is both. Nothing is stored then.
  */
 export async function loadCatalogueFile(contents: unknown, now: Date): Promise<Record<string, number>> {
   const file = catalogueFile.parse(contents)
   const counts = await inSystem(async (tx) => {
     await writePlans(tx, file.plans)
-    for (const row of file.planProducts)
-      await tx.planProduct.upsert({ where: { productId: row.productId }, create: row, update: row })
+    await writeProducts(tx, file, now)
     for (const surface of file.surfaces)
       await tx.surface.upsert({ where: { id: surface.id }, create: surface, update: surface })
     for (const { contextLength = null, ...model } of file.models) {
@@ -218,6 +239,7 @@ export async function loadCatalogueFile(contents: unknown, now: Date): Promise<R
     return {
       plans: file.plans.length,
       planProducts: file.planProducts.length,
+      addOnProducts: file.addOnProducts.length,
       surfaces: file.surfaces.length,
       models: file.models.length,
       priceBooks,

@@ -10,6 +10,8 @@ export interface ModelRow {
   tier: Tier
   list: TierPrice
   contextLength: number | null
+  /** Of one answer, in tokens; null: not known. */
+  maxOutputTokens: number | null
 }
 
 export interface Surface {
@@ -121,7 +123,7 @@ async function readCatalogue(): Promise<Catalogue> {
     pool.query<TierRow>(selectTiers),
     pool.query<MeterRow>(selectMeters),
     pool.query(
-      `SELECT id, name, tier, list_input_usd::text, list_output_usd::text, context_length FROM models WHERE enabled ORDER BY id`,
+      `SELECT id, name, tier, list_input_usd::text, list_output_usd::text, context_length, max_output_tokens FROM models WHERE enabled ORDER BY id`,
     ),
     pool.query<Surface>('SELECT id, name, background FROM surfaces ORDER BY id'),
   ])
@@ -131,6 +133,7 @@ async function readCatalogue(): Promise<Catalogue> {
     tier: row.tier as Tier,
     list: { inputAtto: parseAtto(row.list_input_usd as string), outputAtto: parseAtto(row.list_output_usd as string) },
     contextLength: row.context_length === null ? null : Number(row.context_length),
+    maxOutputTokens: row.max_output_tokens === null ? null : Number(row.max_output_tokens),
   })
   return {
     books: toPriceBooks(books.rows, tierRows.rows, meterRows.rows),

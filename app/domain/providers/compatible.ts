@@ -50,6 +50,7 @@ export function compatible({ id, name, baseUrl, aliases = [], endpoints = [], ..
     headers: [],
     routes: plainRoutes(['chat', ...endpoints]),
     streamUsage: 'ask',
+    limitName: 'max_tokens',
     knownMembers: null,
     reportsCost: false,
     generation: null,

@@ -22,5 +22,7 @@ export interface ListedModel {
   id: string
   /** Tokens. */
   contextLength?: number
+  /** Of one answer, in tokens. */
+  maxOutputTokens?: number
   prices?: ModelPrices
 }

@@ -68,6 +68,7 @@ export const nativeRows: Provider[] = [
     name: 'Azure OpenAI',
     baseUrl: '{endpoint}',
     credential: 'azure',
+    limitName: 'max_completion_tokens',
     auth: 'api-key',
     routes: {
       chat: { dialect: 'openai', path: deploymentPath('chat/completions') },

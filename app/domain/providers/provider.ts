@@ -115,6 +115,8 @@ export interface Provider {
   routes: Partial<Record<Endpoint, Route>>
   /** `always`: usage closes every stream. `ask`: with `stream_options.include_usage`. `never`: asking does harm (providers §2.2). */
   streamUsage: 'always' | 'ask' | 'never'
+  /** The name of a chat's output limit here. OpenAI's newer models refuse the older name; other hosts may not know the newer. */
+  limitName: 'max_tokens' | 'max_completion_tokens'
   /** A strict provider refuses members it does not know: only these are sent on. Null: all. */
   knownMembers: readonly string[] | null
   /** The provider's own bill may be believed: only ever for hosts pinned here (security F10). */

@@ -58,6 +58,7 @@ const compatibleRows: Provider[] = [
     baseUrl: 'https://api.openai.com/v1',
     keyFormat: anyKey(['sk-proj-', 'sk-svcacct-', 'sk-'], 'sk-proj-'),
     endpoints: ['responses', 'embeddings'],
+    limitName: 'max_completion_tokens',
     proof: { by: 'models' },
     nativeModels: /^(?:gpt-|chatgpt-|o[134](?:-|$)|text-embedding-)/,
     authors: ['openai'],

@@ -106,7 +106,7 @@ export function planReply(body: ChatBody, model: string, scenario: Scenario): Re
   const seed = lastUserText(body)
   const limit = body.max_completion_tokens ?? body.max_tokens ?? Number.POSITIVE_INFINITY
   const toolCall = chooseTool(body)
-  const wanted = scenario.output ?? (toolCall ? countTokens(toolCall.arguments) + 8 : 24)
+  const wanted = scenario.output ?? scenario.wanted ?? (toolCall ? countTokens(toolCall.arguments) + 8 : 24)
   const output = scenario.output ?? Math.min(wanted, limit)
   const chunkCount = scenario.chunks ?? Math.min(64, Math.max(1, output))
   const text = scenario.text ?? sayWords(seed, chunkCount).join('')

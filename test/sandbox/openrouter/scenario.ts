@@ -26,6 +26,8 @@ export interface Scenario {
   cost?: string
   input?: number
   output?: number
+  /** Tokens that the model would write if the request's limit let it. */
+  wanted?: number
   cached?: number
   cacheWrite?: number
   reasoning?: number
@@ -77,6 +79,7 @@ const numbers = new Set<ScenarioField>([
   'gapMs',
   'input',
   'output',
+  'wanted',
   'cached',
   'cacheWrite',
   'reasoning',

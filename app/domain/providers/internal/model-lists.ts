@@ -124,6 +124,13 @@ function contextOf(row: Json): number | undefined {
   return Number.isSafeInteger(tokens) && tokens > 0 ? tokens : undefined
 }
 
+/** The longest answer, where a list tells it: OpenRouter's and Vercel's. */
+function longestAnswerOf(row: Json): number | undefined {
+  const text = numberText(objectAt(row, 'top_provider').max_completion_tokens) ?? numberText(row.max_tokens)
+  const tokens = Number(text ?? 0)
+  return Number.isSafeInteger(tokens) && tokens > 0 && tokens <= 10_000_000 ? tokens : undefined
+}
+
 /** Ids that can be a model's: printable, without spaces, not absurdly long. */
 const idPattern = /^[\x21-\x7e]{1,256}$/
 
@@ -132,8 +139,16 @@ function toModel(row: unknown, idName: string, prices: ModelList['prices']): Lis
   if (!isObject(row) || typeof named !== 'string') return []
   const id = idName === 'name' ? named.replace(/^models\//, '') : named
   if (!idPattern.test(id)) return []
-  const [contextLength, found] = [contextOf(row), prices && priceReaders[prices](row)]
-  return [{ id, ...(contextLength ? { contextLength } : {}), ...(found ? { prices: found } : {}) }]
+  const [contextLength, maxOutputTokens] = [contextOf(row), longestAnswerOf(row)]
+  const found = prices && priceReaders[prices](row)
+  return [
+    {
+      id,
+      ...(contextLength ? { contextLength } : {}),
+      ...(maxOutputTokens ? { maxOutputTokens } : {}),
+      ...(found ? { prices: found } : {}),
+    },
+  ]
 }
 
 /** Where each shape keeps its rows, and what a row calls its id. Together's list is the array itself. */
