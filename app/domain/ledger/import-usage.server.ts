@@ -184,11 +184,25 @@ async function toCall(input: UsageImport, row: UsageRow, ordinal: number, catalo
 }
 
 /**
+ * Credits are in double entry, each call with its transfers. A call of the past drew none when it was made: imported as one that
+ * did, the ledger would show credits drawn that no account gave. Drawing them now would take what is there for other calls.
+ */
+function refuseCredits({ plan, keySource }: UsageImport): void {
+  if (chargeModeFor(plan, keySource) !== 'credits') return
+  throw new AppError(
+    'conflict',
+    'credits_not_imported',
+    `Nothing was imported: the plan ${plan.name} pays such calls from credits, and calls that were made elsewhere drew none. Import them as calls of the workspace's own key (--key-source workspace), or send what they came to as usage events, which draw credits (POST /v1/usage/events).`,
+  )
+}
+
+/**
  * Imports a usage CSV into a workspace's ledger. The file is checked as a whole first: with any bad line, nothing is
  * stored. Killed half way, or run twice, a run adds exactly what is not there yet.
- * @throws AppError bad_request `invalid_usage_file` naming each bad line
+ * @throws AppError bad_request `invalid_usage_file` naming each bad line; conflict `credits_not_imported`
  */
 export async function importUsage(input: UsageImport): Promise<ImportResult> {
+  refuseCredits(input)
   const catalogue = await loadCatalogue()
   const { rows, months } = await check(input, catalogue, new Date())
   await ensurePartitions([...months.values()])
