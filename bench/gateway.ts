@@ -2,7 +2,7 @@
  * Keymargin's whole path (token, admission, key, attempt, ledger row committed before the last byte) against a direct call,
  * a bare node:http + undici pass-through, and one that reads the usage too, in one run: ratios survive a noisy machine,
  * absolute numbers do not. Where `taskset` exists the process under test has a core to itself.
- *   node bench/gateway.ts [--only json,sse,rate,pace,prompts,streams,slow,memory,kills,outage] [--seconds 1.2] [--rounds 3]
+ *   node bench/gateway.ts [--only json,sse,apart,rate,pace,prompts,streams,slow,memory,kills,outage] [--seconds 1.2] [--rounds 3]
  *                         [--requests 100000] [--away 60] [--profile]
  */
 import { parseArgs } from 'node:util'
@@ -13,7 +13,7 @@ import { profileUnder } from './gateway/profile.ts'
 import { kills, outage } from './gateway/sections/faults.ts'
 import { longRun, manyStreams, slowReader } from './gateway/sections/memory.ts'
 import { fixedRate, pacedStreams } from './gateway/sections/pace.ts'
-import { largePrompts, loadOf, type Measure, names, throughput } from './gateway/sections/throughput.ts'
+import { apart, largePrompts, loadOf, type Measure, names, throughput } from './gateway/sections/throughput.ts'
 import { chatBody } from './gateway/shapes.ts'
 import { profileFile, startWorld, type TargetName, type World } from './gateway/world.ts'
 
@@ -31,6 +31,7 @@ const { values } = parseArgs({
 const sections: Record<string, (measure: Measure) => Promise<void>> = {
   json: (measure) => throughput(measure, false),
   sse: (measure) => throughput(measure, true),
+  apart,
   rate: fixedRate,
   pace: pacedStreams,
   prompts: largePrompts,
@@ -50,7 +51,11 @@ const warmUpSeconds: Partial<Record<TargetName, number>> = { direct: 1, keymargi
 
 /** A cold compiler is two to four times slower: every process serves some thousands before anything is measured. */
 async function warmUp(world: World): Promise<void> {
-  const targets: TargetName[] = chosen.includes('rate') ? [...names, 'unmetered'] : names
+  const targets: TargetName[] = [
+    ...names,
+    ...(chosen.includes('rate') || chosen.includes('apart') ? (['unmetered'] as const) : []),
+    ...(chosen.includes('apart') ? (['pass+ledger'] as const) : []),
+  ]
   for (const name of targets)
     for (const streamed of [false, true])
       await closedLoop(loadOf(world, name, chatBody({ streamed })), 64, warmUpSeconds[name] ?? 3)

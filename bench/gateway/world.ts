@@ -20,7 +20,7 @@ const clusterDir = path.resolve('.keymargin/bench-postgres')
 /** Where `--profile` leaves what it measured, for a viewer. */
 export const profileFile = path.resolve('.keymargin/gateway.cpuprofile')
 
-export type TargetName = 'direct' | 'pass' | 'pass+tail' | 'keymargin' | 'unmetered'
+export type TargetName = 'direct' | 'pass' | 'pass+tail' | 'keymargin' | 'unmetered' | 'pass+ledger'
 
 export interface World {
   target(name: TargetName): Target
@@ -116,7 +116,10 @@ async function prepare(clusterUrl: string, upstreamPort: number) {
   const owner = new pg.Client({ connectionString: url.href })
   await owner.connect()
   await owner.query('SELECT metering.ensure_month_partition(current_date)')
-  return { settings, token, owner }
+  const { rows } = await owner.query(
+    "INSERT INTO workspaces (id, slug, name, plan_id) SELECT gen_random_uuid(), 'bench-bare', 'Bare', plan_id FROM workspaces LIMIT 1 RETURNING id::text",
+  )
+  return { settings: { ...settings, BENCH_WORKSPACE: rows[0].id as string }, token, owner }
 }
 
 /** Everything the comparison needs: an upstream, what stands bare in front of it, and Keymargin in front of it. */
@@ -136,6 +139,7 @@ export async function startWorld({ profiled = false } = {}): Promise<World> {
       ? await startChild('profiled-process.ts', [profileFile], full)
       : await startChild('../../test/gateway-process.ts', [], full),
     unmetered: await startChild('unmetered-process.ts', [], full),
+    'pass+ledger': await startChild('pass-through.ts', [origin, 'ledger'], full),
   }
   const targetOf = (name: TargetName, { port, process: child }: Child): Target => {
     const path = name === 'keymargin' || name === 'unmetered' ? '/v1/chat/completions' : '/api/v1/chat/completions'

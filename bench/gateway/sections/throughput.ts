@@ -49,7 +49,7 @@ export function printComparison(title: string, results: Map<TargetName, Measured
       added(own, of('direct'), (each) => each.firstP50),
       over(own, (each) => each.cpuMs),
       ratio(own, of('pass'), (each) => each.cpuMs),
-      name === 'keymargin' ? over(own, (each) => each.databaseCpuMs) : Number.NaN,
+      name === 'keymargin' || name === 'pass+ledger' ? over(own, (each) => each.databaseCpuMs) : Number.NaN,
       over(own, (each) => each.residentMiB),
       over(own, (each) => each.othersPercent),
       own.reduce((sum, each) => sum + each.errors, 0),
@@ -68,6 +68,17 @@ export async function throughput({ world, seconds, rounds }: Measure, streamed: 
     const what = streamed ? 'SSE, 1 KB in, 40 events out' : 'JSON, 1 KB in, 1 KB out'
     printComparison(`${what}, c=${concurrency}`, await inTurn(names, rounds, run))
   }
+}
+
+/** What stands between the pass-through and Keymargin: the two durable statements, and everything else. */
+export async function apart({ world, seconds, rounds }: Measure): Promise<void> {
+  const targets: TargetName[] = ['pass', 'pass+ledger', 'unmetered', 'keymargin']
+  for (const concurrency of [1, 64])
+    for (const streamed of [false, true]) {
+      const run = (name: TargetName) => closedLoop(loadOf(world, name, chatBody({ streamed })), concurrency, seconds)
+      const title = `What takes it: ${streamed ? 'SSE' : 'JSON'}, c=${concurrency}`
+      printComparison(title, await inTurn(targets, rounds, run))
+    }
 }
 
 /** 128 KB of prompt, as coding agents send them. */
