@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sweepStripe } from '#app/domain/billing/sweep-stripe.server.ts'
+import { loadCatalogueFile } from '#app/domain/operations/load-catalogue-file.server.ts'
 import { listProviderKeys, listPurgeCertificates } from '#app/domain/vault/queries.server.ts'
 import { removeProviderKey } from '#app/domain/vault/remove-provider-key.server.ts'
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
@@ -205,6 +206,35 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     expect(
       await inSystem((tx) => tx.alert.count({ where: { kind: 'stripe_unknown_product', reference: product.id } })),
     ).toBe(1)
+  })
+
+  test('a product nobody mapped beside the plan’s own: the plan stays, and an operator is told until the catalogue says what it is', async () => {
+    const { customer } = await customerWithKey(world)
+    const product = await world.stripe.products.create({ name: 'Priority support' })
+    const recurring = { interval: 'month' as const }
+    const price = await world.stripe.prices.create({ product: product.id, currency: 'usd', unit_amount: 1, recurring })
+    await world.stripe.subscriptions.create({ customer: customer.customerId, items: [{ price: price.id }] })
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise' })
+    expect(await keysOf(customer)).toHaveLength(1)
+    const alert = () =>
+      inSystem((tx) => tx.alert.findFirstOrThrow({ where: { kind: 'stripe_unknown_product', reference: product.id } }))
+    expect(await alert()).toMatchObject({ workspaceId: customer.workspaceId, resolvedAt: null })
+    expect((await alert()).message).toContain(product.id)
+    const load = (file: object) => loadCatalogueFile(file, new Date())
+    const addOn = { productId: product.id, name: 'Priority support' }
+    await expect(
+      load({ addOnProducts: [addOn], planProducts: [{ productId: product.id, planId: 'pro' }] }),
+    ).rejects.toThrow('cannot be an add-on as well')
+    await load({ addOnProducts: [addOn] })
+    expect((await alert()).resolvedAt).not.toBeNull()
+    await sweepStripe(new Date())
+    expect((await alert()).resolvedAt).not.toBeNull()
+    // The plan's subscription ends, the add-on's goes on: it keeps neither plan nor keys.
+    await world.stripe.subscriptions.cancel(customer.subscriptionId)
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'plus' })
+    expect(await keysOf(customer)).toEqual([])
   })
 
   test('case 53: a key saved in the moment of leaving is refused or destroyed, never left behind', async () => {

@@ -90,6 +90,18 @@ describe('a top-up', () => {
     expect(await readCheckout(admin, left)).toMatchObject({ status: 'expired' })
   })
 
+  test('takes no promotion code, nor does a plan: what is bought is what is paid, and free credits are granted by name', async () => {
+    const { id } = await start()
+    const bought = await world.stripe.checkout.sessions.retrieve(id)
+    expect(bought).toMatchObject({ mode: 'payment', allow_promotion_codes: false, amount_total: 2_500 })
+    const { id: workspaceId } = await makeWorkspace({ planId: 'plus' })
+    const plan = await startPlanCheckout(await adminOf(workspaceId), { planId: 'pro' })
+    expect(await world.stripe.checkout.sessions.retrieve(sessionOf(plan))).toMatchObject({
+      mode: 'subscription',
+      allow_promotion_codes: false,
+    })
+  })
+
   test('of a database that was restored to before it was started is granted all the same, by its metadata', async () => {
     const { customer, id } = await start()
     await world.db.owner.query('DELETE FROM checkouts WHERE id = $1', [id])

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import type { PlanRules } from '#app/domain/plans/plans.ts'
-import { entitlementOf, type SubscriptionFacts, scheduledChange } from './entitlement.ts'
+import type { PlanRules, ProductMeaning } from '#app/domain/plans/plans.ts'
+import {
+  entitlementOf,
+  everSubscribed,
+  type SubscriptionFacts,
+  scheduledChange,
+  unknownProducts,
+} from './entitlement.ts'
 
 const NOW = new Date('2026-11-15T12:00:00Z')
 const plan = (id: string, rank: number, allowedProviders: string[]): PlanRules => ({
@@ -34,7 +40,8 @@ const facts = (change: Partial<SubscriptionFacts> = {}): SubscriptionFacts => ({
   pendingProductIds: [],
   ...change,
 })
-const entitled = (...subscriptions: SubscriptionFacts[]) => entitlementOf(subscriptions, (id) => plans[id] ?? null, NOW)
+const meaningOf = (id: string): ProductMeaning => (id === 'prod_support' ? 'add_on' : (plans[id] ?? null))
+const entitled = (...subscriptions: SubscriptionFacts[]) => entitlementOf(subscriptions, meaningOf, NOW)
 const planOf = (...subscriptions: SubscriptionFacts[]) => {
   const result = entitled(...subscriptions)
   return result.kind === 'plan' ? result.plan.id : result.kind
@@ -66,6 +73,27 @@ describe('leaving Enterprise (stripe §2.7), row by row', () => {
       kind: 'unknown_product',
       productId: 'prod_new',
     }))
+  test('beside a plan the plan counts, and the product is named all the same: it may be a plan that nobody mapped', () => {
+    const both = [facts({ productIds: ['prod_pro', 'prod_new'] }), facts({ id: 'sub_2', productIds: ['prod_other'] })]
+    expect(planOf(...both)).toBe('pro')
+    expect(unknownProducts(both, meaningOf)).toEqual(['prod_new', 'prod_other'])
+    expect(unknownProducts([facts({ status: 'canceled', productIds: ['prod_new'] })], meaningOf)).toEqual([])
+  })
+  test('an add-on entitles to nothing, keeps nothing and is nothing unknown', () => {
+    const support = facts({ id: 'sub_2', productIds: ['prod_support'] })
+    expect(planOf(facts(), support)).toBe('enterprise')
+    expect(unknownProducts([facts(), support], meaningOf)).toEqual([])
+    expect(planOf(facts({ status: 'canceled', endedAt: NOW }), support)).toBe('none')
+    expect(planOf(facts({ status: 'paused', pausedAt: NOW }), support)).toBe('paused')
+    expect(planOf(facts({ productIds: ['prod_support', 'prod_new'] }))).toBe('unknown_product')
+  })
+  test('who only ever had add-ons was given the plan by hand', () => {
+    expect(everSubscribed([facts({ productIds: ['prod_support'] })], meaningOf)).toBe(false)
+    expect(everSubscribed([facts({ productIds: ['prod_support'] }), facts({ status: 'canceled' })], meaningOf)).toBe(
+      true,
+    )
+    expect(everSubscribed([facts({ productIds: ['prod_new'] })], meaningOf)).toBe(true)
+  })
   test('no subscription at all, and of several ended ones the last', () => {
     expect(entitled()).toEqual({ kind: 'none', subscription: null })
     const older = facts({ id: 'a', status: 'canceled', endedAt: new Date('2026-01-01T00:00:00Z') })
@@ -77,8 +105,7 @@ describe('leaving Enterprise (stripe §2.7), row by row', () => {
 describe('what is planned (stripe §2.7)', () => {
   const at = new Date('2026-12-01T00:00:00Z')
   const later = new Date('2027-01-01T00:00:00Z')
-  const planned = (...subscriptions: SubscriptionFacts[]) =>
-    scheduledChange(subscriptions, (id) => plans[id] ?? null, 'plus', NOW)
+  const planned = (...subscriptions: SubscriptionFacts[]) => scheduledChange(subscriptions, meaningOf, 'plus', NOW)
   test('a schedule’s next phase, at its start', () => {
     const scheduled = facts({ next: { at, productIds: ['prod_pro'] } })
     expect(planned(scheduled)).toEqual({ planId: 'pro', at })

@@ -1,5 +1,5 @@
 /** Which plan a customer's subscriptions entitle to, now (stripe §2.7): a pure reading of what Stripe holds. */
-import type { PlanRules } from '#app/domain/plans/plans.ts'
+import type { PlanRules, ProductMeaning } from '#app/domain/plans/plans.ts'
 
 export interface SubscriptionFacts {
   id: string
@@ -21,8 +21,11 @@ export type Entitlement =
   /** Keys are disabled at once and destroyed after 30 days (design). */
   | { kind: 'paused'; plan: PlanRules; subscription: SubscriptionFacts; purge: boolean }
   | { kind: 'none'; subscription: SubscriptionFacts | null }
-  /** A product nobody mapped to a plan: the last plan stays, an operator is told. */
+  /** Nothing but a product nobody said the meaning of: the last plan stays, an operator is told. */
   | { kind: 'unknown_product'; productId: string; subscription: SubscriptionFacts }
+
+type Meaning = (productId: string) => ProductMeaning
+const planOf = (meaning: ProductMeaning): PlanRules | null => (meaning === 'add_on' ? null : meaning)
 
 /**
  * `past_due` still entitles, until Stripe's retries end in `unpaid` or `canceled`. A cancellation set for later, a paused
@@ -31,21 +34,18 @@ export type Entitlement =
 const GOOD = new Set(['active', 'trialing', 'past_due'])
 const PURGE_PAUSED_AFTER_MS = 30 * 24 * 60 * 60 * 1000
 
-export function entitlementOf(
-  subscriptions: SubscriptionFacts[],
-  planOfProduct: (productId: string) => PlanRules | null,
-  now: Date,
-): Entitlement {
+/** @param meaningOf what a product stands for; an add-on entitles to nothing, and keeps nothing */
+export function entitlementOf(subscriptions: SubscriptionFacts[], meaningOf: Meaning, now: Date): Entitlement {
   const good = subscriptions.filter((subscription) => GOOD.has(subscription.status))
-  const best = bestOf(good, planOfProduct)
+  const best = bestOf(good, meaningOf)
   if (best) return { kind: 'plan', ...best }
   for (const subscription of good) {
-    const [productId] = subscription.productIds
+    const productId = subscription.productIds.find((id) => meaningOf(id) === null)
     if (productId) return { kind: 'unknown_product', productId, subscription }
   }
   const paused = bestOf(
     subscriptions.filter((subscription) => subscription.status === 'paused'),
-    planOfProduct,
+    meaningOf,
   )
   if (paused) {
     const since = paused.subscription.pausedAt ?? now
@@ -54,20 +54,27 @@ export function entitlementOf(
   return { kind: 'none', subscription: lastEnded(subscriptions) }
 }
 
-/** Ids of the good subscriptions that hold a plan's product; of any other product there may be as many as the vendor sells. */
-export const goodPlanSubscriptions = (
-  subscriptions: SubscriptionFacts[],
-  planOfProduct: (productId: string) => PlanRules | null,
-): string[] =>
+/** Ids of the good subscriptions that hold a plan's product; of add-ons there may be as many as the vendor sells. */
+export const goodPlanSubscriptions = (subscriptions: SubscriptionFacts[], meaningOf: Meaning): string[] =>
   subscriptions
-    .filter(({ status, productIds }) => GOOD.has(status) && productIds.some((id) => planOfProduct(id)))
+    .filter(({ status, productIds }) => GOOD.has(status) && productIds.some((id) => planOf(meaningOf(id))))
     .map(({ id }) => id)
 
+/** Products that are paid for now and that nobody said the meaning of, also beside a plan: each may be a plan of its own. */
+export const unknownProducts = (subscriptions: SubscriptionFacts[], meaningOf: Meaning): string[] => {
+  const paid = subscriptions.filter(({ status }) => GOOD.has(status)).flatMap(({ productIds }) => productIds)
+  return [...new Set(paid)].filter((id) => meaningOf(id) === null)
+}
+
+/** Whether there is, or ever was, a subscription to anything but add-ons. */
+export const everSubscribed = (subscriptions: SubscriptionFacts[], meaningOf: Meaning): boolean =>
+  subscriptions.some(({ productIds }) => productIds.length === 0 || productIds.some((id) => meaningOf(id) !== 'add_on'))
+
 /** The highest plan among all items of these subscriptions: any good one keeps what it entitles to. */
-function bestOf(subscriptions: SubscriptionFacts[], planOfProduct: (productId: string) => PlanRules | null) {
+function bestOf(subscriptions: SubscriptionFacts[], meaningOf: Meaning) {
   const candidates = subscriptions.flatMap((subscription) =>
     subscription.productIds.flatMap((productId) => {
-      const plan = planOfProduct(productId)
+      const plan = planOf(meaningOf(productId))
       return plan ? [{ plan, subscription }] : []
     }),
   )
@@ -91,14 +98,14 @@ export interface ScheduledChange {
  */
 export function scheduledChange(
   subscriptions: SubscriptionFacts[],
-  planOfProduct: (productId: string) => PlanRules | null,
+  meaningOf: Meaning,
   lowestPlanId: string,
   now: Date,
 ): ScheduledChange | null {
   const planAt = (at: Date): string | null => {
     const then = entitlementOf(
       subscriptions.map((one) => factsAt(one, at)),
-      planOfProduct,
+      meaningOf,
       at,
     )
     if (then.kind === 'unknown_product') return null

@@ -1,15 +1,17 @@
 import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import type { Actor } from '#app/domain/permissions/permissions.ts'
-import type { PlanRules } from '#app/domain/plans/plans.ts'
-import { listPlans, planOfProduct } from '#app/domain/plans/queries.server.ts'
+import type { PlanRules, ProductMeaning } from '#app/domain/plans/plans.ts'
+import { listPlans, meaningOfProducts } from '#app/domain/plans/queries.server.ts'
 import { changePlan, type LockedWorkspace, lockWorkspace } from '#app/domain/workspaces/change-plan.server.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import {
   type Entitlement,
   entitlementOf,
+  everSubscribed,
   goodPlanSubscriptions,
   type SubscriptionFacts,
   scheduledChange,
+  unknownProducts,
 } from './entitlement.ts'
 import { withCustomerLock } from './internal/advisory-lock.server.ts'
 import { applyKeys } from './internal/apply-keys.server.ts'
@@ -64,15 +66,14 @@ async function apply(tx: Tx, input: Applied): Promise<string> {
   const catalogue = await readCatalogue(tx, reading.subscriptions, before.planId)
   const entitlement: Entitlement = reading.deleted
     ? { kind: 'none', subscription: null }
-    : entitlementOf(reading.subscriptions, catalogue.ofProduct, now)
+    : entitlementOf(reading.subscriptions, catalogue.meaningOf, now)
   await applyPayment(tx, workspaceId, paymentOf(reading, catalogue, entitlement), now)
   // Never subscribed through Stripe: the operator gave the plan by hand, and only an operator takes it away.
-  const never = reading.subscriptions.length === 0 && !before.stripeSubscriptionId
+  const never = !everSubscribed(reading.subscriptions, catalogue.meaningOf) && !before.stripeSubscriptionId
+  for (const productId of unknownProducts(reading.subscriptions, catalogue.meaningOf))
+    await tellUnknownProduct(tx, workspaceId, productId, now)
   if (!reading.deleted && never) return 'no_subscription'
-  if (entitlement.kind === 'unknown_product') {
-    await tellUnknownProduct(tx, workspaceId, entitlement.productId, now)
-    return 'unknown_product'
-  }
+  if (entitlement.kind === 'unknown_product') return 'unknown_product'
   return applyPlan(tx, input, before, catalogue, entitlement)
 }
 
@@ -97,15 +98,15 @@ async function applyPlan(
   const was = { planId: before.planId, status: before.subscriptionStatus }
   const change = { workspaceId, cause, customerDeleted: reading.deleted, now, before: was, planId: plan.id }
   await applyKeys(tx, change, entitlement)
-  await tellOfSeveral(tx, workspaceId, goodPlanSubscriptions(reading.subscriptions, catalogue.ofProduct), now)
-  const planned = scheduledChange(reading.subscriptions, catalogue.ofProduct, catalogue.lowest.id, now)
+  await tellOfSeveral(tx, workspaceId, goodPlanSubscriptions(reading.subscriptions, catalogue.meaningOf), now)
+  const planned = scheduledChange(reading.subscriptions, catalogue.meaningOf, catalogue.lowest.id, now)
   await applySchedule(tx, workspaceId, planned, { of: catalogue.byId, now: plan }, now)
   await applyStatus(tx, workspaceId, status, before.subscriptionStatus, now)
   return entitlement.kind === 'paused' ? 'paused' : `plan_${plan.id}`
 }
 
 interface PlanCatalogue {
-  ofProduct: (productId: string) => PlanRules | null
+  meaningOf: (productId: string) => ProductMeaning
   byId: (planId: string) => PlanRules | undefined
   /** The lowest plan of the same product: a catalogue may hold the plans of several. */
   lowest: PlanRules
@@ -122,14 +123,14 @@ async function readCatalogue(tx: Tx, subscriptions: SubscriptionFacts[], planId:
     ...(one.next?.productIds ?? []),
     ...one.pendingProductIds,
   ])
-  const ofProduct = new Map<string, PlanRules | null>()
-  for (const id of new Set(products)) ofProduct.set(id, await planOfProduct(tx, id))
+  const meanings = await meaningOfProducts(tx, [...new Set(products)])
   const byId = new Map(plans.map((plan) => [plan.id, plan]))
-  return { ofProduct: (id) => ofProduct.get(id) ?? null, byId: (id) => byId.get(id), lowest }
+  return { meaningOf: (id) => meanings.get(id) ?? null, byId: (id) => byId.get(id), lowest }
 }
 
-function paymentOf(reading: CustomerReading, { ofProduct }: PlanCatalogue, entitlement: Entitlement) {
-  const pending = reading.subscriptions.flatMap((one) => one.pendingProductIds.flatMap((id) => ofProduct(id) ?? []))
+function paymentOf(reading: CustomerReading, { meaningOf }: PlanCatalogue, entitlement: Entitlement) {
+  const meanings = reading.subscriptions.flatMap((one) => one.pendingProductIds.map(meaningOf))
+  const pending = meanings.flatMap((meaning) => (meaning === null || meaning === 'add_on' ? [] : meaning))
   const [pendingPlan = null] = pending
   return { ...reading.payment, pendingPlan, paused: entitlement.kind === 'paused' }
 }
@@ -139,7 +140,7 @@ const tellUnknownProduct = (tx: Tx, workspaceId: string, productId: string, at: 
     kind: 'stripe_unknown_product',
     reference: productId,
     workspaceId,
-    message: `Stripe product ${productId} is mapped to no plan. The workspace keeps its plan until it is.`,
+    message: `A workspace pays for Stripe product ${productId}, which is mapped to no plan and listed as no add-on. It entitles to nothing until the catalogue says what it is: planProducts or addOnProducts.`,
     at,
   })
 

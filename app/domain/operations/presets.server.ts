@@ -28,7 +28,7 @@ export interface PresetView {
 type Row = Record<string, unknown>
 
 interface Part {
-  part: 'plans' | 'surfaces' | 'models' | 'priceBooks' | 'planProducts'
+  part: 'plans' | 'surfaces' | 'models' | 'priceBooks' | 'planProducts' | 'addOnProducts'
   word: string
   key: string
 }
@@ -38,6 +38,7 @@ const parts: Part[] = [
   { part: 'models', word: 'model', key: 'id' },
   { part: 'priceBooks', word: 'price book', key: 'version' },
   { part: 'planProducts', word: 'Stripe product', key: 'productId' },
+  { part: 'addOnProducts', word: 'Stripe product', key: 'productId' },
 ]
 
 const plain = (value: unknown): string => {
@@ -78,6 +79,7 @@ export async function listPresets(ctx: OperatorCtx): Promise<PresetView[]> {
     models: toPlain(await tx.model.findMany()),
     priceBooks: toPlain(await tx.priceBook.findMany({ where: { publishedAt: { not: null } } })),
     planProducts: toPlain(await tx.planProduct.findMany()),
+    addOnProducts: toPlain(await tx.addOnProduct.findMany()),
   }))
   return Object.entries(files).map(([id, { name, contents }]) => ({
     id,

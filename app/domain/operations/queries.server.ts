@@ -55,6 +55,8 @@ export async function readHealth(ctx: OperatorCtx): Promise<Health> {
 
 export interface OperatorCatalogue {
   plans: (PlanRules & { products: string[]; workspaces: number })[]
+  /** Stripe products that are sold beside plans and entitle to none. */
+  addOns: { productId: string; name: string }[]
   books: PriceBook[]
   /** Versions that price something now for all workspaces, in any currency: a book replaces only what it names. */
   versionsInForce: number[]
@@ -76,17 +78,19 @@ function inForce(books: PriceBook[], at: Date): number[] {
 export async function readOperatorCatalogue(ctx: OperatorCtx): Promise<OperatorCatalogue> {
   authorize(ctx, 'operate:Platform', platform)
   const { books, models, surfaces } = await loadCatalogue()
-  const plans = await inSystem(async (tx) => {
+  const { plans, addOns } = await inSystem(async (tx) => {
     const products = await tx.planProduct.findMany({ orderBy: { productId: 'asc' } })
     const counts = await tx.workspace.groupBy({ by: ['planId'], _count: { _all: true } })
-    return (await listPlans(tx)).map((plan) => ({
+    const plans = (await listPlans(tx)).map((plan) => ({
       ...plan,
       products: products.filter((product) => product.planId === plan.id).map((product) => product.productId),
       workspaces: counts.find((count) => count.planId === plan.id)?._count._all ?? 0,
     }))
+    return { plans, addOns: await tx.addOnProduct.findMany({ orderBy: { productId: 'asc' } }) }
   })
   return {
     plans,
+    addOns,
     books: books.toSorted((a, b) => b.effectiveFrom.getTime() - a.effectiveFrom.getTime()),
     versionsInForce: inForce(books, ctx.now()),
     models: [...models.values()],

@@ -48,6 +48,9 @@ export interface PlanRules {
   providerPrecedence: string[]
 }
 
+/** What a Stripe product stands for: a plan, or an add-on that entitles to none. `null`: nobody said. */
+export type ProductMeaning = PlanRules | 'add_on' | null
+
 export const planAllowsProvider = (plan: Pick<PlanRules, 'allowedProviders'>, provider: string): boolean =>
   plan.allowedProviders.includes(provider) || plan.allowedProviders.includes(everyProvider)
 

@@ -1,6 +1,6 @@
 import type { Tx } from '#app/platform/db.server.ts'
 import { type Pico, parsePico } from '#app/platform/pico.ts'
-import type { PlanRules } from './plans.ts'
+import type { PlanRules, ProductMeaning } from './plans.ts'
 
 /** Decimals as Prisma gives them; the gateway, which reads rows itself, has their text. */
 type Amount = string | { toFixed(places: number): string }
@@ -54,8 +54,14 @@ export async function listPlans(tx: Tx): Promise<PlanRules[]> {
   return rows.map(toPlanRules)
 }
 
-/** The plan that a Stripe product stands for. @returns null for a product nobody mapped: keep the last plan and alert */
-export async function planOfProduct(tx: Tx, productId: string): Promise<PlanRules | null> {
-  const row = await tx.planProduct.findUnique({ where: { productId }, include: { plan: true } })
-  return row && toPlanRules(row.plan)
+/** @returns what each of these products stands for */
+export async function meaningOfProducts(tx: Tx, productIds: string[]): Promise<Map<string, ProductMeaning>> {
+  const where = { productId: { in: productIds } }
+  const plans = await tx.planProduct.findMany({ where, include: { plan: true } })
+  const addOns = await tx.addOnProduct.findMany({ where })
+  return new Map<string, ProductMeaning>([
+    ...productIds.map((id): [string, null] => [id, null]),
+    ...addOns.map(({ productId }): [string, 'add_on'] => [productId, 'add_on']),
+    ...plans.map(({ productId, plan }): [string, PlanRules] => [productId, toPlanRules(plan)]),
+  ])
 }

@@ -17,6 +17,7 @@ export interface CatalogueView {
     products: string[]
     workspaces: string
   }[]
+  addOns: string[]
   books: {
     version: string
     title: string
@@ -113,6 +114,11 @@ export function CataloguePage({ view, answer }: { view: CatalogueView; answer: C
             ],
           }))}
         />
+        {view.addOns.length > 0 && (
+          <Text size="sm" mt="md">
+            Sold beside plans: {view.addOns.join(', ')}
+          </Text>
+        )}
       </Panel>
       {view.books.map((book) => (
         <Panel key={book.version} title={book.title} note="A call is priced by the version in force when it is sent.">

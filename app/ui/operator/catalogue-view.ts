@@ -35,7 +35,7 @@ function ownMode(plan: PlanRules): string {
 }
 
 export function toCatalogueView(
-  { plans, books, versionsInForce, models, surfaces }: OperatorCatalogue,
+  { plans, addOns, books, versionsInForce, models, surfaces }: OperatorCatalogue,
   presets: PresetView[],
 ): CatalogueView {
   return {
@@ -51,6 +51,7 @@ export function toCatalogueView(
       products: plan.products,
       workspaces: String(plan.workspaces),
     })),
+    addOns: addOns.map(({ productId, name }) => `${name} (${productId})`),
     books: books.map((book) => ({
       version: String(book.version),
       title: `Price book, version ${book.version}, from ${utcMinute(book.effectiveFrom.toISOString())}${versionsInForce.includes(book.version) ? ', in force' : ''}`,

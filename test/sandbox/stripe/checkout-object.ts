@@ -17,6 +17,7 @@ export function renderCheckout(world: World, session: CheckoutRecord): object {
   const blank = { city: null, country: null, line1: null, line2: null, postal_code: null, state: null }
   return {
     ...CONSTANTS,
+    allow_promotion_codes: session.takesPromotionCodes,
     id: session.id,
     amount_subtotal: subtotal,
     amount_total: subtotal + tax,
@@ -62,7 +63,6 @@ const CONSTANTS = {
   object: 'checkout.session',
   adaptive_pricing: null,
   after_expiration: null,
-  allow_promotion_codes: null,
   allowed_payment_method_types: null,
   billing_address_collection: null,
   client_secret: null,

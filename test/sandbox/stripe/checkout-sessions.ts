@@ -26,6 +26,7 @@ const createParams = z.strictObject({
   client_reference_id: text.optional(),
   expires_at: integer.optional(),
   automatic_tax: z.strictObject({ enabled: boolean }).optional(),
+  allow_promotion_codes: boolean.optional(),
   billing_address_collection: z.enum(['auto', 'required']).optional(),
   customer_update: z
     .strictObject({ address: z.enum(['auto', 'never']).optional(), name: z.enum(['auto', 'never']).optional() })
@@ -77,6 +78,7 @@ function create(world: World, params: CreateParams): object {
     lineItems: params.line_items.map((item) => itemOf(world, params.mode, item)),
     currency: currency.toLowerCase(),
     automaticTax,
+    takesPromotionCodes: params.allow_promotion_codes ?? null,
     savesAddress,
     clientReferenceId: params.client_reference_id ?? null,
     successUrl: params.success_url,

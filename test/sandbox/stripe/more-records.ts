@@ -20,6 +20,8 @@ export interface CheckoutRecord extends Base {
   lineItems: { price: string | null; name: string; amount: number; quantity: number }[]
   currency: string
   automaticTax: boolean
+  /** null: not said, which is no. */
+  takesPromotionCodes: boolean | null
   /** The address that is typed in at the page becomes the customer's. */
   savesAddress: boolean
   clientReferenceId: string | null

@@ -70,8 +70,11 @@ export async function createPaymentCheckout(
 }
 
 async function create(params: Stripe.Checkout.SessionCreateParams, idempotencyKey: string): Promise<StripeCheckout> {
+  // Credits are granted as they were bought: a code that takes half of the price off would sell them at half of it. Said, not left
+  // out, so that no setting of the account's can mean otherwise. Free credits are a grant, with a reason and an end.
+  const request = { ...params, allow_promotion_codes: false }
   const { value } = await call('checkout.sessions.create', 'checkout.session', () =>
-    client().checkout.sessions.create(params, { idempotencyKey }),
+    client().checkout.sessions.create(request, { idempotencyKey }),
   )
   return value
 }
