@@ -7,9 +7,15 @@ import { type ComputedInvoice, monthHasEnded, type RunState } from './billing.ts
 import { computeInvoice } from './compute-invoice.ts'
 import { monthNotOver, RunStopped } from './errors.ts'
 import { plannedOperations, runIdOf, stateOf, toLineRow } from './internal/frozen-run.ts'
-import { currentTerms, gatherMonth, type MonthTerms, storeTerms } from './internal/invoice-input.server.ts'
+import {
+  beginClose,
+  type ForeignBooks,
+  gatherMonth,
+  type MonthTerms,
+  storeTerms,
+} from './internal/invoice-input.server.ts'
 import { noteStopped } from './internal/run-store.server.ts'
-import { frozenAfterLast, openingResidue } from './internal/usage-buckets.server.ts'
+import { frozenAfter, residueOf } from './internal/usage-buckets.server.ts'
 
 export interface FreezeInput {
   workspaceId: string
@@ -41,69 +47,44 @@ export async function freezeInvoiceRun({
 }: FreezeInput): Promise<FrozenRun | null> {
   if (!final && !monthHasEnded(month, now)) throw monthNotOver(month)
   return inSystem(async (tx) => {
-    await tx.$executeRaw`SELECT metering.lock_ledger_exclusive(${workspaceId}::uuid)`
-    const known = await tx.invoiceRun.findFirst({
-      where: { workspaceId, month, kind: 'ai_usage' },
-      orderBy: { revision: 'desc' },
-    })
-    if (known) return { runId: known.id, state: known.state as RunState, created: false }
-    await cutOffHeldCalls(tx, workspaceId, month)
-    const terms = await currentTerms(tx, workspaceId)
-    const { input, empty } = await gatherMonth(tx, workspaceId, month, { terms })
-    const invoice = computeInvoice({ ...input, openingResiduePico: await openingResidue(tx, workspaceId) })
+    const begun = await beginClose(tx, workspaceId, month)
+    if (begun.known) return { ...begun.known, created: false }
+    const { terms, last, sums, foreign } = begun
+    const { input, empty } = await gatherMonth(tx, workspaceId, month, { terms, sums })
+    const invoice = computeInvoice({ ...input, openingResiduePico: residueOf(last) })
     // A workspace that has left is billed what was carried, although its month is empty.
     if (empty && !(terms.leaving && invoice.outcome === 'bill')) return null
-    await tx.$executeRaw`INSERT INTO metering.closed_months (workspace_id, month) VALUES (${workspaceId}::uuid, ${monthToDate(month)}::date)`
-    const at = await frozenAfterLast(tx, workspaceId, now)
-    const { runId, state } = await storeRun(tx, { workspaceId, invoice, terms, at })
+    const { runId, state } = await storeRun(tx, { workspaceId, invoice, terms, foreign, at: frozenAfter(last, now) })
     return { runId, state, created: true }
   })
-}
-
-/** A call whose cost nobody could tell until now is billed 0 and flagged, in the customer's favour (stripe §2.8). */
-async function cutOffHeldCalls(tx: Tx, workspaceId: string, month: CalendarMonth): Promise<void> {
-  await tx.$executeRaw`SELECT metering.cut_off_held_calls(${workspaceId}::uuid, ${monthToDate(month)}::date)`
 }
 
 interface NewRun {
   workspaceId: string
   invoice: ComputedInvoice
   terms: MonthTerms
+  foreign: ForeignBooks
   at: Date
 }
 
+/** Stores everything, closed month included, in one statement, and has the run written to Stripe. */
 async function storeRun(
   tx: Tx,
-  { workspaceId, invoice, terms, at }: NewRun,
+  { workspaceId, invoice, terms, foreign, at }: NewRun,
 ): Promise<{ runId: string; state: RunState }> {
-  const runId = runIdOf(workspaceId, invoice.month, 1)
-  const held = invoice.outcome === 'bill' ? await currencyProblem(tx, invoice) : null
-  const state = held ? 'held' : stateOf(invoice.outcome)
-  await tx.invoiceRun.create({
-    data: {
-      workspaceId,
-      id: runId,
-      month: invoice.month,
-      state,
-      currency: invoice.currency,
-      openingResiduePico: invoice.openingResiduePico.toString(),
-      exactPico: invoice.exactPico.toString(),
-      totalCents: invoice.totalCents,
-      closingResiduePico: invoice.closingResiduePico.toString(),
-      calls: invoice.calls,
-      linesHash: invoice.linesHash,
-      terms: storeTerms(terms),
-      frozenAt: at,
-      updatedAt: at,
-    },
-  })
-  await tx.invoiceLine.createMany({ data: invoice.lines.map((line) => toLineRow(workspaceId, runId, line)) })
-  if (invoice.outcome === 'bill')
-    await tx.stripeOperation.createMany({ data: plannedOperations(workspaceId, runId, invoice.lines) })
-  if (held) await noteStopped(tx, { workspaceId, id: runId, month: invoice.month }, held, at)
-  else if (invoice.outcome === 'bill')
+  const { month, outcome, lines: computed, totalCents, linesHash } = invoice
+  const runId = runIdOf(workspaceId, month, 1)
+  const held = outcome === 'bill' ? currencyProblem(invoice, foreign) : null
+  const state = held ? 'held' : stateOf(outcome)
+  const run = { ...invoice, lines: undefined, id: runId, state, terms: storeTerms(terms), frozenAt: at }
+  const lines = computed.map((line) => toLineRow(workspaceId, runId, line))
+  const operations = outcome === 'bill' ? plannedOperations(workspaceId, runId, computed) : []
+  await tx.$executeRaw`
+    SELECT store_frozen_run(${workspaceId}::uuid, ${monthToDate(month)}::date, ${toJson(run)}::json, ${toJson(lines)}::json,
+      ${toJson(operations)}::json)`
+  if (held) await noteStopped(tx, { workspaceId, id: runId, month }, held, at)
+  else if (outcome === 'bill')
     await enqueueJob(tx, 'write-invoice-run', { workspaceId, runId }, { jobKey: `write:${runId}` })
-  const { month, outcome, totalCents, linesHash } = invoice
   await recordAudit(tx, {
     workspaceId,
     actor: { kind: 'system' },
@@ -116,20 +97,20 @@ async function storeRun(
   return { runId, state }
 }
 
+/** Integers as text: they may pass 2^53. */
+const toJson = (value: unknown): string =>
+  JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? part.toString() : part))
+
 /**
  * Amounts that do not belong into the invoice's currency (stripe §4 case 23): modes that reckon with costs in dollars, and
  * calls that were priced by another currency's price book. Prices were refused where they were set; this is the last look.
  */
-async function currencyProblem(tx: Tx, { currency, lines }: ComputedInvoice): Promise<RunStopped | null> {
+function currencyProblem({ currency, lines }: ComputedInvoice, foreign: ForeignBooks): RunStopped | null {
   const inDollars = lines.find((line) => currency !== 'usd' && needsDollars(line.chargeMode))
   if (inDollars) return RunStopped.held('needs_dollars', `${inDollars.lineKey}, billed in ${currency}`)
   const priced = lines.filter((line) => line.chargeMode === 'tier' || line.kind === 'usage')
-  const versions = priced.flatMap((line) => line.priceBookVersion ?? [])
-  const foreign = await tx.priceBook.findFirst({ where: { version: { in: versions }, currency: { not: currency } } })
-  return foreign
-    ? RunStopped.held(
-        'price_currency',
-        `price book ${foreign.version} is in ${foreign.currency}, the workspace in ${currency}`,
-      )
-    : null
+  const version = priced.flatMap((line) => line.priceBookVersion ?? []).find((one) => foreign[one])
+  return version === undefined
+    ? null
+    : RunStopped.held('price_currency', `price book ${version} is in ${foreign[version]}, the workspace in ${currency}`)
 }

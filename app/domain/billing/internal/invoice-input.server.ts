@@ -1,10 +1,20 @@
 /** Everything that a month's invoice is computed from, gathered from the tables: the one way in for preview, close and replay. */
-import type { CalendarMonth } from '#app/platform/calendar-month.ts'
+import { type CalendarMonth, monthToDate } from '#app/platform/calendar-month.ts'
 import type { Tx } from '#app/platform/db.server.ts'
+import { notFound } from '#app/platform/errors.ts'
 import { parsePico } from '#app/platform/pico.ts'
+import type { RunState } from '../billing.ts'
 import type { ComputeInvoiceInput } from '../compute-invoice.ts'
 import { type FeeTerms, keyFees } from '../key-fee.ts'
-import { loadCorrections, loadMeters, loadUsage, type MonthUsage } from './usage-buckets.server.ts'
+import {
+  type LastRun,
+  loadSums,
+  type MonthSums,
+  type MonthUsage,
+  toCorrections,
+  toMeters,
+  toUsage,
+} from './usage-buckets.server.ts'
 
 /** What of a month's arithmetic stands in no other table: kept with the run, so that it can be computed again. */
 export interface MonthTerms {
@@ -42,26 +52,58 @@ export function readTerms(currency: string, stored: unknown): MonthTerms {
 /** Subscriptions that are over: nothing more will come that a small amount could be added to. */
 const ended = new Set(['canceled', 'incomplete_expired'])
 
-/** The terms as they stand now. */
+interface TermsRow {
+  currency: string
+  subscriptionStatus: string | null
+  fees: { planId: string; planName: string; feeUsd: string; proration: string }[]
+}
+
+const toTerms = ({ currency, subscriptionStatus, fees }: TermsRow): MonthTerms => ({
+  currency,
+  leaving: ended.has(subscriptionStatus ?? ''),
+  fees: fees.map(({ planId, planName, feeUsd, proration }) => ({
+    ...{ planId, planName, feePico: parsePico(feeUsd) ?? 0n },
+    proration: proration as FeeTerms['proration'],
+  })),
+})
+
+/** The terms as they stand now. @throws AppError not_found */
 export async function currentTerms(tx: Tx, workspaceId: string): Promise<MonthTerms> {
-  const { currency, subscriptionStatus } = await tx.workspace.findUniqueOrThrow({
-    where: { id: workspaceId },
-    select: { currency: true, subscriptionStatus: true },
-  })
-  const plans = await tx.plan.findMany({
-    where: { workspaceChargeMode: 'flat_fee', keyFeeUsd: { gt: 0 } },
-    orderBy: { id: 'asc' },
-  })
-  return {
-    currency,
-    leaving: ended.has(subscriptionStatus ?? ''),
-    fees: plans.map((plan) => ({
-      planId: plan.id,
-      planName: plan.name,
-      feePico: parsePico(plan.keyFeeUsd.toFixed()) ?? 0n,
-      proration: plan.keyFeeProration as FeeTerms['proration'],
-    })),
-  }
+  const [row] = await tx.$queryRaw<{ terms: TermsRow | null }[]>`SELECT billing_terms(${workspaceId}::uuid) AS terms`
+  if (!row?.terms) throw notFound('Workspace')
+  return toTerms(row.terms)
+}
+
+/** Price books of other currencies than the workspace's: version → currency. */
+export type ForeignBooks = Record<string, string>
+
+interface KnownRun {
+  known: { runId: string; state: RunState }
+}
+interface ReadMonth<Terms> {
+  known?: undefined
+  terms: Terms
+  last: LastRun
+  sums: MonthSums
+  foreign: ForeignBooks
+}
+
+/**
+ * The first half of a close, in one statement: takes the ledger's exclusive lock for the transaction, cuts off calls whose cost
+ * never became known (billed 0 and flagged, in the customer’s favour: stripe §2.8), and reads what there is to bill. Where the month
+ * was frozen before, the run is all it answers.
+ */
+export async function beginClose(
+  tx: Tx,
+  workspaceId: string,
+  month: CalendarMonth,
+): Promise<KnownRun | ReadMonth<MonthTerms>> {
+  const [row] = await tx.$queryRaw<{ begun: KnownRun | ReadMonth<TermsRow | null> }[]>`
+    SELECT begin_close(${workspaceId}::uuid, ${monthToDate(month)}::date) AS begun`
+  const begun = row?.begun as KnownRun | ReadMonth<TermsRow | null>
+  if (begun.known) return begun
+  if (!begun.terms) throw notFound('Workspace')
+  return { ...begun, terms: toTerms(begun.terms) }
 }
 
 async function loadFees(tx: Tx, workspaceId: string, month: CalendarMonth, terms: FeeTerms[]) {
@@ -83,16 +125,19 @@ export interface GatheredMonth {
   empty: boolean
 }
 
-/** @param usage counted already from the single calls; without it the daily rollups are read, as the close does */
+/**
+ * @param usage counted already from the single calls; without it the daily rollups are read, as the close does
+ * @param sums read already, by the close
+ */
 export async function gatherMonth(
   tx: Tx,
   workspaceId: string,
   month: CalendarMonth,
-  { terms, usage }: { terms: MonthTerms; usage?: MonthUsage },
+  { terms, usage, sums: read }: { terms: MonthTerms; usage?: MonthUsage; sums?: MonthSums },
 ): Promise<GatheredMonth> {
-  const { buckets, heldCalls } = usage ?? (await loadUsage(tx, workspaceId, month))
-  const meters = await loadMeters(tx, workspaceId, month)
-  const corrections = await loadCorrections(tx, workspaceId, month)
+  const sums = read ?? (await loadSums(tx, workspaceId, month, usage === undefined))
+  const { buckets, heldCalls } = usage ?? toUsage(sums.usage)
+  const [meters, corrections] = [toMeters(sums.meters), toCorrections(sums.corrections)]
   const fees = await loadFees(tx, workspaceId, month, terms.fees)
   return {
     input: { month, currency: terms.currency, leaving: terms.leaving, buckets, meters, fees, corrections },

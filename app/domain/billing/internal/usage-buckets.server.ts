@@ -30,18 +30,25 @@ export interface MonthUsage {
   heldCalls: bigint
 }
 
-/** What a billing month's calls come to, from the daily rollups. */
-export async function loadUsage(tx: Tx, workspaceId: string, month: CalendarMonth): Promise<MonthUsage> {
-  const rows = await tx.$queryRaw<UsageRow[]>`
-    SELECT charge_mode, tier, key_source, to_char(day, 'YYYY-MM') AS usage_month, price_book_version, markup_bp,
-      sum(calls)::text AS calls, sum(held_calls)::text AS held_calls, sum(input_tokens)::text AS input_tokens,
-      sum(output_tokens)::text AS output_tokens, sum(tier_price_pico)::text AS tier_price_pico,
-      sum(raw_cost_pico)::text AS raw_cost_pico, sum(charge_pico)::text AS charge_pico, sum(basis_pico)::text AS basis_pico,
-      sum(credit_pico)::text AS credit_pico
-    FROM metering.call_daily_rollups
-    WHERE workspace_id = ${workspaceId}::uuid AND billing_month = ${monthToDate(month)}::date
-    GROUP BY charge_mode, tier, key_source, to_char(day, 'YYYY-MM'), price_book_version, markup_bp`
-  return toUsage(rows)
+/** What a billing month comes to, as SQL answers it: integers as text. `usage` is of the daily rollups. */
+export interface MonthSums {
+  usage: UsageRow[]
+  meters: Texts<MeterBucket>[]
+  corrections: Texts<CorrectionBucket>[]
+}
+
+type Texts<T> = { [name in keyof T]: T[name] extends bigint ? string : T[name] }
+
+/** @param ofCalls false: they were counted one by one already, and their rollups are not read */
+export async function loadSums(
+  tx: Tx,
+  workspaceId: string,
+  month: CalendarMonth,
+  ofCalls: boolean,
+): Promise<MonthSums> {
+  const [row] = await tx.$queryRaw<{ sums: MonthSums }[]>`
+    SELECT metering.month_sums(${workspaceId}::uuid, ${monthToDate(month)}::date, ${ofCalls}::boolean) AS sums`
+  return row?.sums as MonthSums
 }
 
 const recountOfDay = `
@@ -64,7 +71,7 @@ export async function recountUsage(workspaceId: string, month: CalendarMonth): P
   return toUsage(rows)
 }
 
-function toUsage(rows: UsageRow[]): MonthUsage {
+export function toUsage(rows: UsageRow[]): MonthUsage {
   const buckets = rows.map((row) => ({
     chargeMode: row.charge_mode,
     tier: row.tier,
@@ -84,59 +91,34 @@ function toUsage(rows: UsageRow[]): MonthUsage {
   return { buckets, heldCalls: rows.reduce((sum, row) => sum + BigInt(row.held_calls), 0n) }
 }
 
-type MeterSums = { [name in keyof MeterBucket]: MeterBucket[name] extends bigint ? string : MeterBucket[name] }
-
 /** Usage that is no call, billed in the month, by meter and price. */
-export async function loadMeters(tx: Tx, workspaceId: string, month: CalendarMonth): Promise<MeterBucket[]> {
-  const rows = await tx.$queryRaw<MeterSums[]>`
-    SELECT e.meter, coalesce(p.name, e.meter) AS name, coalesce(p.unit, 'units') AS unit, e.unit_usd::text AS "unitUsd",
-      to_char(e.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM') AS "usageMonth", e.price_book_version AS "priceBookVersion",
-      count(*)::text AS events, sum(e.quantity)::text AS "quantityNano", sum(e.credit_pico)::text AS "creditPico",
-      sum(e.charge_pico)::text AS "chargePico"
-    FROM metering.usage_events e
-    LEFT JOIN meter_prices p ON p.price_book_version = e.price_book_version AND p.meter = e.meter
-    WHERE e.workspace_id = ${workspaceId}::uuid AND e.billing_month = ${monthToDate(month)}::date
-    GROUP BY e.meter, p.name, p.unit, e.unit_usd, 5, e.price_book_version`
-  return rows.map((row) => ({
+export const toMeters = (rows: MonthSums['meters']): MeterBucket[] =>
+  rows.map((row) => ({
     ...row,
     events: BigInt(row.events),
     quantityNano: parseDecimal(row.quantityNano, 9) ?? 0n,
     creditPico: BigInt(row.creditPico),
     chargePico: BigInt(row.chargePico),
   }))
-}
-
-type CorrectionSums = {
-  [name in keyof CorrectionBucket]: CorrectionBucket[name] extends bigint ? string : CorrectionBucket[name]
-}
 
 /** Difference entries that the month's invoice carries. */
-export async function loadCorrections(tx: Tx, workspaceId: string, month: CalendarMonth): Promise<CorrectionBucket[]> {
-  const rows = await tx.$queryRaw<CorrectionSums[]>`
-    SELECT reason, to_char(dispatched_at AT TIME ZONE 'UTC', 'YYYY-MM') AS "usageMonth", price_book_version AS "priceBookVersion",
-      count(*)::text AS calls, sum(charge_before_pico)::text AS "beforePico", sum(charge_after_pico)::text AS "afterPico"
-    FROM metering.call_adjustments
-    WHERE workspace_id = ${workspaceId}::uuid AND billing_month = ${monthToDate(month)}::date
-    GROUP BY reason, 2, price_book_version`
-  return rows.map((row) => ({
+export const toCorrections = (rows: MonthSums['corrections']): CorrectionBucket[] =>
+  rows.map((row) => ({
     ...row,
     calls: BigInt(row.calls),
     beforePico: BigInt(row.beforePico),
     afterPico: BigInt(row.afterPico),
   }))
-}
 
-const lastRun = (tx: Tx, workspaceId: string) =>
-  tx.invoiceRun.findFirst({
-    where: { workspaceId, kind: 'ai_usage' },
-    orderBy: [{ frozenAt: 'desc' }, { month: 'desc' }, { revision: 'desc' }],
-    select: { closingResiduePico: true, frozenAt: true },
-  })
+/** The newest run of a workspace, as SQL answers it; null before the first. */
+export type LastRun = { closingResiduePico: string; frozenAtMs: number } | null
 
 /** What the workspace's last run left: the fraction of a cent, or the amount that was too small to charge. */
+export const residueOf = (last: LastRun): bigint => BigInt(last?.closingResiduePico ?? 0)
+
 export async function openingResidue(tx: Tx, workspaceId: string): Promise<bigint> {
-  const last = await lastRun(tx, workspaceId)
-  return last ? BigInt(last.closingResiduePico.toFixed(0)) : 0n
+  const [row] = await tx.$queryRaw<{ last: LastRun }[]>`SELECT last_invoice_run(${workspaceId}::uuid) AS last`
+  return residueOf(row?.last ?? null)
 }
 
 /** What the run before this one in the chain left: with it this one must have begun. */
@@ -152,9 +134,7 @@ export async function residueBefore(tx: Tx, run: { workspaceId: string; frozenAt
 /**
  * When a run that is frozen now counts as frozen: after the one before it, whatever the clocks say. Residues are a chain in
  * this order; two workers whose clocks disagree, or that waited for the ledger's lock, would bill one link of it twice and
- * lose another. The caller holds the ledger's exclusive lock.
+ * lose another. `last` was read under the ledger's exclusive lock.
  */
-export async function frozenAfterLast(tx: Tx, workspaceId: string, now: Date): Promise<Date> {
-  const last = await lastRun(tx, workspaceId)
-  return last && last.frozenAt >= now ? new Date(last.frozenAt.getTime() + 1) : now
-}
+export const frozenAfter = (last: LastRun, now: Date): Date =>
+  last && last.frozenAtMs >= now.getTime() ? new Date(last.frozenAtMs + 1) : now
