@@ -49,13 +49,17 @@ async function list(): Promise<void> {
 
 async function preview(version: number, month: string | undefined): Promise<void> {
   const of = month ? parseMonth(month) : shiftMonth(monthOf(new Date()), -1)
-  const { rows, currency, ...total } = await previewPrices(ctx, { version, month: of })
+  const { rows, currency, otherCurrency, ...total } = await previewPrices(ctx, { version, month: of })
   const show = (amount: string) => displayExact(BigInt(amount), currency)
+  const rerated = (amount: string | null) => (amount === null ? '' : `; by a re-rate run ${show(amount)}`)
   for (const row of rows)
     console.log(
-      `${row.workspace}: ${row.calls} calls, ${show(row.oldPico)} → ${show(row.newPico)} (${show(row.differencePico)})`,
+      `${row.workspace}: ${row.calls} calls, ${row.pricedCalls} priced by it, ${show(row.oldPico)} → ${show(row.newPico)} (${show(row.differencePico)}${rerated(row.reratePico)})`,
     )
-  console.log(`${of} in all: ${show(total.oldPico)} → ${show(total.newPico)} (${show(total.differencePico)})`)
+  console.log(
+    `${of} in all: ${show(total.oldPico)} → ${show(total.newPico)} (${show(total.differencePico)}${rerated(total.reratePico)})`,
+  )
+  if (otherCurrency.length) console.log(`billed in another currency, not priced by it: ${otherCurrency.join(', ')}`)
 }
 
 async function rerate(version: number): Promise<void> {

@@ -57,7 +57,14 @@ export async function makeCall(
     Object.fromEntries(
       Object.entries(defaults).map(([name, value]) => [name, name in parts ? parts[name as never] : value]),
     ) as T
-  return settleCall(chosen(dispatch), chosen(outcome), book)
+  const [made, ended] = [chosen(dispatch), chosen(outcome)]
+  const isMarkedUp = made.chargeMode === 'markup' && ended.rawCostPico !== null
+  return settleCall(
+    made,
+    ended,
+    book,
+    isMarkedUp ? { basisPico: ended.rawCostPico, basisSource: 'raw_cost' } : undefined,
+  )
 }
 
 /** Records calls, with the partitions they need. */

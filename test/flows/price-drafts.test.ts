@@ -79,9 +79,11 @@ describe('a draft', () => {
         workspaceId: workspace.id,
         workspace: 'Preview',
         calls: '2',
+        pricedCalls: '2',
         oldPico: before.toString(),
         newPico: after.toString(),
         differencePico: (after - before).toString(),
+        reratePico: null,
       },
     ])
     expect(await adjustments(workspace.id)).toEqual([])

@@ -59,6 +59,37 @@ export async function workspacesWithCalls(from: Date, to: Date): Promise<{ works
   return rows
 }
 
+/** Modes that a price book has a say in. */
+const bookModes = ['tier', 'tier_margin', 'credits']
+
+export interface OtherCalls {
+  workspaceId: string
+  calls: bigint
+  /** On invoices, corrections of all kinds included. */
+  chargePico: Pico
+}
+
+/** Calls dispatched in `[from, to)`, both the beginning of a UTC day, that no price book has a say in, by workspace. */
+export async function otherCalls(from: Date, to: Date): Promise<OtherCalls[]> {
+  const { rows } = await systemPool().query<{ workspace_id: string; calls: string; charge: string }>(
+    `SELECT r.workspace_id::text, sum(r.calls)::text AS calls, (sum(r.charge_pico) + coalesce((
+        SELECT sum(x.charge_after_pico - x.charge_before_pico) FROM metering.call_adjustments x
+          JOIN metering.inference_calls c ON c.workspace_id = x.workspace_id AND c.dispatched_at = x.dispatched_at AND c.id = x.call_id
+         WHERE x.workspace_id = r.workspace_id AND x.dispatched_at >= $1::timestamptz AND x.dispatched_at < $2::timestamptz
+           AND c.charge_mode <> ALL ($3::text[])), 0))::text AS charge
+      FROM metering.call_daily_rollups r
+      WHERE r.day >= ($1::timestamptz AT TIME ZONE 'UTC')::date AND r.day < ($2::timestamptz AT TIME ZONE 'UTC')::date
+        AND r.charge_mode <> ALL ($3::text[])
+      GROUP BY r.workspace_id ORDER BY r.workspace_id`,
+    [from, to, bookModes],
+  )
+  return rows.map(({ workspace_id, calls, charge }) => ({
+    workspaceId: workspace_id,
+    calls: BigInt(calls),
+    chargePico: BigInt(charge),
+  }))
+}
+
 /** A workspace's calls that price books have a say in, dispatched in `[from, to)`, in order, a page at a time. */
 export async function* pricedCalls(workspaceId: string, from: Date, to: Date): AsyncGenerator<ChargedCall[]> {
   let last: ChargedCall | undefined

@@ -181,24 +181,40 @@ function EditDraft({ draft, answer }: { draft: Editing; answer: PriceBookAnswer 
 }
 
 function Preview({ preview }: { preview: NonNullable<PriceBookView['preview']> }) {
-  const { rows, total } = preview
+  const { rows, total, notes } = preview
   if (!rows.length) return <Empty title="No calls in that month">Nothing would have been charged differently.</Empty>
+  const rerates = total.rerate !== null
   return (
-    <DataTable
-      caption={`${preview.month} under price book ${preview.version}`}
-      columns={[
-        { label: 'Workspace' },
-        { label: 'Calls', numeric: true },
-        { label: 'As charged', numeric: true },
-        { label: 'Under this draft', numeric: true },
-        { label: 'Difference', numeric: true },
-      ]}
-      rows={rows.map((row) => ({
-        key: row.id,
-        cells: [row.workspace, row.calls, row.before, row.after, row.difference],
-      }))}
-      footer={['Total', null, total.before, total.after, total.difference]}
-    />
+    <>
+      <DataTable
+        caption={`${preview.month} under price book ${preview.version}`}
+        columns={[
+          { label: 'Workspace' },
+          { label: 'Calls', numeric: true },
+          { label: 'Priced by it', numeric: true },
+          { label: 'As charged', numeric: true },
+          { label: 'Under this draft', numeric: true },
+          { label: 'Difference', numeric: true },
+          ...(rerates ? [{ label: 'By a re-rate run', numeric: true }] : []),
+        ]}
+        rows={rows.map((row) => ({
+          key: row.id,
+          cells: [
+            ...[row.workspace, row.calls, row.priced, row.before, row.after, row.difference],
+            ...(rerates ? [row.rerate] : []),
+          ],
+        }))}
+        footer={[
+          ...['Total', null, null, total.before, total.after, total.difference],
+          ...(rerates ? [total.rerate] : []),
+        ]}
+      />
+      {notes.map((note) => (
+        <Text key={note} size="sm" mt="xs">
+          {note}
+        </Text>
+      ))}
+    </>
   )
 }
 
@@ -212,7 +228,7 @@ function PublishDialog({ book }: { book: BookRow }) {
     >
       <Text size="sm">
         {book.past
-          ? `It begins at ${book.from}, in the past. Calls since then keep the price that stands in them and invoices stay as they are; what they were charged too much or too little goes onto the next invoices as corrections. Calls that were paid out of credits stay as they are.`
+          ? `It begins at ${book.from}, in the past. Calls since then keep the price that stands in them and invoices stay as they are; what they were charged too much or too little goes onto the next invoices as corrections. Calls that were paid out of credits, and usage that is no call, stay as they are.`
           : `From ${book.from} on, calls are priced by it. A published price book never changes.`}
       </Text>
     </ConfirmDialog>
@@ -277,7 +293,7 @@ export function PriceBookPage({ view, answer }: { view: PriceBookView; answer: P
       {view.preview && (
         <Panel
           title={`${view.preview.month} under draft ${view.preview.version}`}
-          note="Every call of the month, priced again by the same rules. Charges and what was drawn from credits together; nothing is stored."
+          note="Every workspace with calls or usage in the month, priced again by the same rules. Charges and what was drawn from credits together; nothing is stored."
         >
           <Preview preview={view.preview} />
         </Panel>

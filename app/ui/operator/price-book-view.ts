@@ -1,5 +1,5 @@
 import type { PriceBookRow } from '#app/domain/operations/draft-prices.server.ts'
-import type { PricesPreview } from '#app/domain/operations/preview-prices.server.ts'
+import type { PreviewRow, PricesPreview } from '#app/domain/operations/preview-prices.server.ts'
 import type { TypedDraft, TypedTier } from '#app/domain/operations/price-draft.ts'
 import { displayExact } from '#app/domain/pricing/currency.ts'
 import { type Tier, tierNames, tiers } from '#app/domain/pricing/pricing.ts'
@@ -19,6 +19,19 @@ export interface BookRow {
   rerate: string | null
 }
 
+interface PreviewRowView {
+  id: string
+  workspace: string
+  calls: string
+  /** How many of them the draft prices, in words. */
+  priced: string
+  before: string
+  after: string
+  difference: string
+  /** What a re-rate run would write; null: the draft begins later. */
+  rerate: string | null
+}
+
 export interface PriceBookView {
   books: BookRow[]
   editing: {
@@ -33,14 +46,65 @@ export interface PriceBookView {
   preview: {
     version: string
     month: string
-    rows: { id: string; workspace: string; calls: string; before: string; after: string; difference: string }[]
-    total: { before: string; after: string; difference: string }
+    rows: PreviewRowView[]
+    total: Pick<PreviewRowView, 'before' | 'after' | 'difference' | 'rerate'>
+    /** What is not in the table, and what a re-rate run leaves alone. */
+    notes: string[]
   } | null
   publishing: BookRow | null
 }
 
 const signed = (amount: string, currency: string): string =>
-  `${BigInt(amount) > 0n ? '+' : ''}${displayExact(BigInt(amount), currency)}`
+  BigInt(amount) === 0n ? 'no change' : `${BigInt(amount) > 0n ? '+' : ''}${displayExact(BigInt(amount), currency)}`
+
+function pricedWords({ calls, pricedCalls }: PreviewRow): string {
+  if (calls === '0') return 'usage only'
+  if (pricedCalls === '0') return 'none'
+  return pricedCalls === calls ? 'all' : count(pricedCalls)
+}
+
+function previewNotes({ currency, otherCurrency, reratePico }: PricesPreview): string[] {
+  const elsewhere =
+    otherCurrency.length === 0
+      ? []
+      : [
+          `Billed in another currency than ${currency.toUpperCase()}, and so priced by other books: ${otherCurrency.join(', ')}.`,
+        ]
+  return [
+    'Calls that the draft does not price are charged by what providers cost, by prices of their workspace’s own, or not at all: they stay as they are.',
+    ...(reratePico === null
+      ? []
+      : [
+          'The draft begins in the past. Published as a re-rate run it writes the last column: the difference of calls since it begins. What was paid out of credits, and usage that is no call, it leaves as it was.',
+        ]),
+    ...elsewhere,
+  ]
+}
+
+function toPreviewView(preview: PricesPreview, version: string): NonNullable<PriceBookView['preview']> {
+  const { currency } = preview
+  const money = (amount: string) => displayExact(BigInt(amount), currency)
+  const difference = (amount: string) => signed(amount, currency)
+  const amounts = (row: Pick<PreviewRow, 'oldPico' | 'newPico' | 'differencePico' | 'reratePico'>) => ({
+    before: money(row.oldPico),
+    after: money(row.newPico),
+    difference: difference(row.differencePico),
+    rerate: row.reratePico === null ? null : difference(row.reratePico),
+  })
+  return {
+    version,
+    month: monthName(preview.month),
+    rows: preview.rows.map((row) => ({
+      id: row.workspaceId,
+      workspace: row.workspace,
+      calls: count(row.calls),
+      priced: pricedWords(row),
+      ...amounts(row),
+    })),
+    total: amounts(preview),
+    notes: previewNotes(preview),
+  }
+}
 
 function rerateWords(book: PriceBookRow): string | null {
   if (!book.rerate) return null
@@ -77,7 +141,6 @@ interface PriceBookInput {
 
 export function toPriceBookView({ books, typed, preview, asked, now }: PriceBookInput): PriceBookView {
   const rows = books.map((book) => toRow(book, now))
-  const money = (amount: string) => displayExact(BigInt(amount), preview?.currency ?? 'usd')
   return {
     books: rows,
     editing: typed && {
@@ -85,23 +148,7 @@ export function toPriceBookView({ books, typed, preview, asked, now }: PriceBook
       version: asked.edit ?? '',
       tiers: tiers.map((tier) => ({ ...typed.tiers[tier], tier, name: tierNames[tier] })),
     },
-    preview: preview && {
-      version: asked.preview ?? '',
-      month: monthName(preview.month),
-      rows: preview.rows.map((row) => ({
-        id: row.workspaceId,
-        workspace: row.workspace,
-        calls: count(row.calls),
-        before: money(row.oldPico),
-        after: money(row.newPico),
-        difference: signed(row.differencePico, preview.currency),
-      })),
-      total: {
-        before: money(preview.oldPico),
-        after: money(preview.newPico),
-        difference: signed(preview.differencePico, preview.currency),
-      },
-    },
+    preview: preview && toPreviewView(preview, asked.preview ?? ''),
     publishing: rows.find((row) => row.draft && row.version === asked.publish) ?? null,
   }
 }
