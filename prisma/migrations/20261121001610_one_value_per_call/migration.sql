@@ -197,7 +197,8 @@ CREATE TYPE metering.outcome AS (
 DROP FUNCTION metering.settle_calls(uuid[], uuid[], text[], text[], text[], integer[], text[], bigint[], bigint[], bigint[], bigint[],
   bigint[], text[], bigint[], text[], boolean[], bigint[], bigint[], integer[], integer[], text[], jsonb[], bigint[], text[], bigint[]);
 
--- As before, with one value per call.
+-- As before, with one value per call. Of two that settle the same call at the same time the ledger's own key lets one: the other
+-- waits for it and takes nothing.
 CREATE FUNCTION metering.settle_calls(outcomes metering.outcome[]) RETURNS integer[]
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
@@ -208,35 +209,32 @@ DECLARE
 BEGIN
   -- A statement of its own, before the other takes its snapshot: a month that closes while we wait must be seen as closed.
   PERFORM pg_advisory_xact_lock_shared(7301, hashtext(d.w)) FROM (SELECT DISTINCT r.workspace_id::text AS w FROM unnest(outcomes) r ORDER BY 1) d;
-  WITH settled AS (
-    DELETE FROM metering.attempts a
-     USING unnest(outcomes) r
-     WHERE a.call_id = r.call_id AND a.attempt = 1 AND a.workspace_id = r.workspace_id
-    RETURNING a.workspace_id, a.dispatched_at, a.call_id, a.token_id, a.surface, a.provider, a.model, a.upstream_model, a.endpoint,
-      a.fallback_of, a.tier, a.key_source, a.key_id, a.key_version, a.streamed, a.price_book_version, a.charge_mode, r.origin,
-      r.response_model, r.status, r.http_status, r.error_code, r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens,
-      r.reasoning_tokens, r.usage_source, r.raw_cost_pico, r.cost_source, r.cost_clamped, r.tier_price_pico, r.charge_pico, r.latency_ms,
-      r.first_byte_ms, r.upstream_id, r.price_row, a.markup_bp, r.basis_pico, r.basis_source, r.credit_pico, a.sets_aside, r.place
-  ), taken AS (
+  WITH taken AS (
     INSERT INTO metering.inference_calls (
       workspace_id, dispatched_at, id, billing_month, origin, token_id, surface, provider, model, upstream_model, response_model,
       endpoint, fallback_of, tier, key_source, key_id, key_version, streamed, status, http_status, error_code, input_tokens,
       output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_source, raw_cost_pico, cost_source, cost_clamped,
       price_row, price_book_version, tier_price_pico, charge_mode, charge_pico, latency_ms, first_byte_ms, upstream_id,
       markup_bp, basis_pico, basis_source, credit_pico)
-    SELECT s.workspace_id, s.dispatched_at, s.call_id, greatest(date_trunc('month', s.dispatched_at AT TIME ZONE 'UTC')::date,
-        (SELECT (max(c.month) + interval '1 month')::date FROM metering.closed_months c WHERE c.workspace_id = s.workspace_id)),
-      s.origin, s.token_id, s.surface, s.provider, s.model,
-      s.upstream_model, s.response_model, s.endpoint, s.fallback_of, s.tier, s.key_source, s.key_id, s.key_version, s.streamed,
-      s.status, s.http_status, s.error_code, s.input_tokens, s.output_tokens, s.cache_read_tokens, s.cache_write_tokens,
-      s.reasoning_tokens, s.usage_source, s.raw_cost_pico, s.cost_source, s.cost_clamped, s.price_row, s.price_book_version,
-      s.tier_price_pico, s.charge_mode, s.charge_pico, s.latency_ms, s.first_byte_ms, s.upstream_id,
-      s.markup_bp, s.basis_pico, s.basis_source, s.credit_pico
-    FROM settled s
+    SELECT a.workspace_id, a.dispatched_at, a.call_id, greatest(date_trunc('month', a.dispatched_at AT TIME ZONE 'UTC')::date,
+        (SELECT (max(c.month) + interval '1 month')::date FROM metering.closed_months c WHERE c.workspace_id = a.workspace_id)),
+      r.origin, a.token_id, a.surface, a.provider, a.model, a.upstream_model, r.response_model, a.endpoint, a.fallback_of, a.tier,
+      a.key_source, a.key_id, a.key_version, a.streamed, r.status, r.http_status, r.error_code, r.input_tokens, r.output_tokens,
+      r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.usage_source, r.raw_cost_pico, r.cost_source, r.cost_clamped,
+      r.price_row, a.price_book_version, r.tier_price_pico, a.charge_mode, r.charge_pico, r.latency_ms, r.first_byte_ms, r.upstream_id,
+      a.markup_bp, r.basis_pico, r.basis_source, r.credit_pico
+    FROM unnest(outcomes) r
+    JOIN metering.attempts a ON a.call_id = r.call_id AND a.attempt = 1 AND a.workspace_id = r.workspace_id
     ON CONFLICT (workspace_id, dispatched_at, id) DO NOTHING
     RETURNING id, workspace_id, dispatched_at, billing_month, model, tier, key_source, surface, charge_mode, price_book_version, status,
       input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, raw_cost_pico, tier_price_pico, charge_pico,
       provider, markup_bp, basis_pico, credit_pico, token_id, key_id
+  ), closed AS (
+    -- By an array: a join would carry every row whole through the plan, in case somebody else changes one meanwhile.
+    DELETE FROM metering.attempts a
+     WHERE a.attempt = 1 AND a.call_id = ANY (ARRAY(SELECT t.id FROM taken t))
+       AND a.workspace_id = ANY (ARRAY(SELECT t.workspace_id FROM taken t))
+    RETURNING a.sets_aside
   ), rolled AS (
     INSERT INTO metering.call_daily_rollups AS r (
       workspace_id, day, billing_month, model, tier, key_source, surface, charge_mode, price_book_version, calls, failed_calls,
@@ -268,13 +266,22 @@ BEGIN
       credit_pico = r.credit_pico + excluded.credit_pico
   )
   SELECT CASE WHEN (SELECT count(*) FROM taken) < cardinality(outcomes) THEN
-        (SELECT array_agg(p) FROM generate_subscripts(outcomes, 1) p
-          WHERE p NOT IN (SELECT s.place FROM settled s WHERE s.call_id IN (SELECT t.id FROM taken t))) END,
-      (SELECT bool_or(s.sets_aside) FROM settled s),
+        (SELECT array_agg(n.place) FROM (
+          SELECT r.place, row_number() OVER (PARTITION BY r.call_id ORDER BY r.place) AS nth, r.call_id IN (SELECT t.id FROM taken t) AS was_taken
+            FROM unnest(outcomes) r) n
+          WHERE NOT n.was_taken OR n.nth > 1) END,
+      (SELECT bool_or(c.sets_aside) FROM closed c),
       (SELECT array_agg((t.workspace_id, t.dispatched_at, t.token_id, t.key_id, t.key_source, coalesce(t.charge_pico, 0) + t.credit_pico,
           coalesce(t.raw_cost_pico, 0))::metering.spend)
          FROM taken t WHERE EXISTS (SELECT FROM budgets b WHERE b.workspace_id = t.workspace_id AND b.enabled))
     INTO not_taken, aside, spends;
+  -- One that is in the ledger already leaves no attempt behind: the sweeper would try to settle it for ever.
+  IF not_taken IS NOT NULL THEN
+    DELETE FROM metering.attempts a USING unnest(outcomes) r
+     WHERE r.place = ANY (not_taken) AND a.call_id = r.call_id AND a.attempt = 1 AND a.workspace_id = r.workspace_id
+       AND EXISTS (SELECT FROM metering.inference_calls c
+         WHERE c.workspace_id = a.workspace_id AND c.dispatched_at = a.dispatched_at AND c.id = a.call_id);
+  END IF;
   IF spends IS NOT NULL THEN
     PERFORM metering.count_spend(array_agg(s.workspace_id), array_agg(s.dispatched_at), array_agg(s.token_id), array_agg(s.key_id),
       array_agg(s.source), array_agg(s.charge), array_agg(s.cost)) FROM unnest(spends) s;
