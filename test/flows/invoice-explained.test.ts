@@ -11,6 +11,7 @@ import type { Ctx } from '#app/domain/permissions/permissions.ts'
 import { parseMonth } from '#app/platform/calendar-month.ts'
 import { newId } from '#app/platform/ids.ts'
 import { parsePico } from '#app/platform/pico.ts'
+import { toStatementView } from '#app/ui/billing/statement-view.ts'
 import { makeCall, recordAll } from '#test/call-factory.ts'
 import { useDatabase } from '#test/database.ts'
 import { makeMember, makeWorkspace } from '#test/factories.ts'
@@ -102,6 +103,62 @@ describe('an invoice explained', () => {
       expect([line.lineKey, seen.length]).toEqual([line.lineKey, expected])
     }
     expect(lines.map((line) => line.kind)).toEqual(['calls', 'calls', 'usage', 'calls', 'correction'])
+  })
+
+  test('the tail of a long invoice leads to all that is in it: calls, usage and corrections, each once', async () => {
+    const { id: workspaceId } = await makeWorkspace({})
+    const admin = await makeMember(workspaceId, 'billing_admin')
+    const call = await makeCall(workspaceId, new Date('2026-10-03T00:00:00Z'), {
+      keySource: 'workspace',
+      inputTokens: 1n,
+      outputTokens: 0n,
+      rawCostPico: 2n,
+    })
+    await recordAll([call])
+    // 110 meters that each cost more than the call: the call, its correction and the smallest meters are the tail.
+    await db.owner.query(
+      `INSERT INTO metering.usage_events (workspace_id, source, event_id, id, meter, quantity, occurred_at, billing_month, price_book_version,
+         unit_usd, amount_pico, charge_mode, credit_pico, charge_pico, content_hash)
+       SELECT $1, 'test', 'e' || n, gen_random_uuid(), 'meter-' || n, n, '2026-10-07', '2026-10-01', 1, 0.01, n * 10000000000,
+         'invoice', 0, n * 10000000000, '\\x00' FROM generate_series(1, 110) n`,
+      [workspaceId],
+    )
+    await db.owner.query(
+      `SELECT metering.adjust_calls($1, 'cost_corrected', 'x', ARRAY[$2::uuid], ARRAY[$3::timestamptz], ARRAY[1], ARRAY[1::bigint],
+         ARRAY[$4::bigint], ARRAY[NULL::bigint], ARRAY[$5::bigint])`,
+      [workspaceId, call.id, call.dispatchedAt, call.tierPricePico, (call.tierPricePico ?? 0n) - 1n],
+    )
+    const frozen = await freezeInvoiceRun({ workspaceId, month: OCTOBER, now: NOW })
+    const { lines } = await getInvoice(admin, frozen?.runId ?? '')
+    const tail = lines.find((line) => line.kind === 'other')
+    expect(lines).toHaveLength(100)
+    const seen: string[] = []
+    let [total, after, pages] = [0n, null as string | null, 0]
+    do {
+      const page = await explainLine(admin, frozen?.runId ?? '', tail?.position ?? 0, after)
+      expect(new Set(page.entries.map((entry) => entry.kind)).size).toBe(1)
+      seen.push(...page.entries.map((entry) => `${entry.kind} ${entry.id}`))
+      total += page.entries.reduce((sum, entry) => sum + BigInt(entry.chargePico), 0n)
+      after = page.next
+      pages += 1
+    } while (after)
+    expect(pages).toBe(3)
+    expect(new Set(seen.map((one) => one.split(' ')[0]))).toEqual(new Set(['call', 'usage', 'correction']))
+    expect(new Set(seen).size).toBe(seen.length)
+    expect(total.toString()).toBe(tail?.exactPico)
+  })
+
+  test('the floor of a margin is explained on statements that hold margins, and on no others', async () => {
+    const { admin, runId } = await closedInvoice()
+    const notesOf = async (ctx: Ctx, run: string) =>
+      toStatementView('/w/x', await getStatement(ctx, run)).notes.join(' ')
+    expect(await notesOf(admin, runId)).toContain('The floor of $0.00 is per call')
+    const { id: workspaceId } = await makeWorkspace({ planId: 'pro' })
+    await recordAll([await makeCall(workspaceId, new Date('2026-10-03T00:00:00Z'))])
+    const frozen = await freezeInvoiceRun({ workspaceId, month: OCTOBER, now: NOW })
+    const notes = await notesOf(await makeMember(workspaceId, 'billing_admin'), frozen?.runId ?? '')
+    expect(notes).not.toContain('floor')
+    expect(notes).toContain('Fingerprint of the lines')
   })
 
   test('nobody else may read it, and it looks as if it did not exist', async () => {

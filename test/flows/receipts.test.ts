@@ -4,12 +4,13 @@ import { getCall } from '#app/domain/analytics/queries.server.ts'
 import type { Ctx } from '#app/domain/permissions/permissions.ts'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { type ReceiptView, toReceiptView } from '#app/ui/call/receipt-view.ts'
+import { exactMoney } from '#app/ui/money.ts'
 import { makeCall, recordAll } from '#test/call-factory.ts'
 import { useDatabase } from '#test/database.ts'
 import { makeMember, makeWorkspace } from '#test/factories.ts'
 
 describe('a receipt', () => {
-  useDatabase()
+  const db = useDatabase()
   let member: Ctx
   const now = new Date()
 
@@ -65,6 +66,36 @@ describe('a receipt', () => {
       text: expect.stringContaining(`stands in for call ${refused.id}`),
     })
     expect((await receiptOf(refused.id)).link?.to).toBe(`/w/x/calls/${standIn.id}`)
+  })
+
+  it('of a call that was corrected says so: what was charged, what is owed now, and which invoice has the difference', async () => {
+    const call = await makeCall(member.workspaceId, now, { keySource: 'workspace', rawCostPico: 1_000_000_000n })
+    await recordAll([call])
+    expect((await receiptOf(call.id)).corrections).toEqual([])
+    const charged = call.chargePico ?? 0n
+    const adjust = (reference: string, cost: bigint) =>
+      db.owner.query(
+        `SELECT metering.adjust_calls($1, 'cost_corrected', $2, ARRAY[$3::uuid], ARRAY[$4::timestamptz], ARRAY[1], ARRAY[$5::bigint],
+           ARRAY[$6::bigint], ARRAY[NULL::bigint], ARRAY[$7::bigint])`,
+        [
+          member.workspaceId,
+          reference,
+          call.id,
+          call.dispatchedAt,
+          cost,
+          call.tierPricePico,
+          charged + 1_000_000_000n - cost,
+        ],
+      )
+    await adjust('first', 1_500_000_000n)
+    await adjust('second', 900_000_000n)
+    const { corrections, sum } = await receiptOf(call.id)
+    expect(corrections).toMatchObject([
+      { why: 'Cost corrected to $0.0015', before: exactMoney(charged), difference: '−$0.0005' },
+      { why: 'Cost corrected to $0.0009', after: exactMoney(charged + 100_000_000n), difference: '+$0.0006' },
+    ])
+    expect(corrections[0]?.on).toMatch(/^[A-Z][a-z]+ \d{4} invoice$/)
+    expect(sum.at(-1)).toMatchObject({ amount: exactMoney(charged) })
   })
 
   it('of a call whose cost is passed through shows no tier price and no margin', async () => {

@@ -5,6 +5,7 @@ import { type CalendarMonth, parseMonth } from '#app/platform/calendar-month.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { idTime, isId } from '#app/platform/ids.ts'
 import type { Pico } from '#app/platform/pico.ts'
+import type { CallAdjustment } from './call-adjustment.ts'
 
 export const PAGE_DEFAULT = 50
 /** More is taken as this many. */
@@ -283,4 +284,6 @@ export interface CallDetail extends CallRow {
   surfaceIsBackground: boolean
   /** Keys of the workspace that were enabled then. */
   enabledKeysThen: number
+  /** What was put right after the call was charged, oldest first. Its own row, and the sum of its receipt, stay as they were. */
+  adjustments: CallAdjustment[]
 }

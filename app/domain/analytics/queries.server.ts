@@ -19,6 +19,7 @@ import {
   type PageRequest,
   type Usage,
 } from './analytics.ts'
+import type { CallAdjustment } from './call-adjustment.ts'
 import { callColumns, type RawCall, toCallRow } from './internal/call-row.server.ts'
 import { findCalls } from './internal/find-calls.server.ts'
 import { loadSums, type SumsRow, toSums } from './internal/usage-sums.server.ts'
@@ -109,6 +110,35 @@ interface RawDetail extends RawCall {
   enabled_keys: number
 }
 
+interface RawAdjustment {
+  recorded_at: Date
+  reason: CallAdjustment['reason']
+  billing_month: string
+  price_book_version: number
+  raw_cost: string | null
+  tier_price: string | null
+  before: string
+  after: string
+}
+
+async function listAdjustments(tx: Tx, workspaceId: string, callId: string): Promise<CallAdjustment[]> {
+  const rows = await tx.$queryRaw<RawAdjustment[]>`
+    SELECT recorded_at, reason, to_char(billing_month, 'YYYY-MM') AS billing_month, price_book_version, raw_cost_pico::text AS raw_cost,
+      tier_price_pico::text AS tier_price, charge_before_pico::text AS before, charge_after_pico::text AS after
+    FROM metering.call_adjustments WHERE workspace_id = ${workspaceId}::uuid AND call_id = ${callId}::uuid ORDER BY seq`
+  const big = (text: string | null) => (text === null ? null : BigInt(text))
+  return rows.map((row) => ({
+    at: row.recorded_at,
+    reason: row.reason,
+    billingMonth: row.billing_month as CalendarMonth,
+    priceBookVersion: row.price_book_version,
+    rawCostPico: big(row.raw_cost),
+    tierPricePico: big(row.tier_price),
+    chargeBeforePico: BigInt(row.before),
+    chargeAfterPico: BigInt(row.after),
+  }))
+}
+
 /** One call with its margin receipt, found by primary key: its id carries its time. @throws AppError not_found, alike for missing and foreign */
 export async function getCall(ctx: Ctx, id: string): Promise<CallDetail> {
   authorize(ctx, 'read:InferenceCall', { workspaceId: ctx.workspaceId })
@@ -169,6 +199,7 @@ export async function getCall(ctx: Ctx, id: string): Promise<CallDetail> {
       planName: row.plan_name,
       surfaceIsBackground: surfaces.get(row.surface)?.background ?? false,
       enabledKeysThen: row.enabled_keys,
+      adjustments: await listAdjustments(tx, workspaceId, id),
     }
   })
 }

@@ -37,8 +37,8 @@ export function LinePage({ view }: { view: LineView }) {
             }))}
           />
           {view.next && (
-            <Button component={Link} to={view.next} variant="default" mt="md">
-              Next page
+            <Button component={Link} to={view.next.to} variant="default" mt="md">
+              {view.next.label}
             </Button>
           )}
         </Panel>

@@ -16,7 +16,7 @@ export interface LineView {
     columns: { label: string; numeric?: boolean }[]
     rows: { key: string; to: string | null; cells: string[] }[]
   } | null
-  next: string | null
+  next: { to: string; label: string } | null
 }
 
 type Table = NonNullable<LineView['table']>
@@ -57,6 +57,9 @@ const cellsOf: Record<Entry['kind'], (entry: Entry, money: Money) => string[]> =
 
 const columnsOf = { call: callColumns, usage: usageColumns, correction: correctionColumns }
 const captions = { call: 'Calls of this line', usage: 'Usage of this line', correction: 'Corrected calls' }
+
+/** The tail of a long invoice goes through its kinds page by page: which one is to come is said. */
+const nextWords: Record<string, string> = { usage: 'Next: usage', correction: 'Next: corrected calls' }
 
 function tableOf(root: string, entries: Entry[], money: Money): Table | null {
   const kind = entries[0]?.kind
@@ -125,6 +128,6 @@ export function toLineView(root: string, explained: ExplainedLine): LineView {
     title: line.description,
     facts: factsOf(explained, money),
     table: tableOf(root, entries, money),
-    next: next && `?${new URLSearchParams({ after: next })}`,
+    next: next ? { to: `?${new URLSearchParams({ after: next })}`, label: nextWords[next] ?? 'Next page' } : null,
   }
 }

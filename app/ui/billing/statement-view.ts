@@ -1,4 +1,5 @@
 import type { Statement } from '#app/domain/billing/statement.server.ts'
+import { displayMinor } from '#app/domain/pricing/currency.ts'
 import { type CalendarMonth, monthName } from '#app/platform/calendar-month.ts'
 import { providerName } from '#app/ui/analytics/analytics-view.ts'
 import { utcMinute } from '#app/ui/time.ts'
@@ -28,6 +29,15 @@ function sumsOf(line: LineRow): string {
     : `Tokens ${line.tokens}. Tier price ${line.tierPrice}, provider’s cost ${line.rawCost}.`
 }
 
+/** The tail of a long invoice may hold margins. */
+const hasMargin = ({ lines }: Statement['invoice']): boolean =>
+  lines.some((line) => line.chargeMode === 'tier_margin' || (line.kind === 'other' && line.rawCostPico !== '0'))
+
+function floorNote(currency: string): string {
+  const zero = displayMinor(0n, currency)
+  return `The floor of ${zero} is per call: where a provider charged more than the tier price, that call is charged ${zero}, and takes nothing off another.`
+}
+
 export function toStatementView(root: string, { invoice, workspaceName, keys }: Statement): StatementView {
   const view = toInvoiceView(root, invoice)
   return {
@@ -49,7 +59,7 @@ export function toStatementView(root: string, { invoice, workspaceName, keys }: 
     ],
     keys: keys.map((key) => [providerName(key.provider), `${key.hint}, fingerprint ${key.fingerprint}`]),
     notes: [
-      'The $0 floor is per call: where a provider charged more than the tier price, that call is charged $0, and takes nothing off another.',
+      ...(hasMargin(invoice) ? [floorNote(invoice.currency)] : []),
       'Every call was priced once, when it ended, by the price book in force when it was sent. Sums are exact; the whole is rounded once, and what is left over opens the next statement.',
       `Fingerprint of the lines (SHA-256): ${invoice.linesHash}`,
       ...(invoice.callsHash ? [`Fingerprint of every call behind them (SHA-256): ${invoice.callsHash}`] : []),

@@ -1,5 +1,6 @@
 import { Alert, Anchor, SimpleGrid } from '@mantine/core'
 import { Link } from '@remix-run/react'
+import { DataTable } from '#app/ui/data-table.tsx'
 import { Facts } from '#app/ui/facts.tsx'
 import { PageHeading, Panel } from '#app/ui/page.tsx'
 import styles from './receipt.module.css'
@@ -52,6 +53,28 @@ export function ReceiptPage({ view }: { view: ReceiptView }) {
           <Facts facts={view.money} />
         </Panel>
       </SimpleGrid>
+      {view.corrections.length > 0 && (
+        <Panel
+          title="Corrected since"
+          note="What was charged when the call ended stays as it is. The difference is a line of its own on a later invoice."
+        >
+          <DataTable
+            caption="Corrections of this call"
+            columns={[
+              { label: 'When (UTC)' },
+              { label: 'Why' },
+              { label: 'Charged before', numeric: true },
+              { label: 'Charged now', numeric: true },
+              { label: 'Difference', numeric: true },
+              { label: 'On' },
+            ]}
+            rows={view.corrections.map(({ key, ...row }) => ({
+              key,
+              cells: [row.at, row.why, row.before, row.after, row.difference, row.on],
+            }))}
+          />
+        </Panel>
+      )}
       <Panel title="The call">
         <Facts facts={view.call} />
       </Panel>

@@ -30,6 +30,7 @@ const call = (over: Partial<CallDetail>): CallDetail => ({
   ...{ price: { inputAtto: 3_500_000_000_000n, outputAtto: 17_500_000_000_000n } },
   ...{ markupBp: null, basisPico: null, basisSource: null, planName: 'Enterprise', surfaceIsBackground: false },
   enabledKeysThen: 1,
+  adjustments: [],
   ...over,
 })
 const linesOf = (over: Partial<CallDetail>) => sumOf(call(over)).map(({ label, amount }) => [label, amount])

@@ -1,4 +1,5 @@
 import type { CallDetail } from '#app/domain/analytics/analytics.ts'
+import type { CallAdjustment } from '#app/domain/analytics/call-adjustment.ts'
 import type { Catalogue } from '#app/domain/pricing/queries.server.ts'
 import type { PriceRow } from '#app/domain/pricing/raw-prices.ts'
 import { monthName } from '#app/platform/calendar-month.ts'
@@ -19,6 +20,8 @@ export interface ReceiptView {
   sum: SumLine[]
   verdict: string
   held: boolean
+  /** What was put right since, one entry after the other; the sum above stays as it was. */
+  corrections: { key: string; at: string; why: string; before: string; after: string; difference: string; on: string }[]
   /** The other half of a call that fell back to the platform key. */
   link: { to: string; text: string } | null
   call: [label: string, value: string][]
@@ -105,6 +108,25 @@ function linkOf(root: string, { fallbackOf, standIn }: CallDetail): ReceiptView[
     : null
 }
 
+/** Why, with the figure that changed. */
+function whyCorrected({ reason, priceBookVersion, rawCostPico }: CallAdjustment): string {
+  if (reason === 're_rate') return `Other prices: price book, version ${priceBookVersion}`
+  return rawCostPico === null ? 'The provider corrected its cost' : `Cost corrected to ${exactMoney(rawCostPico)}`
+}
+
+function toCorrection(one: CallAdjustment, index: number): ReceiptView['corrections'][number] {
+  const difference = one.chargeAfterPico - one.chargeBeforePico
+  return {
+    key: String(index),
+    at: utcMinute(one.at.toISOString()),
+    why: whyCorrected(one),
+    before: exactMoney(one.chargeBeforePico),
+    after: exactMoney(one.chargeAfterPico),
+    difference: difference < 0n ? `−${exactMoney(-difference)}` : `+${exactMoney(difference)}`,
+    on: `${monthName(one.billingMonth)} invoice`,
+  }
+}
+
 /** Everything that is known of a call, in words; amounts exact to the last digit. */
 export function toReceiptView(root: string, call: CallDetail, { models, surfaces }: Catalogue): ReceiptView {
   const optional = (label: string, value: string | null): [string, string][] => (value === null ? [] : [[label, value]])
@@ -121,6 +143,7 @@ export function toReceiptView(root: string, call: CallDetail, { models, surfaces
     sum: sumOf(call),
     verdict: verdictOf(call),
     held: call.chargePico === null,
+    corrections: call.adjustments.map(toCorrection),
     link: linkOf(root, call),
     call: [
       ['Call id', call.id],

@@ -121,27 +121,36 @@ function CreditNotes({ view, answer }: Props) {
           }))}
         />
       )}
-      {view.creditable && (
+      {view.creditable && view.lines.some((line) => line.left !== null) && (
         <Form method="post" preventScrollReset key={view.creditNotes.length}>
           <input type="hidden" name="intent" value="credit" />
           <input type="hidden" name="workspaceId" value={view.workspaceId} />
           <input type="hidden" name="seenNotes" value={view.creditNotes.length} />
-          {view.lines
-            .filter((line) => line.amount !== '$0.00')
-            .slice(0, 25)
-            .map((line) => (
-              <TextInput
-                key={line.field}
-                name={line.field}
-                label={`Of “${line.description}”, billed ${line.amount}`}
-                placeholder="0.00"
-                inputMode="decimal"
-                maw={560}
-                mt="sm"
-                error={fieldError(answer, line.field) ?? fieldError(answer, line.key)}
-                autoComplete="off"
-              />
-            ))}
+          <DataTable
+            caption="What is given back of each line"
+            columns={[{ label: 'Line' }, { label: 'At most', numeric: true }, { label: 'Give back', numeric: true }]}
+            rows={view.lines.flatMap((line) =>
+              line.left === null
+                ? []
+                : {
+                    key: line.field,
+                    cells: [
+                      line.description,
+                      line.left,
+                      <TextInput
+                        key="amount"
+                        name={line.field}
+                        aria-label={`Of “${line.description}”, at most ${line.left}`}
+                        placeholder="0.00"
+                        inputMode="decimal"
+                        miw={110}
+                        error={fieldError(answer, line.field) ?? fieldError(answer, line.key)}
+                        autoComplete="off"
+                      />,
+                    ],
+                  },
+            )}
+          />
           <Group align="flex-end" gap="sm" mt="md">
             <NativeSelect name="reason" label="Reason" data={view.reasons} />
             <NativeSelect

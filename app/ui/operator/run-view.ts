@@ -30,6 +30,8 @@ export interface RunView {
     exact: string
     amount: string
     credited: string
+    /** What can still be given back of it; null: nothing. */
+    left: string | null
   }[]
   creditable: boolean
   creditNotes: { key: string; number: string; amount: string; state: string; memo: string; at: string }[]
@@ -104,6 +106,10 @@ export function toRunView(operated: OperatedInvoice): RunView {
       exact: exact(line.exactPico),
       amount: money(line.amountCents),
       credited: line.creditedCents === '0' ? '–' : money(line.creditedCents),
+      left:
+        BigInt(line.amountCents) > BigInt(line.creditedCents)
+          ? money((BigInt(line.amountCents) - BigInt(line.creditedCents)).toString())
+          : null,
     })),
     creditable,
     creditNotes: creditNotes.map((note) => ({
