@@ -25,7 +25,7 @@ const ticked = z
   .literal('on')
   .optional()
   .transform((value) => value === 'on')
-const terms = { name: z.string(), limitUsd: z.string(), hard: ticked, countsOwnKey: ticked }
+const terms = { name: z.string(), limit: z.string(), hard: ticked, countsOwnKey: ticked }
 const target = z
   .string()
   .regex(/^(?:workspace|token|member|key):/)

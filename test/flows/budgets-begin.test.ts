@@ -112,7 +112,7 @@ test('the long look waits for no call that is being settled, and none waits for 
   } finally {
     await db.owner.query('COMMIT')
   }
-  const terms = { name: 'Month', hard: true, limitUsd: '1' }
+  const terms = { name: 'Month', hard: true, limit: '1' }
   const budgetId = await createBudget(owner, { ...terms, ...counts })
   const { rows } = await db.owner.query('SELECT spent_pico::text FROM metering.budget_spend WHERE budget_id = $1', [
     budgetId,

@@ -14,11 +14,11 @@ afterEach(async () => {
 })
 
 /** A workspace whose only budget has come to this, of a dollar. */
-async function withBudget(spentPico: bigint, over: { countsOwnKey?: boolean; limitUsd?: string } = {}) {
+async function withBudget(spentPico: bigint, over: { countsOwnKey?: boolean; limit?: string } = {}) {
   const { id } = await makeWorkspace({})
   const owner: Ctx = await makeMember(id, 'owner')
   const terms = { name: 'Day', scope: 'workspace', scopeId: '', period: 'day', hard: true } as const
-  const budgetId = await createBudget(owner, { ...terms, limitUsd: '1', countsOwnKey: false, ...over })
+  const budgetId = await createBudget(owner, { ...terms, limit: '1', countsOwnKey: false, ...over })
   await db.owner.query('UPDATE metering.budget_spend SET spent_pico = $2 WHERE workspace_id = $1', [id, spentPico])
   const { rows } = await db.owner.query('SELECT key_epoch::text AS epoch FROM workspaces WHERE id = $1', [id])
   const keyEpoch = BigInt(rows[0].epoch)
@@ -61,6 +61,6 @@ test('a call whose cost nobody can tell beforehand is refused where the budget h
   expect(await full.call('markup')).toBe(full.refusal)
   const room = await withBudget(USD - 1n)
   expect(await room.call('markup')).toBe('opened')
-  const nothing = await withBudget(0n, { limitUsd: '0' })
+  const nothing = await withBudget(0n, { limit: '0' })
   expect(await nothing.call('markup')).toBe(nothing.refusal)
 })

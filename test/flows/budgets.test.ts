@@ -26,7 +26,7 @@ const reply = (input: number, output: number, cost = '0.000001', times = 1) =>
   gateway.sandbox.fault({ scenario: { input, output, cost }, times })
 
 const budget = (over: Partial<NewBudget> = {}): NewBudget => ({
-  ...{ name: 'Test', scope: 'workspace', scopeId: '', period: 'day', limitUsd: '1', hard: true, countsOwnKey: false },
+  ...{ name: 'Test', scope: 'workspace', scopeId: '', period: 'day', limit: '1', hard: true, countsOwnKey: false },
   ...over,
 })
 const only = async (ctx: Ctx) => {
@@ -63,7 +63,7 @@ describe('a hard budget', () => {
       const limit = scope === 'key' ? '0.0001' : usdOf(priceOf(30, 20))
       await createBudget(
         owner,
-        budget({ name: 'Nightly', scope, scopeId: ids[scope], period, limitUsd: limit, countsOwnKey: true }),
+        budget({ name: 'Nightly', scope, scopeId: ids[scope], period, limit, countsOwnKey: true }),
       )
       reply(5, 10, '0.000004')
       expect((await chat(gateway, token, { maxTokens: 10 })).status).toBe(200)
@@ -84,7 +84,7 @@ describe('a hard budget', () => {
   test('64 calls at once from two gateways never come to more than the limit where output is bounded', async () => {
     const { owner, workspaceId, token } = await platformCustomer()
     const limitPico = priceOf(40, 10) * 10n
-    await createBudget(owner, budget({ limitUsd: usdOf(limitPico) }))
+    await createBudget(owner, budget({ limit: usdOf(limitPico) }))
     const both = [gateway, await startSecondGateway(db, gateway)]
     const answers = await Promise.all(
       Array.from({ length: 64 }, (_, at) => chat(both[at % 2] ?? gateway, token, { maxTokens: 10 })),
@@ -108,8 +108,8 @@ describe('a hard budget', () => {
       )
       tokens.push(rows[0].id)
     }
-    for (const id of tokens) await createBudget(owner, budget({ scope: 'token', scopeId: id, limitUsd: '1000' }))
-    await createBudget(owner, budget({ limitUsd: '1000' }))
+    for (const id of tokens) await createBudget(owner, budget({ scope: 'token', scopeId: id, limit: '1000' }))
+    await createBudget(owner, budget({ limit: '1000' }))
     const epoch = (await db.owner.query('SELECT key_epoch::text FROM workspaces WHERE id = $1', [workspaceId])).rows[0]
       .key_epoch
     const opening = (id: string | undefined): Opening =>
@@ -141,7 +141,7 @@ describe('a hard budget', () => {
 
   test('gives back what a failed call had reserved, and what a killed process had', async () => {
     const { owner, workspaceId, token } = await platformCustomer()
-    await createBudget(owner, budget({ limitUsd: usdOf(priceOf(40, 100)) }))
+    await createBudget(owner, budget({ limit: usdOf(priceOf(40, 100)) }))
     gateway.sandbox.fault({ scenario: { error: 503 } })
     expect((await chat(gateway, token, { maxTokens: 90 })).status).toBeGreaterThanOrEqual(500)
     expect(await only(owner)).toMatchObject({ spentPico: 0n, reservedPico: 0n })
@@ -162,8 +162,8 @@ describe('a hard budget', () => {
 describe('what a budget counts', () => {
   test('on the workspace’s own key: the margin always, what the provider billed only where that is asked for', async () => {
     const { owner, token, workspaceId } = await makeCustomer({ planId: 'enterprise' })
-    await createBudget(owner, budget({ name: 'Charges', hard: false, limitUsd: '1' }))
-    await createBudget(owner, budget({ name: 'Everything', hard: false, limitUsd: '1', countsOwnKey: true }))
+    await createBudget(owner, budget({ name: 'Charges', hard: false, limit: '1' }))
+    await createBudget(owner, budget({ name: 'Everything', hard: false, limit: '1', countsOwnKey: true }))
     reply(100, 100, '0.0001')
     await (await chat(gateway, token)).text()
     const [call] = await ledgerOf(db, workspaceId)
@@ -179,7 +179,7 @@ describe('what a budget counts', () => {
     reply(10, 10, '0.000001', 3)
     for (const each of [token, token, other]) await (await chat(gateway, each)).text()
     const one = priceOf(10, 10)
-    const made = { hard: false, limitUsd: '1' }
+    const made = { hard: false, limit: '1' }
     await createBudget(owner, budget({ ...made, name: 'a', period: 'month' }))
     await createBudget(owner, budget({ ...made, name: 'b', period: 'billing_month' }))
     await createBudget(owner, budget({ ...made, name: 'c', scope: 'token', scopeId: await tokenId(workspaceId) }))
@@ -194,9 +194,9 @@ describe('what a budget counts', () => {
 
   test('one that was switched off and on again has counted what happened meanwhile', async () => {
     const { owner, token } = await platformCustomer()
-    await createBudget(owner, budget({ hard: false, limitUsd: '1' }))
+    await createBudget(owner, budget({ hard: false, limit: '1' }))
     const { id } = await only(owner)
-    const terms = { id, name: 'Test', limitUsd: '1', hard: false, countsOwnKey: false }
+    const terms = { id, name: 'Test', limit: '1', hard: false, countsOwnKey: false }
     await changeBudget(owner, { ...terms, enabled: false })
     reply(10, 10)
     await (await chat(gateway, token)).text()
@@ -207,7 +207,7 @@ describe('what a budget counts', () => {
 
   test('a soft one refuses nothing', async () => {
     const { owner, token } = await platformCustomer()
-    await createBudget(owner, budget({ hard: false, limitUsd: '0' }))
+    await createBudget(owner, budget({ hard: false, limit: '0' }))
     reply(10, 10)
     expect((await chat(gateway, token, { maxTokens: 4_000 })).status).toBe(200)
     expect((await only(owner)).percent).toBe(100)
@@ -233,7 +233,7 @@ describe('what a budget counts', () => {
 
   test('a call of the last millisecond of a day counts for that day, whenever it is settled', async () => {
     const { owner, workspaceId } = await platformCustomer()
-    await createBudget(owner, budget({ limitUsd: '1' }))
+    await createBudget(owner, budget({ limit: '1' }))
     const { id } = await only(owner)
     const epoch = (await db.owner.query('SELECT key_epoch::text FROM workspaces WHERE id = $1', [workspaceId])).rows[0]
       .key_epoch
@@ -271,7 +271,7 @@ describe('what people are told', () => {
 
   test('50, 80 and 100 %, each once per window; a raised limit is told of again', async () => {
     const { owner, workspaceId } = await platformCustomer()
-    await createBudget(owner, budget({ hard: false, limitUsd: '10', name: 'Monthly', period: 'month' }))
+    await createBudget(owner, budget({ hard: false, limit: '10', name: 'Monthly', period: 'month' }))
     const USD = 1_000_000_000_000n
     const told: [bigint, string[]][] = [
       [5n * USD - 1n, []],
@@ -290,7 +290,7 @@ describe('what people are told', () => {
       { mark: '100', title: 'A budget has reached 100 %', open: true },
     ])
     const { id } = await only(owner)
-    await changeBudget(owner, { id, name: 'Monthly', limitUsd: '50', hard: false, countsOwnKey: false, enabled: true })
+    await changeBudget(owner, { id, name: 'Monthly', limit: '50', hard: false, countsOwnKey: false, enabled: true })
     await db.owner.query("UPDATE notices SET raised_at = raised_at - interval '41 days' WHERE workspace_id = $1", [
       workspaceId,
     ])
@@ -301,7 +301,7 @@ describe('what people are told', () => {
 
   test('the first refusal of a window, and not every one', async () => {
     const { owner, workspaceId, token } = await platformCustomer()
-    await createBudget(owner, budget({ limitUsd: '0' }))
+    await createBudget(owner, budget({ limit: '0' }))
     for (let at = 0; at < 3; at += 1) expect((await chat(gateway, token)).status).toBe(402)
     await until(async () => (await notices(workspaceId)).length > 0, 'the refusal was told')
     expect(await notices(workspaceId)).toEqual([{ mark: 'refused', title: 'A budget has refused a call', open: true }])
@@ -316,7 +316,7 @@ describe('what people are told', () => {
 describe('who may change budgets, and what is refused', () => {
   test('a removed budget holds for no call from the next one on; every change is in the audit trail', async () => {
     const { owner, workspaceId, token } = await platformCustomer()
-    const id = await createBudget(owner, budget({ limitUsd: '0' }))
+    const id = await createBudget(owner, budget({ limit: '0' }))
     expect((await chat(gateway, token)).status).toBe(402)
     await removeBudget(owner, { id })
     reply(1, 1)
@@ -346,9 +346,9 @@ describe('who may change budgets, and what is refused', () => {
   test.each<[string, Partial<NewBudget>]>([
     ['name', { name: ' ' }],
     ['name', { name: 'x'.repeat(61) }],
-    ['limitUsd', { limitUsd: '-1' }],
-    ['limitUsd', { limitUsd: '1000000.01' }],
-    ['limitUsd', { limitUsd: 'ten' }],
+    ['limit', { limit: '-1' }],
+    ['limit', { limit: '1000000.01' }],
+    ['limit', { limit: 'ten' }],
     ['scopeId', { scopeId: 'x' }],
     ['scopeId', { scope: 'token', scopeId: '' }],
     ['scopeId', { scope: 'key', scopeId: 'x' }],

@@ -334,7 +334,7 @@ test('a process killed in the middle of a call leaves neither a hold nor a reser
   const customer = await onCredits()
   const { owner, workspaceId, token } = customer
   await grant(db, workspaceId, USD)
-  const terms = { name: 'Hard', scope: 'workspace', scopeId: '', period: 'month', limitUsd: '1' } as const
+  const terms = { name: 'Hard', scope: 'workspace', scopeId: '', period: 'month', limit: '1' } as const
   await createBudget(owner, { ...terms, hard: true, countsOwnKey: false })
   const doomed = await startSecondGateway(db, gateway)
   gateway.sandbox.fault({ scenario: { hang: 'start' } })

@@ -99,10 +99,10 @@ test('a model that nobody serves here is named', async () => {
 test('a hard budget without room stands against it, one with room and a soft one do not', async () => {
   const customer = await makeCustomer({ key: null, planId: 'pro' })
   const made = { scope: 'workspace', scopeId: '', period: 'day', countsOwnKey: false } as const
-  await createBudget(customer.owner, { ...made, name: 'Soft', limitUsd: '0', hard: false })
-  await createBudget(customer.owner, { ...made, name: 'Wide', limitUsd: '5', hard: true })
+  await createBudget(customer.owner, { ...made, name: 'Soft', limit: '0', hard: false })
+  await createBudget(customer.owner, { ...made, name: 'Wide', limit: '5', hard: true })
   expect((await answerTo(customer)).codes).toEqual([])
-  await createBudget(customer.owner, { ...made, name: 'Narrow', limitUsd: '0', hard: true })
+  await createBudget(customer.owner, { ...made, name: 'Narrow', limit: '0', hard: true })
   const { reasons } = await (await ask(customer.token, { kind: 'review' })).json()
   expect(reasons).toMatchObject([{ code: 'budget_exceeded', message: expect.stringContaining("'Narrow'") }])
 })

@@ -143,7 +143,7 @@ describe('under a hard budget', () => {
   test('the limit fits into it, and a reply as long as that leaves it within its limit', async () => {
     const customer = await makeCustomer({ key: null })
     const limitPico = priceOf(2_000, 5_000)
-    await createBudget(customer.owner, { ...budget, countsOwnKey: false, limitUsd: picoToUsd(limitPico) })
+    await createBudget(customer.owner, { ...budget, countsOwnKey: false, limit: picoToUsd(limitPico) })
     writes(1_000_000)
     const response = await ask(customer.token)
     expect(response.headers.get(header)).toBe('4096')
@@ -163,7 +163,7 @@ describe('under a hard budget', () => {
       scope: 'token',
       scopeId: await otherToken(customer),
       countsOwnKey: true,
-      limitUsd: '1',
+      limit: '1',
     })
     writes(20_000)
     const response = await ask(customer.token)

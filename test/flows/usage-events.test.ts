@@ -194,7 +194,7 @@ describe('a batch', () => {
       scope: 'workspace',
       scopeId: '',
       period: 'month',
-      limitUsd: '5',
+      limit: '5',
       hard: false,
       countsOwnKey: false,
     })

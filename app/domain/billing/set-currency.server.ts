@@ -55,6 +55,12 @@ export async function setWorkspaceCurrency(
     if (await tx.invoiceRun.findFirst({ where: { workspaceId: workspace.id } }))
       throw refused('currency_fixed', 'The workspace was invoiced already: its currency stays as it is.')
     await tx.workspace.update({ where: { id: workspace.id }, data: { currency, keyEpoch: { increment: 1 } } })
+    // After the update, which holds the workspace: a budget that is being made is seen or comes after.
+    if (await tx.budget.findFirst({ where: { workspaceId: workspace.id } }))
+      throw refused(
+        'currency_has_budgets',
+        `The workspace has budgets in ${workspace.currency.toUpperCase()}. Its owner must remove them first: a limit cannot be turned into another currency.`,
+      )
     await recordAudit(tx, {
       workspaceId: workspace.id,
       actor: ctx.actor,

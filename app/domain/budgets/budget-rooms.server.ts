@@ -21,7 +21,7 @@ export interface BudgetRoom {
 export async function budgetRooms({ workspaceId, tokenId, keyId, charges }: Question): Promise<BudgetRoom[]> {
   const { rows } = await systemPool().query<{ left: string; counts_cost: boolean }>({
     name: 'budget-rooms',
-    text: `SELECT trunc(b.limit_usd * 1000000000000 - coalesce(s.spent_pico, 0)
+    text: `SELECT trunc(b.limit_amount * 1000000000000 - coalesce(s.spent_pico, 0)
           - coalesce((SELECT sum(r.amount_pico) FROM metering.budget_reservations r WHERE r.workspace_id = b.workspace_id
             AND r.budget_id = b.id AND r.window_start = w.day), 0))::text AS left,
         b.counts_own_key AND $3::uuid IS NOT NULL AS counts_cost

@@ -37,9 +37,9 @@ export const markReached = (percent: number): number => marks.findLast((mark) =>
 /** Largest limit, as the table has it. */
 const largestPico = 1_000_000n * 1_000_000_000_000n
 
-/** A limit as typed: `25`, `12.50`, `$5`. Null where it is none. A limit of 0 allows nothing. */
+/** A limit as typed, in whatever currency: `25`, `12.50`, `$5`. Null where it is none. A limit of 0 allows nothing. */
 export function readLimit(text: string): string | null {
-  const typed = text.trim().replace(/^\$\s*/, '')
+  const typed = text.trim().replace(/^[$€£¥]\s*/, '')
   const pico = /^\d{1,7}(\.\d{1,12})?$/.test(typed) ? parsePico(typed) : undefined
   return pico !== undefined && pico <= largestPico ? picoToUsd(pico) : null
 }

@@ -13,7 +13,9 @@ export interface BudgetRow {
   /** Name of the token or member, or the key's provider and hint; null: it is gone, or the scope is the workspace. */
   scopeName: string | null
   period: BudgetPeriod
-  limitUsd: string
+  /** In the currency, as decimal text. */
+  limit: string
+  currency: string
   limitPico: Pico
   hard: boolean
   countsOwnKey: boolean
@@ -34,7 +36,9 @@ interface RawBudget {
   scopeId: string
   scopeName: string | null
   period: BudgetPeriod
-  limitUsd: string
+  /** In the currency, as decimal text. */
+  limit: string
+  currency: string
   limitPico: string
   hard: boolean
   countsOwnKey: boolean
@@ -51,8 +55,8 @@ export async function listBudgets(ctx: Ctx): Promise<BudgetRow[]> {
   const rows = await inTenant(
     { workspaceId },
     (tx) => tx.$queryRaw<RawBudget[]>`
-      SELECT b.id::text, b.name, b.scope, b.scope_id AS "scopeId", b.period, trim_scale(b.limit_usd)::text AS "limitUsd",
-        trunc(b.limit_usd * 1000000000000)::text AS "limitPico", b.hard, b.counts_own_key AS "countsOwnKey", b.enabled,
+      SELECT b.id::text, b.name, b.scope, b.scope_id AS "scopeId", b.period, trim_scale(b.limit_amount)::text AS "limit", b.currency,
+        trunc(b.limit_amount * 1000000000000)::text AS "limitPico", b.hard, b.counts_own_key AS "countsOwnKey", b.enabled,
         w.day::text AS "windowStart", coalesce(s.spent_pico, 0)::text AS "spentPico",
         (SELECT coalesce(sum(r.amount_pico), 0)::text FROM metering.budget_reservations r
           WHERE r.workspace_id = b.workspace_id AND r.budget_id = b.id AND r.window_start = w.day) AS "reservedPico",
@@ -88,6 +92,8 @@ function keyName(idAndHint: string): string {
 }
 
 export interface BudgetChoices {
+  /** What the workspace is billed in: limits of new budgets are in it. */
+  currency: string
   tokens: { id: string; name: string }[]
   members: { id: string; name: string }[]
   keys: { id: string; name: string }[]
@@ -98,6 +104,10 @@ export async function listBudgetChoices(ctx: Ctx): Promise<BudgetChoices> {
   const { workspaceId } = ctx
   authorize(ctx, 'manage:Billing', { workspaceId })
   return inTenant({ workspaceId }, async (tx) => {
+    const { currency } = await tx.workspace.findUniqueOrThrow({
+      where: { id: workspaceId },
+      select: { currency: true },
+    })
     const tokens = await tx.gatewayToken.findMany({
       where: { workspaceId, revokedAt: null },
       select: { id: true, name: true, displayStart: true },
@@ -114,6 +124,7 @@ export async function listBudgetChoices(ctx: Ctx): Promise<BudgetChoices> {
       orderBy: { createdAt: 'asc' },
     })
     return {
+      currency,
       tokens: tokens.map(({ id, name, displayStart }) => ({ id, name: `${name} (${displayStart}…)` })),
       members: members.map(({ userId, user }) => ({ id: userId, name: user.name })),
       keys: keys.map(({ id, provider, hint }) => ({ id, name: keyName(`${provider} ${hint}`) })),

@@ -25,8 +25,8 @@ const refuse = (field: string, text: string) => new AppError('bad_request', 'inv
 /** What may be changed of a budget later. What it counts for whom is fixed: that would be another budget. */
 export interface BudgetTerms {
   name: string
-  /** As typed: USD. */
-  limitUsd: string
+  /** As typed, in the currency that the workspace is billed in. */
+  limit: string
   hard: boolean
   /** Whether what the provider bills the workspace's own key counts too. */
   countsOwnKey: boolean
@@ -39,13 +39,22 @@ export interface NewBudget extends BudgetTerms {
   period: BudgetPeriod
 }
 
-function checked({ name, limitUsd, hard, countsOwnKey }: BudgetTerms) {
+function checked({ name, limit, hard, countsOwnKey }: BudgetTerms) {
   const called = name.trim()
   if (!called || called.length > longestName || /[\p{Cc}\p{Cf}\p{Cs}]/u.test(called) || scrubSecrets(called) !== called)
     throw refuse('name', `Name it in 1 to ${longestName} characters, such as “Production”.`)
-  const usd = readLimit(limitUsd)
-  if (usd === null) throw refuse('limitUsd', 'Enter an amount in dollars from 0 to 1,000,000, such as 25 or 12.50.')
-  return { name: called, limitUsd: usd, hard, countsOwnKey }
+  const limitAmount = readLimit(limit)
+  if (limitAmount === null) throw refuse('limit', 'Enter an amount from 0 to 1,000,000, such as 25 or 12.50.')
+  return { name: called, limitAmount, hard, countsOwnKey }
+}
+
+/** What providers bill is in USD, and cannot be added to charges in another currency. @throws AppError bad_request */
+function checkCurrency(currency: string, countsOwnKey: boolean): void {
+  if (currency === 'usd' || !countsOwnKey) return
+  throw refuse(
+    'countsOwnKey',
+    `Providers bill in USD and this budget is in ${currency.toUpperCase()}: it counts what is charged here, not what they bill.`,
+  )
 }
 
 /** @throws AppError bad_request for what does not exist in this workspace */
@@ -116,10 +125,16 @@ export function createBudget(ctx: Ctx, given: NewBudget): Promise<string> {
         `A workspace has at most ${mostBudgets} budgets. Remove one first.`,
       )
     const id = newId(at)
-    const row = { ...terms, scope, scopeId, period, createdBy: ctx.actor.id, updatedAt: at }
+    // The workspace is locked: its currency stays as it is until this is done.
+    const { currency } = await tx.workspace.findUniqueOrThrow({
+      where: { id: workspaceId },
+      select: { currency: true },
+    })
+    checkCurrency(currency, terms.countsOwnKey)
+    const row = { ...terms, currency, scope, scopeId, period, createdBy: ctx.actor.id, updatedAt: at }
     await tx.budget.create({ data: { workspaceId, id, ...row } })
     await beginWindow(tx, workspaceId, id, counts, before)
-    return { id, detail: { ...terms, scope, scopeId, period } }
+    return { id, detail: { ...terms, currency, scope, scopeId, period } }
   }
   return change(ctx, 'created', create, async (tx) => {
     checked(given)
@@ -149,12 +164,13 @@ export async function changeBudget(ctx: Ctx, given: BudgetTerms & { id: string; 
   const write = async (tx: Tx, at: Date, counted: CountedBefore | null) => {
     const terms = checked(given)
     const before = await find(tx)
+    checkCurrency(before.currency, terms.countsOwnKey)
     await tx.budget.update({
       where: { workspaceId_id: { workspaceId, id } },
       data: { ...terms, enabled, updatedAt: at },
     })
     if (isCountedAnew(before)) await beginWindow(tx, workspaceId, id, countsOf(before), counted)
-    await forgetUntrueMarks(tx, workspaceId, id, terms.limitUsd)
+    await forgetUntrueMarks(tx, workspaceId, id, terms.limitAmount)
     return { id, detail: { ...terms, enabled } }
   }
   await change(ctx, 'changed', write, async (tx) => {
@@ -163,12 +179,12 @@ export async function changeBudget(ctx: Ctx, given: BudgetTerms & { id: string; 
   })
 }
 
-async function forgetUntrueMarks(tx: Tx, workspaceId: string, id: string, limitUsd: string): Promise<void> {
+async function forgetUntrueMarks(tx: Tx, workspaceId: string, id: string, limit: string): Promise<void> {
   const rows = await tx.$queryRaw<{ day: string; spent: string }[]>`
     SELECT window_start::text AS day, spent_pico::text AS spent FROM metering.budget_spend
      WHERE workspace_id = ${workspaceId}::uuid AND budget_id = ${id}::uuid AND told_percent > 0`
   for (const { day, spent } of rows) {
-    const reached = markReached(percentOf(BigInt(spent), parsePico(limitUsd) ?? 0n))
+    const reached = markReached(percentOf(BigInt(spent), parsePico(limit) ?? 0n))
     await tx.$executeRaw`
       UPDATE metering.budget_spend SET told_percent = least(told_percent, ${reached}::int)
        WHERE workspace_id = ${workspaceId}::uuid AND budget_id = ${id}::uuid AND window_start = ${day}::date`
@@ -183,6 +199,6 @@ export async function removeBudget(ctx: Ctx, { id }: { id: string }): Promise<vo
     if (!before) throw notFound('Budget')
     await tx.budget.delete({ where: { workspaceId_id: { workspaceId, id } } })
     await tx.$executeRaw`DELETE FROM metering.budget_spend WHERE workspace_id = ${workspaceId}::uuid AND budget_id = ${id}::uuid`
-    return { id, detail: { name: before.name, limitUsd: before.limitUsd.toFixed() } }
+    return { id, detail: { name: before.name, limit: before.limitAmount.toFixed(), currency: before.currency } }
   })
 }

@@ -1,6 +1,6 @@
 import { raiseNotice } from '#app/domain/notifications/notices.server.ts'
+import { displayAmount } from '#app/domain/pricing/currency.ts'
 import { inSystem, systemPool, type Tx } from '#app/platform/db.server.ts'
-import { displayUsd } from '#app/platform/pico.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import { type BudgetPeriod, markReached, percentOf, periodNames } from './budgets.ts'
 
@@ -14,14 +14,15 @@ interface Spent {
   name: string
   period: BudgetPeriod
   hard: boolean
+  currency: string
   limitPico: string
   day: string
   spentPico: string
   told: number
 }
 
-const columns = `b.workspace_id::text AS "workspaceId", b.id::text, b.name, b.period, b.hard,
-  trunc(b.limit_usd * 1000000000000)::text AS "limitPico", w.day::text AS day, coalesce(s.spent_pico, 0)::text AS "spentPico",
+const columns = `b.workspace_id::text AS "workspaceId", b.id::text, b.name, b.period, b.hard, b.currency,
+  trunc(b.limit_amount * 1000000000000)::text AS "limitPico", w.day::text AS day, coalesce(s.spent_pico, 0)::text AS "spentPico",
   coalesce(s.told_percent, 0) AS told`
 const tables = `budgets b
   CROSS JOIN LATERAL (SELECT metering.budget_window(b.period, b.workspace_id, clock_timestamp()) AS day) w
@@ -29,8 +30,13 @@ const tables = `budgets b
 
 /** Budgets whose window has come to a mark that nobody was told of. */
 const due = `SELECT ${columns} FROM ${tables}
-  WHERE b.enabled AND s.spent_pico * 100 >= b.limit_usd * 1000000000000 * CASE WHEN s.told_percent < 50 THEN 50 WHEN s.told_percent < 80 THEN 80 ELSE 100 END
+  WHERE b.enabled AND s.spent_pico * 100 >= b.limit_amount * 1000000000000 * CASE WHEN s.told_percent < 50 THEN 50 WHEN s.told_percent < 80 THEN 80 ELSE 100 END
     AND s.told_percent < 100 AND s.spent_pico > 0`
+
+const amountsOf = ({ spentPico, limitPico, currency }: Spent): [spent: string, limit: string] => [
+  displayAmount(BigInt(spentPico), currency),
+  displayAmount(BigInt(limitPico), currency),
+]
 
 const whatNext = (hard: boolean, mark: number): string => {
   if (!hard) return 'Calls go on: this budget only tells.'
@@ -49,7 +55,7 @@ async function tellOne(tx: Tx, budget: Spent, at: Date): Promise<void> {
   await tx.$executeRaw`
     UPDATE notices SET dismissed_at = ${at} WHERE workspace_id = ${workspaceId}::uuid AND kind = ${kind} AND dismissed_at IS NULL
        AND reference LIKE ${`${id}:%`}`
-  const [spent, limit] = [displayUsd(BigInt(budget.spentPico)), displayUsd(BigInt(budget.limitPico))]
+  const [spent, limit] = amountsOf(budget)
   await raiseNotice(tx, {
     ...{ workspaceId, kind, reference: `${id}:${day}:${mark}`, path: 'settings/budgets', at, quietMs },
     title: `A budget has reached ${mark} %`,
@@ -89,7 +95,7 @@ export async function tellOfRefusal(workspaceId: string, budgetId: string, at: D
   )
   const [budget] = rows
   if (!budget) return
-  const [spent, limit] = [displayUsd(BigInt(budget.spentPico)), displayUsd(BigInt(budget.limitPico))]
+  const [spent, limit] = amountsOf(budget)
   await inSystem((tx) =>
     raiseNotice(tx, {
       ...{ workspaceId, kind, reference: `${budgetId}:${budget.day}:refused`, path: 'settings/budgets', at, quietMs },

@@ -1,4 +1,4 @@
-import type { Pico } from '#app/platform/pico.ts'
+import { divideHalfEven, type Pico } from '#app/platform/pico.ts'
 
 /**
  * Amounts in any currency are integers of 1e-12 of its main unit, as pico-dollars are. What is billed is whole minor units
@@ -62,6 +62,15 @@ export function displayExact(amount: Pico, currency: string): string {
   const fraction = text.slice(-12).replace(/0+$/, '').padEnd(minorDigits(currency), '0')
   const sign = amount < 0n ? '−' : ''
   return `${sign}${symbols[currency] ?? `${currency.toUpperCase()} `}${whole}${fraction ? `.${fraction}` : ''}`
+}
+
+/** An amount to read: in whole minor units, and exact where it is less than one. */
+export function displayAmount(amount: Pico, currency: string): string {
+  const unit = picoPerMinor(currency)
+  const size = amount < 0n ? -amount : amount
+  return size > 0n && size < unit
+    ? displayExact(amount, currency)
+    : displayMinor(divideHalfEven(amount, unit), currency)
 }
 
 /** A price of any precision, as decimal text, to its last digit: `$0.0000125`. */

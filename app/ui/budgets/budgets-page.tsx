@@ -9,14 +9,16 @@ import type { BudgetsView, BudgetView } from './budgets-view.ts'
 
 export type BudgetsAnswer = Answer<{ message: string }>
 
-const fields = ['name', 'limitUsd', 'scopeId']
+const fields = ['name', 'limit', 'countsOwnKey', 'scopeId']
 
 interface TermsProps {
   terms?: BudgetView['terms']
+  /** Of the limit, in capitals. */
+  currency: string
   answer: BudgetsAnswer | undefined
 }
 
-function Terms({ terms, answer }: TermsProps) {
+function Terms({ terms, currency, answer }: TermsProps) {
   return (
     <>
       <TextInput
@@ -31,21 +33,21 @@ function Terms({ terms, answer }: TermsProps) {
         w={240}
       />
       <TextInput
-        name="limitUsd"
-        label="Limit in USD"
+        name="limit"
+        label={`Limit in ${currency}`}
         placeholder="25"
-        defaultValue={terms?.limitUsd}
+        defaultValue={terms?.limit}
         inputMode="decimal"
         required
         withAsterisk={false}
-        error={fieldError(answer, 'limitUsd')}
+        error={fieldError(answer, 'limit')}
         w={160}
       />
     </>
   )
 }
 
-function Switches({ terms }: { terms?: BudgetView['terms'] }) {
+function Switches({ terms, currency, answer }: TermsProps) {
   return (
     <Stack gap="xs" mt="sm">
       <Checkbox
@@ -55,12 +57,17 @@ function Switches({ terms }: { terms?: BudgetView['terms'] }) {
         label="Refuse calls that do not fit into it"
         description="Unticked, it only tells: by notice and mail at 50, 80 and 100 %."
       />
-      <Checkbox
-        name="countsOwnKey"
-        value="on"
-        defaultChecked={terms?.countsOwnKey ?? false}
-        label="Count what providers bill your own keys, too"
-      />
+      {currency === 'USD' ? (
+        <Checkbox
+          name="countsOwnKey"
+          value="on"
+          defaultChecked={terms?.countsOwnKey ?? false}
+          label="Count what providers bill your own keys, too"
+          error={fieldError(answer, 'countsOwnKey')}
+        />
+      ) : (
+        <Text size="sm">What providers bill your own keys is in USD and is not counted in {currency}.</Text>
+      )}
     </Stack>
   )
 }
@@ -75,11 +82,11 @@ function NewBudget({ view, answer }: { view: BudgetsView; answer: BudgetsAnswer 
       <Form method="post" preventScrollReset key={view.budgets.length}>
         <input type="hidden" name="intent" value="create-budget" />
         <Group align="flex-start" gap="sm">
-          <Terms answer={answer} />
+          <Terms currency={view.currency} answer={answer} />
           <NativeSelect name="target" label="For" data={view.targets} error={fieldError(answer, 'scopeId')} maw={320} />
           <NativeSelect name="period" label="Window" data={view.periods} defaultValue="month" />
         </Group>
-        <Switches />
+        <Switches currency={view.currency} answer={answer} />
         <Button type="submit" mt="md" loading={busy}>
           Make budget
         </Button>
@@ -96,9 +103,9 @@ function EditForm({ budget, answer }: { budget: BudgetView; answer: BudgetsAnswe
       <input type="hidden" name="id" value={budget.id} />
       <input type="hidden" name="enabled" value={budget.enabled ? 'on' : 'off'} />
       <Group align="flex-start" gap="sm" mt="md">
-        <Terms terms={budget.terms} answer={answer} />
+        <Terms terms={budget.terms} currency={budget.currency} answer={answer} />
       </Group>
-      <Switches terms={budget.terms} />
+      <Switches terms={budget.terms} currency={budget.currency} answer={answer} />
       <Group gap="sm" mt="md">
         <Button type="submit">Save</Button>
         <Button component={Link} to={pathname} preventScrollReset variant="default">
@@ -117,7 +124,7 @@ function Switch({ budget }: { budget: BudgetView }) {
       <input type="hidden" name="intent" value="change-budget" />
       <input type="hidden" name="id" value={id} />
       <input type="hidden" name="name" value={terms.name} />
-      <input type="hidden" name="limitUsd" value={terms.limitUsd} />
+      <input type="hidden" name="limit" value={terms.limit} />
       {terms.hard && <input type="hidden" name="hard" value="on" />}
       {terms.countsOwnKey && <input type="hidden" name="countsOwnKey" value="on" />}
       <input type="hidden" name="enabled" value={enabled ? 'off' : 'on'} />

@@ -1,6 +1,6 @@
 import { budgetPeriods, budgetScopes, marks, periodNames, scopeNames } from '#app/domain/budgets/budgets.ts'
 import type { BudgetChoices, BudgetRow } from '#app/domain/budgets/queries.server.ts'
-import { exactMoney, money } from '#app/ui/money.ts'
+import { displayAmount, displayExact } from '#app/domain/pricing/currency.ts'
 import { utcDay } from '#app/ui/time.ts'
 
 export interface BudgetView {
@@ -19,7 +19,9 @@ export interface BudgetView {
   kind: string
   counts: string
   enabled: boolean
-  terms: { name: string; limitUsd: string; hard: boolean; countsOwnKey: boolean }
+  terms: { name: string; limit: string; hard: boolean; countsOwnKey: boolean }
+  /** Of the limit, in capitals. */
+  currency: string
 }
 
 export interface BudgetsView {
@@ -30,6 +32,8 @@ export interface BudgetsView {
   /** What a budget can be for, by scope; empty where this person changes nothing. */
   targets: { value: string; label: string }[]
   marks: readonly number[]
+  /** What limits of new budgets are in, in capitals; empty where this person makes none. */
+  currency: string
   /** The budget whose form is open. */
   editing: string | null
 }
@@ -37,7 +41,8 @@ export interface BudgetsView {
 const toneOf = (percent: number): BudgetView['tone'] => (percent >= 100 ? 'red' : percent >= 80 ? 'yellow' : 'teal')
 
 function toBudget(row: BudgetRow): BudgetView {
-  const { name, limitUsd, hard, countsOwnKey, percent, enabled } = row
+  const { name, limit, hard, countsOwnKey, percent, enabled, currency } = row
+  const money = (pico: bigint) => displayAmount(pico, currency)
   const of =
     row.scope === 'workspace' ? scopeNames.workspace : `${row.scopeName ?? 'something that is gone'} (${row.scope})`
   return {
@@ -46,7 +51,7 @@ function toBudget(row: BudgetRow): BudgetView {
     what: `${of}, per ${periodNames[row.period]}`,
     window: `${utcDay(row.windowStart)} to before ${utcDay(row.windowEnd)}, UTC`,
     spent: money(row.spentPico),
-    exact: exactMoney(row.spentPico),
+    exact: displayExact(row.spentPico, currency),
     reserved: money(row.reservedPico),
     limit: money(row.limitPico),
     percent,
@@ -57,7 +62,8 @@ function toBudget(row: BudgetRow): BudgetView {
       ? 'Counts charges, credits, and what providers bill your own keys'
       : 'Counts charges and credits, not what providers bill your own keys',
     enabled,
-    terms: { name, limitUsd, hard, countsOwnKey },
+    terms: { name, limit, hard, countsOwnKey },
+    currency: currency.toUpperCase(),
   }
 }
 
@@ -84,5 +90,6 @@ export const toBudgetsView = (
   periods: budgetPeriods.map((value) => ({ value, label: `Per ${periodNames[value]}` })),
   targets: choices ? targetsOf(choices) : [],
   marks,
+  currency: choices?.currency.toUpperCase() ?? '',
   editing: choices && editing,
 })
