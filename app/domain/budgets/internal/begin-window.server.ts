@@ -26,14 +26,20 @@ const ofScope = (workspaceId: string, { scope, scopeId }: Counts, which: { token
   return Prisma.sql`${which.token} IN (SELECT t.id FROM gateway_tokens t WHERE t.workspace_id = ${workspaceId}::uuid AND t.created_by = ${scopeId})`
 }
 
+/**
+ * When the first call of a window was dispatched, at the earliest. A billing month carries late calls of the months before: how
+ * far back they go, the rollups say. Without it every partition that there ever was would be gone through.
+ */
+const beginning = (workspaceId: string, { period }: Counts, day: string) =>
+  period === 'billing_month'
+    ? Prisma.sql`(SELECT min(r.day) FROM metering.call_daily_rollups r
+        WHERE r.workspace_id = ${workspaceId}::uuid AND r.billing_month = ${day}::date)::timestamp AT TIME ZONE 'UTC'`
+    : Prisma.sql`${day}::timestamp AT TIME ZONE 'UTC'`
+
 /** Calls `c` of this gateway that the budget counts in the window. */
 const callsOf = (workspaceId: string, counts: Counts, day: string) => Prisma.sql`
-  c.workspace_id = ${workspaceId}::uuid AND c.origin <> 'import'
-    AND ${
-      counts.period === 'billing_month'
-        ? Prisma.sql`c.billing_month = ${day}::date`
-        : Prisma.sql`c.dispatched_at >= (${day}::timestamp AT TIME ZONE 'UTC')`
-    }
+  c.workspace_id = ${workspaceId}::uuid AND c.origin <> 'import' AND c.dispatched_at >= (${beginning(workspaceId, counts, day)})
+    ${counts.period === 'billing_month' ? Prisma.sql`AND c.billing_month = ${day}::date` : Prisma.empty}
     AND ${ofScope(workspaceId, counts, { token: Prisma.sql`c.token_id`, key: Prisma.sql`c.key_id` })}`
 
 const ownCost = ({ countsOwnKey }: Counts, cost: Prisma.Sql) =>
@@ -45,6 +51,14 @@ async function windowNow(tx: Tx, workspaceId: string, { period }: Counts): Promi
   return row?.day ?? ''
 }
 
+/** The calls of a window that nothing can be added to, summed. */
+export const beforeQuery = (workspaceId: string, counts: Counts, day: string): Prisma.Sql => Prisma.sql`
+  SELECT b.until::text, (
+      SELECT coalesce(sum(coalesce(c.charge_pico, 0) + c.credit_pico + ${ownCost(counts, Prisma.sql`c.raw_cost_pico`)}), 0)
+        FROM metering.inference_calls c WHERE ${callsOf(workspaceId, counts, day)} AND c.dispatched_at < b.until)::text AS pico
+    FROM (SELECT least(clock_timestamp() - interval '5 minutes',
+            (SELECT min(a.dispatched_at) FROM metering.attempts a WHERE a.workspace_id = ${workspaceId}::uuid)) AS until) b`
+
 /**
  * Goes through the calls of the present window while calls go on: a busy workspace has millions of them, and whoever settles one
  * of its calls meanwhile settles calls of other workspaces with it. Only those are counted that nothing can be added to: older
@@ -52,12 +66,7 @@ async function windowNow(tx: Tx, workspaceId: string, { period }: Counts): Promi
  */
 export async function countBefore(tx: Tx, workspaceId: string, counts: Counts): Promise<CountedBefore> {
   const day = await windowNow(tx, workspaceId, counts)
-  const [row] = await tx.$queryRaw<{ until: string; pico: string }[]>`
-    SELECT b.until::text, (
-        SELECT coalesce(sum(coalesce(c.charge_pico, 0) + c.credit_pico + ${ownCost(counts, Prisma.sql`c.raw_cost_pico`)}), 0)
-          FROM metering.inference_calls c WHERE ${callsOf(workspaceId, counts, day)} AND c.dispatched_at < b.until)::text AS pico
-      FROM (SELECT least(clock_timestamp() - interval '5 minutes',
-              (SELECT min(a.dispatched_at) FROM metering.attempts a WHERE a.workspace_id = ${workspaceId}::uuid)) AS until) b`
+  const [row] = await tx.$queryRaw<{ until: string; pico: string }[]>(beforeQuery(workspaceId, counts, day))
   return { day, until: row?.until ?? '-infinity', pico: row?.pico ?? '0' }
 }
 
