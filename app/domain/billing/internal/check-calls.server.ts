@@ -4,6 +4,7 @@ import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { type CalendarMonth, monthToDate } from '#app/platform/calendar-month.ts'
 import { systemPool } from '#app/platform/db.server.ts'
 import type { Finding } from '../proof.ts'
+import { daysOfCalls } from './digests.server.ts'
 
 const pageSize = 10_000
 
@@ -12,6 +13,7 @@ const select = `
     raw_cost_pico, price_book_version, tier_price_pico, charge_pico, credit_pico, markup_bp, basis_pico, correction_reason
   FROM metering.calls_now
   WHERE workspace_id = $1 AND billing_month = $2::date AND dispatched_at < ($2::date + interval '1 month') AT TIME ZONE 'UTC'
+    AND dispatched_at >= $5::date::timestamp AT TIME ZONE 'UTC'
     AND ($3::timestamptz IS NULL OR (dispatched_at, id) > ($3::timestamptz, $4::uuid))
   ORDER BY dispatched_at, id LIMIT ${pageSize}`
 
@@ -73,9 +75,11 @@ export async function checkCalls(workspaceId: string, month: CalendarMonth, most
   const { books } = await loadCatalogue()
   const byVersion = new Map(books.map((book) => [book.version, book]))
   const findings: Finding[] = []
+  // Without it every earlier call of the workspace was looked at for the first page.
+  const [firstDay] = await daysOfCalls(workspaceId, month)
   let last: Row | undefined
   for (;;) {
-    const values = [workspaceId, monthToDate(month), last?.dispatched_at ?? null, last?.id ?? null]
+    const values = [workspaceId, monthToDate(month), last?.dispatched_at ?? null, last?.id ?? null, firstDay]
     const { rows } = await systemPool().query<Row>(select, values)
     for (const row of rows) findings.push(...check(row, byVersion))
     if (rows.length < pageSize || findings.length >= most) return findings.slice(0, most)
@@ -111,23 +115,92 @@ const rollupSums = [
   'credit_pico',
 ]
 
-/** The month's daily rollups against the same sums recounted from the calls: every row and column that differs. */
-export async function checkRollups(workspaceId: string, month: CalendarMonth, most: number): Promise<Finding[]> {
-  const where = 'workspace_id = $1 AND billing_month = $2::date'
-  const { rows } = await systemPool().query<{
-    reference: string
-    expected: Record<string, string>
-    actual: Record<string, string>
-  }>(
-    `SELECT concat_ws('/', to_char(day, 'YYYY-MM-DD'), provider, model, tier, key_source, surface, charge_mode, 'v' || price_book_version) AS reference,
-       jsonb_build_object(${rollupSums.map((name) => `'${name}', coalesce(n.${name}, 0)::text`).join(', ')}) AS expected,
-       jsonb_build_object(${rollupSums.map((name) => `'${name}', coalesce(r.${name}, 0)::text`).join(', ')}) AS actual
-     FROM (SELECT * FROM metering.call_daily_recount WHERE ${where}) n
-     FULL JOIN (SELECT * FROM metering.call_daily_rollups WHERE ${where}) r USING (${rollupKey.join(', ')})
-     WHERE (${rollupSums.map((name) => `coalesce(n.${name}, 0)`).join(', ')}) IS DISTINCT FROM (${rollupSums.map((name) => `coalesce(r.${name}, 0)`).join(', ')})
-     ORDER BY 1 LIMIT ${most}`,
+/** Calls that one statement recounts: seconds, not minutes, whatever a workspace makes in a month. A single day is never divided. */
+const CALLS_AT_ONCE = 250_000
+
+/** UTC days, both inclusive. */
+export interface Stretch {
+  from: string
+  to: string
+}
+
+const nextDay = (day: string): string => new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10)
+
+/** Neighbouring days together, as long as their calls stay within `most`. `days` in order. Pure. */
+export function toStretches(days: { day: string; calls: number }[], most: number): Stretch[] {
+  const stretches: (Stretch & { calls: number })[] = []
+  for (const { day, calls } of days) {
+    const last = stretches.at(-1)
+    if (last && nextDay(last.to) === day && last.calls + calls <= most)
+      Object.assign(last, { to: day, calls: last.calls + calls })
+    else stretches.push({ from: day, to: day, calls })
+  }
+  return stretches.map(({ from, to }) => ({ from, to }))
+}
+
+async function stretchesOf(workspaceId: string, month: CalendarMonth, most: number): Promise<Stretch[]> {
+  const { rows } = await systemPool().query<{ day: string; calls: number }>(
+    `SELECT to_char(day, 'YYYY-MM-DD') AS day, sum(calls)::float8 AS calls FROM metering.call_daily_rollups
+     WHERE workspace_id = $1 AND billing_month = $2::date GROUP BY day`,
     [workspaceId, monthToDate(month)],
   )
+  const counts = new Map(rows.map(({ day, calls }) => [day, calls]))
+  const days = await daysOfCalls(workspaceId, month)
+  return toStretches(
+    days.map((day) => ({ day, calls: counts.get(day) ?? 0 })),
+    most,
+  )
+}
+
+const sumsOf = rollupSums
+  .filter((name) => name !== 'calls' && name !== 'held_calls')
+  .map((name) => `coalesce(sum(${name}), 0) AS ${name}`)
+const each = (table: string) => rollupSums.map((name) => `coalesce(${table}.${name}, 0)`).join(', ')
+const asJson = (table: string) =>
+  `jsonb_build_object(${rollupSums.map((name) => `'${name}', coalesce(${table}.${name}, 0)::text`).join(', ')})`
+
+// metering.call_daily_recount counts by a day that is worked out of the time: asked for some days it would count all of them.
+const compareStretch = `
+  WITH n AS (
+    SELECT workspace_id, (dispatched_at AT TIME ZONE 'UTC')::date AS day, billing_month, model, tier, key_source, surface, charge_mode,
+      price_book_version, provider, coalesce(markup_bp, 0) AS markup_bp, count(*) AS calls,
+      count(*) FILTER (WHERE charge_pico IS NULL) AS held_calls, ${sumsOf.join(', ')}
+    FROM metering.calls_now
+    WHERE workspace_id = $1 AND billing_month = $2::date
+      AND dispatched_at >= $3::date::timestamp AT TIME ZONE 'UTC' AND dispatched_at < ($4::date + 1)::timestamp AT TIME ZONE 'UTC'
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+  ), r AS (
+    SELECT * FROM metering.call_daily_rollups
+    WHERE workspace_id = $1 AND billing_month = $2::date AND day BETWEEN $3::date AND $4::date
+  )
+  SELECT concat_ws('/', to_char(day, 'YYYY-MM-DD'), provider, model, tier, key_source, surface, charge_mode, 'v' || price_book_version) AS reference,
+    ${asJson('n')} AS expected, ${asJson('r')} AS actual
+  FROM n FULL JOIN r USING (${rollupKey.join(', ')})
+  WHERE (${each('n')}) IS DISTINCT FROM (${each('r')})
+  ORDER BY 1 LIMIT $5`
+
+interface RollupRow {
+  reference: string
+  expected: Record<string, string>
+  actual: Record<string, string>
+}
+
+/**
+ * The month's daily rollups against the same sums recounted from the calls: rows that differ, in every column that does; at most
+ * `most` rows. Some days at a time, each in one statement: calls that are recorded meanwhile are in both sides or in neither.
+ */
+export async function checkRollups(
+  workspaceId: string,
+  month: CalendarMonth,
+  most: number,
+  callsAtOnce: number = CALLS_AT_ONCE,
+): Promise<Finding[]> {
+  const rows: RollupRow[] = []
+  for (const { from, to } of await stretchesOf(workspaceId, month, callsAtOnce)) {
+    const values = [workspaceId, monthToDate(month), from, to, most - rows.length]
+    rows.push(...(await systemPool().query<RollupRow>(compareStretch, values)).rows)
+    if (rows.length >= most) break
+  }
   return rows.flatMap(({ reference, expected, actual }) =>
     rollupSums
       .filter((column) => expected[column] !== actual[column])
