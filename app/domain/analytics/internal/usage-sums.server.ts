@@ -27,15 +27,35 @@ export const toSums = (row: SumsRow): Sums => ({
   creditPico: BigInt(row.credit_pico as string),
 })
 
-/** All sums that the page shows, in one pass over the matching rollup rows. */
+const sums = [
+  ...[
+    'calls',
+    'failed_calls',
+    'held_calls',
+    'input_tokens',
+    'output_tokens',
+    'cache_read_tokens',
+    'cache_write_tokens',
+  ],
+  ...['reasoning_tokens', 'raw_cost_pico', 'tier_price_pico', 'charge_pico', 'credit_pico'],
+]
+const added = Prisma.raw(sums.map((name) => `sum(${name}) AS ${name}`).join(', '))
+const texts = Prisma.raw(sums.map((name) => `${name}::text`).join(', '))
+const addedTexts = Prisma.raw(sums.map((name) => `sum(${name})::text AS ${name}`).join(', '))
+
+/**
+ * All sums that the page shows, in one pass over the matching rollup rows: every row is added up twice, by day and key and by what was
+ * used. The breakdowns are added up from the latter, which are few.
+ */
 export const usageQuery = (workspaceId: string, filter: CallFilter): Prisma.Sql => Prisma.sql`
-  SELECT day::text, key_source, model, surface, tier, sum(calls)::text AS calls, sum(failed_calls)::text AS failed_calls,
-    sum(held_calls)::text AS held_calls, sum(input_tokens)::text AS input_tokens, sum(output_tokens)::text AS output_tokens,
-    sum(cache_read_tokens)::text AS cache_read_tokens, sum(cache_write_tokens)::text AS cache_write_tokens,
-    sum(reasoning_tokens)::text AS reasoning_tokens, sum(raw_cost_pico)::text AS raw_cost_pico,
-    sum(tier_price_pico)::text AS tier_price_pico, sum(charge_pico)::text AS charge_pico, sum(credit_pico)::text AS credit_pico
-  FROM metering.call_daily_rollups WHERE ${rollupsWhere(workspaceId, filter)}
-  GROUP BY GROUPING SETS ((day, key_source), (model), (surface), (tier))`
+  WITH matched AS (
+    SELECT day, key_source, model, surface, tier, ${added}
+    FROM metering.call_daily_rollups WHERE ${rollupsWhere(workspaceId, filter)}
+    GROUP BY GROUPING SETS ((day, key_source), (model, surface, tier)))
+  SELECT day::text, key_source, NULL AS model, NULL AS surface, NULL AS tier, ${texts} FROM matched WHERE day IS NOT NULL
+  UNION ALL
+  SELECT NULL, NULL, model, surface, tier, ${addedTexts} FROM matched WHERE day IS NULL
+  GROUP BY GROUPING SETS ((model), (surface), (tier))`
 
 export const loadSums = (tx: Tx, workspaceId: string, filter: CallFilter): Promise<SumsRow[]> =>
   tx.$queryRaw<SumsRow[]>(usageQuery(workspaceId, filter))
