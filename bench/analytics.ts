@@ -1,9 +1,12 @@
 /**
  * The analytics page among many workspaces, for the largest and the median one: milliseconds inside the database (median of nine,
- * from EXPLAIN ANALYZE, as the console's role with row level security), how much the rollups save, and how soon a call is seen.
- *   node bench/analytics.ts [calls, default 10,000,000] [workspaces, default 1,000]
+ * from EXPLAIN ANALYZE, as the console's role with row level security), how much the rollups save against the raw calls and against a
+ * covering index over them, how the page's time grows from a tenth of the calls to all, and how soon a call is seen.
+ *   node bench/analytics.ts [calls, default 10,000,000] [workspaces, default 1,000] [--models some] [--quick]
+ * `--models some`: workspaces use one to ten of the models instead of all ten. `--quick`: the large size alone.
  */
 import { performance } from 'node:perf_hooks'
+import { parseArgs } from 'node:util'
 import type pg from 'pg'
 import { type CallFilter, cursorAt, parseCallFilter } from '#app/domain/analytics/analytics.ts'
 import { callsQuery, daysQuery } from '#app/domain/analytics/internal/find-calls.server.ts'
@@ -11,7 +14,7 @@ import { usageQuery } from '#app/domain/analytics/internal/usage-sums.server.ts'
 import { importCalls } from '#app/domain/ledger/record-calls.server.ts'
 import { Prisma } from '#app/generated/prisma/client.ts'
 import { makeCall } from '#test/call-factory.ts'
-import { fill, openWorld } from './many-workspaces.ts'
+import { fill, type ModelsUsed, openWorld, partition } from './many-workspaces.ts'
 
 const ROUNDS = 9
 const DAY_MS = 86_400_000
@@ -37,22 +40,38 @@ const rawUsageQuery = (workspaceId: string, { from, to }: CallFilter): Prisma.Sq
   WHERE workspace_id = ${workspaceId}::uuid AND dispatched_at >= ${from}::timestamptz AND dispatched_at < ${to}::timestamptz + interval '1 day'
   GROUP BY GROUPING SETS ((1, 2), (3), (4), (5))`
 
+/** Everything that the sums need, in an index: what would be kept where no rollups were. */
+const coveringIndex = `CREATE INDEX covering ON ${partition} (workspace_id, dispatched_at)
+  INCLUDE (key_source, model, surface, tier, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
+    raw_cost_pico, tier_price_pico, charge_pico)`
+
 interface Sized {
   id: string
   calls: string
 }
 
+const read = (query: string) =>
+  parseCallFilter(new URLSearchParams(`to=2026-10-31&from=2026-10-02${query}`), new Date())
+const print = (name: string, ms: number, note = '') =>
+  console.log(`${name.padEnd(58)} ${ms.toFixed(2).padStart(9)} ms  ${note}`)
+
+/** Works as the console does for one workspace: its role, and the workspace named. */
+async function asConsole<T>(owner: pg.Client, id: string, work: () => Promise<T>): Promise<T> {
+  await owner.query('SET ROLE keymargin_app')
+  await owner.query(`SELECT set_config('app.workspace_id', $1, false)`, [id])
+  try {
+    return await work()
+  } finally {
+    await owner.query('RESET ROLE')
+  }
+}
+
 /** The page of one workspace. @returns ms of its sums */
 async function page(owner: pg.Client, { id, calls }: Sized, which: string): Promise<number> {
   console.log(`\n${which} workspace, ${calls} calls`)
-  await owner.query('SET ROLE keymargin_app')
-  await owner.query(`SELECT set_config('app.workspace_id', $1, false)`, [id])
-  const read = (query: string) =>
-    parseCallFilter(new URLSearchParams(`to=2026-10-31&from=2026-10-02${query}`), new Date())
   const day = (text: string) => ({ from: Date.parse(text), to: Date.parse(text) + DAY_MS })
   const first = { after: null, limit: 51 }
   const deep = { after: cursorAt(new Date('2026-10-05T13:00:00Z')), limit: 51 }
-  const print = (name: string, ms: number) => console.log(`${name.padEnd(58)} ${ms.toFixed(2).padStart(9)} ms`)
   const usage = await measure(owner, usageQuery(id, read('')))
   print('totals, by day, by model, surface, tier (one query)', usage)
   print('which days hold calls', await measure(owner, daysQuery(id, read(''))))
@@ -61,11 +80,26 @@ async function page(owner: pg.Client, { id, calls }: Sized, which: string): Prom
   const one = read('&model=x-ai/grok-4.3')
   print('one model: which days', await measure(owner, daysQuery(id, one)))
   print('one model: first page', await measure(owner, callsQuery(id, one, day('2026-10-31'), first)))
-  const raw = await measure(owner, rawUsageQuery(id, read('')))
-  print('the same sums from the raw calls', raw)
-  console.log(`rollups are ${(raw / usage).toFixed(0)} times faster`)
-  await owner.query('RESET ROLE')
   return usage
+}
+
+/** The page's sums from the raw calls, without and with an index that covers them, against the rollups' `usage` ms. */
+async function againstCalls(owner: pg.Client, pages: { which: string; workspace: Sized; usage: number }[]) {
+  const compare = async (what: string) => {
+    for (const { which, workspace, usage } of pages) {
+      const ms = await asConsole(owner, workspace.id, () => measure(owner, rawUsageQuery(workspace.id, read(''))))
+      print(`${which}: the same sums ${what}`, ms, `the rollups are ${(ms / usage).toFixed(0)} times faster`)
+    }
+  }
+  console.log('')
+  await compare('from the raw calls')
+  await owner.query(coveringIndex)
+  await owner.query(`VACUUM (ANALYZE) ${partition}`)
+  await compare('by a covering index')
+  const { rows } = await owner.query(`SELECT pg_size_pretty(pg_relation_size('metering.covering')) AS size,
+    pg_size_pretty(pg_total_relation_size('metering.call_daily_rollups')) AS rollups`)
+  console.log(`the covering index takes ${rows[0].size}, the rollups with theirs ${rows[0].rollups}`)
+  await owner.query('DROP INDEX metering.covering')
 }
 
 /** From the ledger's answer to the first page that shows the call, p99 of 200, ms. */
@@ -89,24 +123,45 @@ async function visibleAfter(owner: pg.Client, { id }: Sized): Promise<number> {
   return taken.sort((a, b) => a - b)[198] as number
 }
 
-async function main(calls: number, workspaces: number): Promise<void> {
+/** @returns ms of the largest workspace's sums */
+async function run(calls: number, workspaces: number): Promise<number> {
   const world = await openWorld()
   const { owner } = world
   try {
-    await fill(owner, calls, workspaces)
+    await fill(owner, calls, workspaces, models)
     const { rows } = await owner.query<Sized>(
       'SELECT workspace_id::text AS id, sum(calls)::text AS calls FROM metering.call_daily_rollups GROUP BY 1 ORDER BY sum(calls) DESC',
     )
-    console.log(`${calls} calls over ${rows.length} workspaces and 31 days`)
-    const largest = rows[0] as Sized
-    await page(owner, largest, 'largest')
-    await page(owner, rows[Math.floor(rows.length / 2)] as Sized, 'median')
+    console.log(`\n${calls} calls over ${rows.length} workspaces and 31 days`)
+    const pages = []
+    const [largest, median] = [rows[0] as Sized, rows[Math.floor(rows.length / 2)] as Sized]
+    for (const [which, workspace] of [
+      ['largest', largest],
+      ['median', median],
+    ] as const) {
+      const usage = await asConsole(owner, workspace.id, () => page(owner, workspace, which))
+      pages.push({ which, workspace, usage })
+    }
+    await againstCalls(owner, pages)
     console.log(
-      `\na call is on the page ${(await visibleAfter(owner, largest)).toFixed(1)} ms (p99) after the ledger has it`,
+      `a call is on the page ${(await visibleAfter(owner, largest)).toFixed(1)} ms (p99) after the ledger has it`,
     )
+    return pages[0]?.usage as number
   } finally {
     await world.stop()
   }
 }
 
-await main(Number(process.argv[2] ?? 10_000_000), Number(process.argv[3] ?? 1_000))
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { models: { type: 'string', default: 'all' }, quick: { type: 'boolean' } },
+})
+const models: ModelsUsed = values.models === 'some' ? 'some' : 'all'
+const calls = Number(positionals[0] ?? 10_000_000)
+const workspaces = Number(positionals[1] ?? 1_000)
+const small = values.quick ? null : await run(Math.round(calls / 10), workspaces)
+const large = await run(calls, workspaces)
+if (small)
+  console.log(
+    `\nfrom ${Math.round(calls / 10)} to ${calls} calls the largest workspace's sums take ${(large / small).toFixed(2)} ×`,
+  )

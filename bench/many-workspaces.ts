@@ -70,10 +70,17 @@ export const month = '2026-10'
 export const partition = 'metering.inference_calls_2026_10'
 
 /**
- * Calls of one month over `workspaces`, unevenly: the largest makes a tenth of them all, the smaller half a fifth.
- * Made inside PostgreSQL; their rollups are the recount's.
+ * Which models a workspace calls. `all`: every one of the ten, evenly, so that a small workspace has nearly a rollup row per call.
+ * `some`: between one and ten, evenly over the workspaces. No public trace says how many models a customer uses (the Azure trace
+ * names neither customers nor models): both are assumptions, `all` is the one that favours the rollups least.
  */
-export async function fill(owner: pg.Client, calls: number, workspaces: number): Promise<void> {
+export type ModelsUsed = 'all' | 'some'
+
+/**
+ * Calls of one month over `workspaces`, unevenly: the largest makes a tenth of them all, the smaller half a fifth. Three surfaces;
+ * a model is called under one key. Made inside PostgreSQL; their rollups are the recount's.
+ */
+export async function fill(owner: pg.Client, calls: number, workspaces: number, used: ModelsUsed): Promise<void> {
   await owner.query(
     `INSERT INTO workspaces (id, slug, name, plan_id)
      SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'w' || n, 'Workspace ' || n, 'enterprise'
@@ -91,18 +98,19 @@ export async function fill(owner: pg.Client, calls: number, workspaces: number):
        CASE key_source WHEN 'workspace' THEN 'tier_margin' ELSE 'tier' END,
        CASE key_source WHEN 'workspace' THEN greatest(0, price - raw) ELSE price END, 500 + n % 4000
      FROM (
-       SELECT *, input * 3500000 + output * 17500000 AS price, (input * 3500000 + output * 17500000) / 10 * (n % 12) AS raw
+       SELECT *, input * 3500000 + output * 17500000 AS price, (input * 3500000 + output * 17500000) / 10 * (n % 12) AS raw,
+         (ARRAY['anthropic/claude-opus-4.6','openai/gpt-5.2','google/gemini-3-pro','anthropic/claude-sonnet-4.6','x-ai/grok-4.3',
+           'moonshotai/kimi-k2.6','openai/gpt-5-mini','google/gemini-3-flash','deepseek/deepseek-v4-flash','qwen/qwen3.5-plus'])[1 + m] AS model,
+         (ARRAY['frontier','frontier','frontier','balanced','balanced','balanced','cost_effective','cost_effective','cost_effective','cost_effective'])[1 + m] AS tier,
+         CASE WHEN m % 2 = 0 THEN 'workspace' ELSE 'platform' END AS key_source
        FROM (
-         SELECT n, least($2::int - 1, floor($2::int * power(abs(hashint8(n)::float8 / 2147483648.0), 3)))::int AS w,
-           extract(epoch FROM timestamptz '${month}-01 00:00Z')::bigint * 1000 + n * (31 * 86400000::bigint) / $1::bigint AS ms,
-           200 + n % 3000 AS input, 10 + n % 700 AS output,
-           (ARRAY['anthropic/claude-opus-4.6','openai/gpt-5.2','google/gemini-3-pro','anthropic/claude-sonnet-4.6','x-ai/grok-4.3',
-             'moonshotai/kimi-k2.6','openai/gpt-5-mini','google/gemini-3-flash','deepseek/deepseek-v4-flash','qwen/qwen3.5-plus'])[1 + n % 10] AS model,
-           (ARRAY['frontier','frontier','frontier','balanced','balanced','balanced','cost_effective','cost_effective','cost_effective','cost_effective'])[1 + n % 10] AS tier,
-           (ARRAY['agent_run','semantic_search','document_ocr'])[1 + n % 3] AS surface,
-           CASE WHEN n % 2 = 0 THEN 'workspace' ELSE 'platform' END AS key_source
-         FROM generate_series(0, $1::bigint - 1) AS n) AS drawn) AS made`,
-    [calls, workspaces],
+         SELECT *, n % CASE WHEN $3 THEN 10 ELSE 10 - w % 10 END AS m FROM (
+           SELECT n, least($2::int - 1, floor($2::int * power(abs(hashint8(n)::float8 / 2147483648.0), 3)))::int AS w,
+             extract(epoch FROM timestamptz '${month}-01 00:00Z')::bigint * 1000 + n * (31 * 86400000::bigint) / $1::bigint AS ms,
+             200 + n % 3000 AS input, 10 + n % 700 AS output,
+             (ARRAY['agent_run','semantic_search','document_ocr'])[1 + n % 3] AS surface
+           FROM generate_series(0, $1::bigint - 1) AS n) AS dealt) AS drawn) AS made`,
+    [calls, workspaces, used === 'all'],
   )
   // As life lays them down: a day's rows together, those of one workspace far apart.
   await owner.query(
