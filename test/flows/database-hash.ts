@@ -1,7 +1,7 @@
 import type pg from 'pg'
 
-/** Beats and the last use of a session change by themselves. */
-const restless = ['process_heartbeats', 'sessions']
+/** Beats and the last use of a session change by themselves; that somebody had a key checked is counted whatever came of it. */
+const restless = ['process_heartbeats', 'sessions', 'provider_key_checks']
 
 /** One value over every row of every table of ours and of the queue; one query. Partitions are hashed, not their parents. */
 export async function databaseHash(owner: pg.Client): Promise<string> {

@@ -9,6 +9,7 @@ import { AppError, notFound } from '#app/platform/errors.ts'
 import { isId } from '#app/platform/ids.ts'
 import { lockEntitledWorkspace } from './entitled-workspace.server.ts'
 import { checkKeyName } from './key-name.ts'
+import { countKeyCheck } from './limit-key-checks.server.ts'
 import { forgetOpenKeys, openProviderKey } from './open-provider-key.server.ts'
 import { type StoredKey, storeSealedKey } from './store-sealed-key.server.ts'
 
@@ -72,7 +73,7 @@ async function withSavedKey(ctx: Ctx, input: SaveKeyInput): Promise<SaveKeyInput
  * Saves or replaces a key: format, live probe, seal, one transaction. The old key keeps working until the new one is stored.
  * Nothing of the key is in any error or in the answer but its hint.
  * @throws AppError bad_request (field `key` or `credential.<name>`), forbidden `plan_required`, conflict
- *   `subscription_paused`, `key_already_saved`, `too_many_keys`, not_found
+ *   `subscription_paused`, `key_already_saved`, `too_many_keys`, not_found, rate_limited `too_many_key_checks`
  */
 export async function saveProviderKey(ctx: Ctx, given: SaveKeyInput): Promise<SavedKey> {
   authorize(ctx, 'manage:Billing', { workspaceId: ctx.workspaceId })
@@ -84,6 +85,8 @@ export async function saveProviderKey(ctx: Ctx, given: SaveKeyInput): Promise<Sa
   const input = await withSavedKey(ctx, given)
   const checked = checkCredential(provider, input.credential)
   if (!checked.ok) throw new AppError('bad_request', checked.code, checked.message, { field: checked.field })
+  // What the provider itself handed over was asked for there, by a flow of its own that is limited.
+  if (!input.byOauth) await countKeyCheck(ctx, provider)
   const probe = await probeKey(checked.credential)
   refuseBadKeys(input, probe)
   const verification = probe.outcome === 'valid' || probe.outcome === 'restricted' ? probe.outcome : 'unverified'

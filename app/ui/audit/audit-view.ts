@@ -24,6 +24,7 @@ const actions: Record<string, string> = {
   'provider_key.purged': 'Destroyed the provider key',
   'provider_key.verified': 'Provider key was verified',
   'provider_key.refused_by_provider': 'Provider refused the key',
+  'provider_key.check_limit_reached': 'Tried as many keys as are allowed within minutes',
   'provider_key.enabled': 'Switched a provider key on',
   'provider_key.disabled': 'Switched a provider key off',
   'provider_key.changed': 'Changed what a provider key is for',
