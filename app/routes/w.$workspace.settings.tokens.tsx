@@ -1,8 +1,8 @@
 import type { MetaFunction } from '@remix-run/node'
 import { useActionData, useLoaderData } from '@remix-run/react'
 import { z } from 'zod'
-import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { createGatewayToken } from '#app/domain/tokens/create-gateway-token.server.ts'
+import { findExampleModel } from '#app/domain/tokens/example-model.server.ts'
 import { listGatewayTokens } from '#app/domain/tokens/queries.server.ts'
 import { revokeGatewayToken } from '#app/domain/tokens/revoke-gateway-token.server.ts'
 import { intent, workspaceAction, workspaceLoader } from '#app/http/route.server.ts'
@@ -13,10 +13,10 @@ export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
 
 export const meta: MetaFunction = () => [{ title: 'Gateway tokens · Keymargin' }]
 
-export const loader = workspaceLoader('read:GatewayToken', async ({ ctx }) => {
-  const { models } = await loadCatalogue()
-  const model = [...models.values()].find((one) => one.tier === 'balanced')?.id ?? [...models.keys()][0] ?? 'model'
-  return { origin: env().appOrigin, model, tokens: await listGatewayTokens(ctx) } satisfies TokensView
+export const loader = workspaceLoader('read:GatewayToken', async ({ ctx, workspace }) => {
+  const [example, tokens] = await Promise.all([findExampleModel(ctx), listGatewayTokens(ctx)])
+  const billing = `/w/${workspace.slug}/settings/billing`
+  return { origin: env().appOrigin, billing, ...example, tokens } satisfies TokensView
 })
 
 export const action = workspaceAction({

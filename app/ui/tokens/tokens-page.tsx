@@ -1,5 +1,5 @@
-import { Alert, Button, Code, CopyButton, Group, Text, TextInput } from '@mantine/core'
-import { Form, useNavigation, useSearchParams } from '@remix-run/react'
+import { Alert, Anchor, Button, Code, CopyButton, Group, Text, TextInput } from '@mantine/core'
+import { Form, Link, useNavigation, useSearchParams } from '@remix-run/react'
 import { useEffect, useRef } from 'react'
 import { snippetsFor, tokenPlaceholder } from '#app/domain/tokens/snippets.ts'
 import { type Answer, AnswerNotice, answerTo, fieldError } from '#app/ui/answer-notice.tsx'
@@ -23,7 +23,11 @@ export interface TokenView {
 export interface TokensView {
   /** Origin of this site: what the snippets call. */
   origin: string
-  model: string
+  /** Where provider keys are saved. */
+  billing: string
+  /** One that the workspace can call now; null: none is known. */
+  model: string | null
+  hasKey: boolean
   tokens: TokenView[]
 }
 
@@ -49,9 +53,23 @@ function Copyable({ label, text }: { label: string; text: string }) {
   )
 }
 
+/** For a key whose provider lists no models, such as an Azure resource: its deployments have names of their own. */
+const modelPlaceholder = 'YOUR_MODEL'
+
 /** Programs to paste, the first one open. Works without scripts, apart from the copy button. */
 function Snippets({ view, token }: { view: TokensView; token: string }) {
-  return snippetsFor({ origin: view.origin, model: view.model, token }).map((snippet, at) => (
+  const { origin, model, hasKey } = view
+  if (model === null && !hasKey)
+    return (
+      <Alert color="yellow" c="gray.9" mt="md" title="A provider key is needed first">
+        No model can be called from this workspace yet: it has no provider key that may serve one. Save one under{' '}
+        <Anchor component={Link} to={view.billing} inherit>
+          Billing
+        </Anchor>
+        , then programs to paste stand here.
+      </Alert>
+    )
+  return snippetsFor({ origin, model: model ?? modelPlaceholder, token }).map((snippet, at) => (
     <details key={snippet.id} className={styles.snippet} open={at === 0}>
       <summary>{snippet.label}</summary>
       <Copyable label={snippet.install ? `After ${snippet.install}` : 'In a terminal'} text={snippet.text} />
@@ -163,7 +181,7 @@ export function TokensPage({ view, answer }: { view: TokensView; answer: TokenAn
       {!(created?.ok && 'token' in created) && (
         <Panel
           title="Call it from your programs"
-          note={`Any OpenAI client works: set its base URL and key. Put a token in place of ${tokenPlaceholder}; right after you create one, it stands here for you to copy.`}
+          note={`Any OpenAI client works: set its base URL and key. Put a token in place of ${tokenPlaceholder}${view.model === null && view.hasKey ? `, and a model or deployment of your key in place of ${modelPlaceholder}` : ''}; right after you create a token, it stands here for you to copy.`}
         >
           <Snippets view={view} token={tokenPlaceholder} />
         </Panel>
