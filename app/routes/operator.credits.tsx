@@ -2,15 +2,21 @@ import type { MetaFunction } from '@remix-run/node'
 import { useActionData, useLoaderData } from '@remix-run/react'
 import { z } from 'zod'
 import { grantPromotionalCredits } from '#app/domain/credits/grant-promotional-credits.server.ts'
+import { listCreditsOverview } from '#app/domain/credits/operator-queries.server.ts'
 import { intent, operatorAction, operatorLoader } from '#app/http/route.server.ts'
 import { newId } from '#app/platform/ids.ts'
 import { type OperatorCreditsAnswer, OperatorCreditsPage } from '#app/ui/operator/credits-page.tsx'
+import { type OperatorCreditsView, toOperatorCreditsView } from '#app/ui/operator/credits-view.ts'
 
 export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
 
 export const meta: MetaFunction = () => [{ title: 'Credits · Keymargin' }]
 
-export const loader = operatorLoader(async () => ({ formId: newId() }))
+export const loader = operatorLoader(async (ctx, { request }) => {
+  const params = new URL(request.url).searchParams
+  const [find, workspace] = [(params.get('find') ?? '').slice(0, 100), (params.get('workspace') ?? '').slice(0, 100)]
+  return toOperatorCreditsView(await listCreditsOverview(ctx, find), { formId: newId(), find, workspace })
+})
 
 export const action = operatorAction({
   'grant-credits': intent({
@@ -32,6 +38,7 @@ export const action = operatorAction({
 })
 
 export default function OperatorCredits() {
-  const { formId } = useLoaderData<{ formId: string }>()
-  return <OperatorCreditsPage formId={formId} answer={useActionData<OperatorCreditsAnswer>()} />
+  return (
+    <OperatorCreditsPage view={useLoaderData<OperatorCreditsView>()} answer={useActionData<OperatorCreditsAnswer>()} />
+  )
 }

@@ -1,5 +1,6 @@
 import type { MetaFunction } from '@remix-run/node'
 import { Outlet, useLoaderData } from '@remix-run/react'
+import { hasCredits } from '#app/domain/credits/queries.server.ts'
 import { countOpenNotices } from '#app/domain/notifications/queries.server.ts'
 import { workspaceLoader } from '#app/http/route.server.ts'
 import { listOwnWorkspaces } from '#app/http/session.server.ts'
@@ -14,6 +15,7 @@ export const loader = workspaceLoader('read:Workspace', async ({ person, ctx, wo
     workspace,
     choices: await listOwnWorkspaces(person.userId),
     openNotices: await countOpenNotices(ctx),
+    hasCredits: await hasCredits(ctx),
   }),
 )
 

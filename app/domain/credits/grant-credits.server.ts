@@ -33,8 +33,9 @@ export async function grantCredits(tx: Tx, grant: CreditGrant): Promise<boolean>
   const [row] = await tx.$queryRaw<{ granted: boolean }[]>`
     SELECT metering.grant_credits(${workspaceId}::uuid, ${id}::uuid, ${kind}, ${reference}, ${amountPico.toString()}::bigint, ${at}, ${expiresAt}) AS granted`
   if (!row?.granted) return false
-  if (note)
-    await tx.$executeRaw`UPDATE metering.credit_grants SET note = ${note} WHERE workspace_id = ${workspaceId}::uuid AND id = ${id}::uuid`
+  const grantedBy = [actor.kind, actor.id].filter(Boolean).join(' ')
+  await tx.$executeRaw`
+    UPDATE metering.credit_grants SET note = ${note}, granted_by = ${grantedBy} WHERE workspace_id = ${workspaceId}::uuid AND id = ${id}::uuid`
   await recordAudit(tx, {
     workspaceId,
     actor,

@@ -92,6 +92,20 @@ export async function getCredits(ctx: Ctx): Promise<CreditsStanding> {
   })
 }
 
+/** Whether credits are anything to the workspace: its plan draws on them, or it was granted some at any time. */
+export async function hasCredits(ctx: Ctx): Promise<boolean> {
+  const { workspaceId } = ctx
+  authorize(ctx, 'read:Workspace', { workspaceId })
+  const [row] = await inTenant(
+    { workspaceId },
+    (tx) => tx.$queryRaw<{ has: boolean }[]>`
+      SELECT p.platform_charge_mode = 'credits'
+          OR EXISTS (SELECT FROM metering.credit_grants g WHERE g.workspace_id = ${workspaceId}::uuid) AS has
+        FROM workspaces w JOIN plans p ON p.id = w.plan_id WHERE w.id = ${workspaceId}::uuid`,
+  )
+  return row?.has ?? false
+}
+
 export interface Movement {
   seq: string
   at: string

@@ -38,13 +38,18 @@ interface WorkspaceShellInput {
   workspace: { id: string; slug: string; name: string; planName: string }
   choices: Choice[]
   openNotices: number
+  /** Its plan draws on credits, or it has been granted some. */
+  hasCredits: boolean
 }
 
 /** The frame of a workspace's pages: only what the person may open is in the navigation. */
 export function workspaceShell(input: WorkspaceShellInput): ShellView {
-  const { person, role, ability, workspace, choices, openNotices } = input
+  const { person, role, ability, workspace, choices, openNotices, hasCredits } = input
   const root = `/w/${workspace.slug}`
-  const open = settings.filter(([, , permission]) => allows(ability, permission, { workspaceId: workspace.id }))
+  const open = settings.filter(
+    ([path, , permission]) =>
+      allows(ability, permission, { workspaceId: workspace.id }) && (path !== 'credits' || hasCredits),
+  )
   const nav: NavSection[] = [
     { title: null, links: [{ to: `${root}/analytics`, label: 'LLM analytics' }] },
     { title: 'Settings', links: open.map(([path, label]) => ({ to: `${root}/settings/${path}`, label })) },
