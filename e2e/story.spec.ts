@@ -1,28 +1,16 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import OpenAI from 'openai'
 import { acmeKey, demoPassword } from '../scripts/demo/seed.ts'
 import { expect, signIn, test } from './setup/fixtures.ts'
-import type { SystemUnderTest } from './setup/system.ts'
+import { runScript } from './setup/run-script.ts'
 
 /**
  * The whole story in one browser: a billing admin saves a key, the vendor's app streams on it, the call is metered, the month
  * is invoiced, the plan is left and the key is destroyed.
  */
 const newKey = `sk-or-v1-${'7a'.repeat(30)}f00d`
-
-/** One of the operator's commands, on the system under test. */
-function runScript(system: SystemUnderTest, [script, ...args]: string[], input = ''): string {
-  const file = path.resolve(import.meta.dirname, '../scripts', script as string)
-  return execFileSync(process.execPath, [file, ...args], {
-    env: { ...process.env, ...system.settings },
-    input,
-    encoding: 'utf8',
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
-}
 
 async function stream(
   origin: string,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { compareStripe, compareWorkspace } from '#app/domain/billing/compare-stripe.server.ts'
-import { readReconciliation, writeOffDifference } from '#app/domain/billing/differences.server.ts'
+import { readReconciliation, requestCheck, writeOffDifference } from '#app/domain/billing/differences.server.ts'
 import { sweepStripe } from '#app/domain/billing/sweep-stripe.server.ts'
 import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import { inSystem } from '#app/platform/db.server.ts'
@@ -213,6 +213,13 @@ describe('an operator who knows the cause', () => {
       )
     const id = (await open())[0]?.id ?? ''
     await expect(writeOffDifference(operator, { id, reason: '  ' })).rejects.toMatchObject({ code: 'note_missing' })
+    // asked for by hand, what stands is compared with Stripe again as well
+    await requestCheck(operator, 'books')
+    const { rows } = await world.db.owner.query(`SELECT 1 FROM graphile_worker.jobs WHERE key = $1`, [
+      `compare:${customer.workspaceId}`,
+    ])
+    expect(rows).toHaveLength(1)
+    await settle(world)
     await writeOffDifference(operator, { id, reason: ' agreed with the customer ' })
     await expect(writeOffDifference(operator, { id, reason: 'again' })).rejects.toMatchObject({
       code: 'difference_closed',

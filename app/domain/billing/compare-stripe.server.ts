@@ -5,7 +5,13 @@ import type { InvoiceRun } from '#app/generated/prisma/client.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { monthToCloseAt } from './billing.ts'
 import { billedOf, compareWithFrozen, linesOnStripe } from './internal/compare-lines.ts'
-import { openReferences, recordDifference, resolveDifference } from './internal/differences.server.ts'
+import {
+  INVOICE_KINDS,
+  openReferences,
+  recordDifference,
+  resolveDifference,
+  STRIPE_KINDS,
+} from './internal/differences.server.ts'
 import { loadRun } from './internal/run-store.server.ts'
 import { findInvoice, listInvoices, listLines } from './internal/stripe.server.ts'
 import type { StripeInvoice } from './internal/writer-ports.ts'
@@ -15,8 +21,6 @@ const COMPARED_DAYS = 40
 const DAY_MS = 86_400_000
 /** Stripe can still collect these, so they are compared however old they are. */
 const UNSETTLED = ['draft', 'open']
-/** Differences that stand about one invoice of Stripe's. */
-const ABOUT_AN_INVOICE = ['unknown_invoice', 'second_invoice'] as const
 
 const comparedSince = (now: Date): Date => new Date(now.getTime() - COMPARED_DAYS * DAY_MS)
 const runsToCompare = (since: Date) => ({
@@ -32,7 +36,7 @@ export async function compareStripe(now: Date): Promise<number> {
   const since = comparedSince(now)
   return inSystem(async (tx) => {
     const different = await tx.reconciliationDifference.findMany({
-      where: { kind: { in: ['stripe_lines', ...ABOUT_AN_INVOICE] }, resolvedAt: null, workspaceId: { not: null } },
+      where: { kind: { in: [...STRIPE_KINDS] }, resolvedAt: null, workspaceId: { not: null } },
       select: { workspaceId: true },
       distinct: ['workspaceId'],
     })
@@ -125,7 +129,7 @@ async function compareRun(run: InvoiceRun, now: Date): Promise<boolean> {
 async function compareInvoices(workspaceId: string, invoices: StripeInvoice[], now: Date): Promise<number> {
   const since = comparedSince(now).getTime()
   const open = await inSystem(async (tx) => {
-    const lists = await Promise.all(ABOUT_AN_INVOICE.map((kind) => openReferences(tx, kind, workspaceId)))
+    const lists = await Promise.all(INVOICE_KINDS.map((kind) => openReferences(tx, kind, workspaceId)))
     return lists.flat()
   })
   const due = invoices.filter(
@@ -142,7 +146,7 @@ async function compareInvoices(workspaceId: string, invoices: StripeInvoice[], n
 
 /** Nothing is to be said about an invoice any more. */
 async function closeInvoice(tx: Tx, id: string, now: Date, why?: string): Promise<void> {
-  for (const kind of ABOUT_AN_INVOICE) {
+  for (const kind of INVOICE_KINDS) {
     await resolveAlert(tx, kind, id, now)
     await resolveDifference(tx, kind, id, now, why)
   }

@@ -3,10 +3,11 @@ import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import { resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import { authorize, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import type { ReconciliationDifference } from '#app/generated/prisma/client.ts'
-import { inSystem } from '#app/platform/db.server.ts'
+import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { AppError, notFound } from '#app/platform/errors.ts'
 import { isId } from '#app/platform/ids.ts'
 import { settlementNeedsNote } from './errors.ts'
+import { STRIPE_KINDS } from './internal/differences.server.ts'
 
 export interface DifferenceRow {
   id: string
@@ -125,12 +126,25 @@ export async function writeOffDifference(ctx: OperatorCtx, input: { id: string; 
   })
 }
 
+/** Workspaces of which something stands beside Stripe's books: whoever put it right there wants to see it gone. */
+async function compareOpenAgain(tx: Tx): Promise<void> {
+  const rows = await tx.reconciliationDifference.findMany({
+    where: { kind: { in: [...STRIPE_KINDS] }, resolvedAt: null, workspaceId: { not: null } },
+    select: { workspaceId: true },
+    distinct: ['workspaceId'],
+  })
+  for (const { workspaceId } of rows)
+    if (workspaceId)
+      await enqueueJob(tx, 'compare-workspace-stripe', { workspaceId }, { jobKey: `compare:${workspaceId}` })
+}
+
 /** Has the books compared, or providers asked about held calls, now instead of at their hour. */
 export async function requestCheck(ctx: OperatorCtx, what: 'books' | 'held_calls'): Promise<void> {
   authorize(ctx, 'operate:Platform', { workspaceId: '*' })
   await inSystem(async (tx) => {
     const name = what === 'books' ? 'reconcile-books' : 'reconcile-held-calls'
     await enqueueJob(tx, name, {}, { jobKey: `${name}:by-hand` })
+    if (what === 'books') await compareOpenAgain(tx)
     await recordAudit(tx, {
       workspaceId: null,
       actor: ctx.actor,

@@ -22,9 +22,9 @@ export interface LineView {
 type Table = NonNullable<LineView['table']>
 type Money = (amount: string | null) => string
 
-const callColumns = ['Time (UTC)', 'Provider', 'Model', 'Tokens', 'Tier price', 'Provider cost', 'Charge']
-const usageColumns = ['Time (UTC)', 'Meter', 'Quantity', 'Unit price', 'Amount', 'From credits', 'Charge']
-const correctionColumns = ['Call of (UTC)', 'Why', 'Charged before', 'Difference']
+const callColumns = ['Time', 'Provider', 'Model', 'Tokens', 'Tier price', 'Provider cost', 'Charge']
+const usageColumns = ['Time', 'Meter', 'Quantity', 'Unit price', 'Amount', 'From credits', 'Charge']
+const correctionColumns = ['Call of', 'Why', 'Charged before', 'Difference']
 
 const why: Record<string, string> = { re_rate: 'Other prices', cost_corrected: 'The provider corrected its cost' }
 

@@ -61,7 +61,7 @@ export function ReceiptPage({ view }: { view: ReceiptView }) {
           <DataTable
             caption="Corrections of this call"
             columns={[
-              { label: 'When (UTC)' },
+              { label: 'When' },
               { label: 'Why' },
               { label: 'Charged before', numeric: true },
               { label: 'Charged now', numeric: true },

@@ -32,7 +32,7 @@ function Differences({ rows }: { rows: ReconciliationView['differences'] }) {
         { label: 'Should be' },
         { label: 'Is' },
         { label: 'Money', numeric: true },
-        { label: 'Since (UTC)' },
+        { label: 'Since' },
         { label: 'Last seen' },
         { label: 'Close' },
       ]}
@@ -101,7 +101,7 @@ function WrittenOff({ rows }: { rows: ReconciliationView['writtenOff'] }) {
           { label: 'Is' },
           { label: 'Money', numeric: true },
           { label: 'Why' },
-          { label: 'At (UTC)' },
+          { label: 'At' },
         ]}
         rows={rows.map((row) => ({
           key: row.id,

@@ -56,7 +56,7 @@ function Unfinished({ view, answer }: Props) {
   return (
     <Panel
       title="Before it goes out"
-      note="Held it stays a draft until somebody resumes it. Approved it is finalised at once."
+      note={`${view.goesOut ? `It is finalised on its own on ${view.goesOut}. ` : ''}Held it stays a draft until somebody resumes it. Approved it is finalised at once.`}
     >
       <Group gap="md" align="flex-end">
         <Form method="post" preventScrollReset>
@@ -110,7 +110,7 @@ function CreditNotes({ view, answer }: Props) {
           caption="Credit notes of this invoice"
           columns={[
             { label: 'Number' },
-            { label: 'Decided (UTC)' },
+            { label: 'Decided' },
             { label: 'For' },
             { label: 'State' },
             { label: 'Amount', numeric: true },

@@ -22,6 +22,8 @@ export interface RunView {
   detail: string | null
   resolutions: { resolution: Resolution; label: string; note: boolean }[]
   unfinished: boolean
+  /** When the draft is finalised on its own; null: it waits for nobody. */
+  goesOut: string | null
   lines: {
     key: string
     field: string
@@ -54,6 +56,12 @@ const reasons = [
 ]
 
 const noteStates: Record<string, string> = { planned: 'Being issued', issued: 'Issued', refused: 'Refused by Stripe' }
+
+/** Why it stands still: an operator's own words, or what was found, in words. */
+function detailOf({ heldReason, heldDetail }: OperatedInvoice['invoice']): string | null {
+  const what = heldReason === 'operator_hold' ? 'The reason given' : heldReason?.replaceAll('_', ' ')
+  return [what, heldDetail].filter(Boolean).join(': ') || null
+}
 
 export function toRunView(operated: OperatedInvoice): RunView {
   const { invoice, lines, resolutions, unfinished, creditable, creditNotes, lastMonthCents } = operated
@@ -91,13 +99,14 @@ export function toRunView(operated: OperatedInvoice): RunView {
       invoice.state === 'uncollectable'
         ? 'Stripe has no such customer. Collect by other means, or link the right one and resume.'
         : invoice.heldRemedy,
-    detail: [invoice.heldReason, invoice.heldDetail].filter(Boolean).join(': ') || null,
+    detail: detailOf(invoice),
     resolutions: resolutions.map((resolution) => ({
       resolution,
       label: resolutionWords[resolution],
       note: resolution === 'settle',
     })),
     unfinished,
+    goesOut: invoice.state === 'review' && invoice.reviewUntil ? utcMinute(invoice.reviewUntil) : null,
     lines: lines.map((line) => ({
       key: line.lineKey,
       field: `line${line.position}`,

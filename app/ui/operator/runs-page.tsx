@@ -68,7 +68,7 @@ function Review({ view, answer }: { view: RunsView; answer: RunsAnswer | undefin
             { label: 'Month' },
             { label: 'Total', numeric: true },
             { label: 'Month before', numeric: true },
-            { label: 'Goes out (UTC)' },
+            { label: 'Goes out' },
           ]}
           rows={view.reviews.map((run) => ({
             key: run.id,

@@ -16,6 +16,10 @@ export interface Difference {
   at: Date
 }
 
+/** Kinds that the comparison with Stripe finds: of a run's lines, and of one of Stripe's invoices. */
+export const INVOICE_KINDS = ['unknown_invoice', 'second_invoice'] as const
+export const STRIPE_KINDS = ['stripe_lines', ...INVOICE_KINDS] as const
+
 /**
  * Notes a difference for the operator's page. One that is open already is brought up to date; the very one that an operator wrote
  * off is not opened again, another amount of it is.
