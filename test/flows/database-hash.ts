@@ -1,7 +1,9 @@
 import type pg from 'pg'
 
-/** Beats and the last use of a session change by themselves; that somebody had a key checked is counted whatever came of it. */
-const restless = ['process_heartbeats', 'sessions', 'provider_key_checks']
+/**
+ * Beats and the last use of a session change by themselves; that somebody had a key checked is counted whatever came of it;
+ * sums that a page needs are kept. */
+const restless = ['process_heartbeats', 'sessions', 'provider_key_checks', 'counterfactual_days']
 
 /** One value over every row of every table of ours and of the queue; one query. Partitions are hashed, not their parents. */
 export async function databaseHash(owner: pg.Client): Promise<string> {
