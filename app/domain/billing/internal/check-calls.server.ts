@@ -119,7 +119,7 @@ const rollupSums = [
 const CALLS_AT_ONCE = 250_000
 
 /** UTC days, both inclusive. */
-export interface Stretch {
+interface Stretch {
   from: string
   to: string
 }
