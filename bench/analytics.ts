@@ -2,8 +2,8 @@
  * The analytics page among many workspaces, for the largest and the median one: milliseconds inside the database (median of nine,
  * from EXPLAIN ANALYZE, as the console's role with row level security), how much the rollups save against the raw calls and against a
  * covering index over them, how the page's time grows from a tenth of the calls to all, and how soon a call is seen.
- *   node bench/analytics.ts [calls, default 10,000,000] [workspaces, default 1,000] [--models some] [--quick]
- * `--models some`: workspaces use one to ten of the models instead of all ten. `--quick`: the large size alone.
+ *   node bench/analytics.ts [calls, default 10,000,000] [workspaces, default 1,000] [--models all|most|some] [--quick]
+ * `--models`: see many-workspaces.ts. `--quick`: the large size alone.
  */
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
@@ -14,7 +14,7 @@ import { usageQuery } from '#app/domain/analytics/internal/usage-sums.server.ts'
 import { importCalls } from '#app/domain/ledger/record-calls.server.ts'
 import { Prisma } from '#app/generated/prisma/client.ts'
 import { makeCall } from '#test/call-factory.ts'
-import { fill, type ModelsUsed, openWorld, partition } from './many-workspaces.ts'
+import { fill, isModelsUsed, type ModelsUsed, openWorld, partition } from './many-workspaces.ts'
 
 const ROUNDS = 9
 const DAY_MS = 86_400_000
@@ -154,9 +154,10 @@ async function run(calls: number, workspaces: number): Promise<number> {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { models: { type: 'string', default: 'all' }, quick: { type: 'boolean' } },
+  options: { models: { type: 'string', default: 'most' }, quick: { type: 'boolean' } },
 })
-const models: ModelsUsed = values.models === 'some' ? 'some' : 'all'
+if (!isModelsUsed(values.models)) throw new Error('--models takes all, most or some')
+const models: ModelsUsed = values.models
 const calls = Number(positionals[0] ?? 10_000_000)
 const workspaces = Number(positionals[1] ?? 1_000)
 const small = values.quick ? null : await run(Math.round(calls / 10), workspaces)
