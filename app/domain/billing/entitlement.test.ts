@@ -87,6 +87,15 @@ describe('leaving Enterprise (stripe §2.7), row by row', () => {
     expect(planOf(facts({ status: 'paused', pausedAt: NOW }), support)).toBe('paused')
     expect(planOf(facts({ productIds: ['prod_support', 'prod_new'] }))).toBe('unknown_product')
   })
+  test('an add-on that goes on does not stand for the subscription that ended: no second one could be bought, and jobs would be let in', () => {
+    const support = facts({ id: 'sub_2', productIds: ['prod_support'] })
+    for (const status of ['canceled', 'unpaid', 'incomplete_expired'])
+      expect(entitled(support, facts({ status, endedAt: status === 'unpaid' ? null : NOW }))).toEqual({
+        kind: 'none',
+        subscription: expect.objectContaining({ id: 'sub_1', status }),
+      })
+    expect(entitled(support)).toEqual({ kind: 'none', subscription: null })
+  })
   test('who only ever had add-ons was given the plan by hand', () => {
     expect(everSubscribed([facts({ productIds: ['prod_support'] })], meaningOf)).toBe(false)
     expect(everSubscribed([facts({ productIds: ['prod_support'] }), facts({ status: 'canceled' })], meaningOf)).toBe(

@@ -51,7 +51,8 @@ export function entitlementOf(subscriptions: SubscriptionFacts[], meaningOf: Mea
     const since = paused.subscription.pausedAt ?? now
     return { kind: 'paused', ...paused, purge: now.getTime() - since.getTime() >= PURGE_PAUSED_AFTER_MS }
   }
-  return { kind: 'none', subscription: lastEnded(subscriptions) }
+  // An add-on that goes on is not what ended: its status would say that the workspace pays for a plan.
+  return { kind: 'none', subscription: lastEnded(subscriptions.filter((one) => isMoreThanAddOns(one, meaningOf))) }
 }
 
 /** Ids of the good subscriptions that hold a plan's product; of add-ons there may be as many as the vendor sells. */
@@ -66,9 +67,12 @@ export const unknownProducts = (subscriptions: SubscriptionFacts[], meaningOf: M
   return [...new Set(paid)].filter((id) => meaningOf(id) === null)
 }
 
+const isMoreThanAddOns = ({ productIds }: SubscriptionFacts, meaningOf: Meaning): boolean =>
+  productIds.length === 0 || productIds.some((id) => meaningOf(id) !== 'add_on')
+
 /** Whether there is, or ever was, a subscription to anything but add-ons. */
 export const everSubscribed = (subscriptions: SubscriptionFacts[], meaningOf: Meaning): boolean =>
-  subscriptions.some(({ productIds }) => productIds.length === 0 || productIds.some((id) => meaningOf(id) !== 'add_on'))
+  subscriptions.some((one) => isMoreThanAddOns(one, meaningOf))
 
 /** The highest plan among all items of these subscriptions: any good one keeps what it entitles to. */
 function bestOf(subscriptions: SubscriptionFacts[], meaningOf: Meaning) {
