@@ -30,9 +30,9 @@ export const action = operatorAction({
   }),
   'write-off': intent({
     demand,
-    schema: z.strictObject({ id: z.uuid(), reason: z.string().max(500) }),
-    run: async (ctx, input) => {
-      await writeOffDifference(ctx, input)
+    schema: z.strictObject({ id: z.uuid(), reason: z.string().max(500), actual: z.string(), moneyPico: z.string() }),
+    run: async (ctx, { id, reason, ...seen }) => {
+      await writeOffDifference(ctx, { id, reason, seen })
       return { message: 'Written off. It is not shown again unless it changes.' }
     },
   }),

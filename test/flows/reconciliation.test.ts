@@ -1,5 +1,6 @@
 /** Books that should agree are compared, differences stand until they do, and costs that come late are entered once. */
 import { describe, expect, test } from 'vitest'
+import { writeOffDifference } from '#app/domain/billing/differences.server.ts'
 import { reconcileBooks } from '#app/domain/billing/reconcile-books.server.ts'
 import { enterCosts } from '#app/domain/ledger/enter-costs.server.ts'
 import { importProviderReport } from '#app/domain/ledger/import-provider-report.server.ts'
@@ -191,6 +192,107 @@ describe('a provider’s report of a key’s own account', () => {
     await report('2')
     await reconcileBooks(nobodyAnswers, NOW)
     expect(await open('provider_usage')).toEqual([])
+  })
+})
+
+describe('costs that an operator corrects', () => {
+  const told =
+    (costPico: bigint): GenerationReader =>
+    async () =>
+      ({ kind: 'found', report: { costPico, tokens: null, model: null, cancelled: false } }) as never
+  const correct = (id: string, usd: string) => enterCosts(operator, { csv: `call_id,cost_usd\n${id},${usd}` })
+
+  test('close the difference to the provider’s report: of the platform’s account, of a key’s, and of a call that was cut off', async () => {
+    const { id } = await makeWorkspace({})
+    const keyId = newId()
+    const at = (hour: number) => new Date(`2026-10-17T${hour}:00:00Z`)
+    const terms = { provider: 'together' as const, tier: 'frontier', inputTokens: 10_000_000n }
+    const own = { ...terms, keySource: 'workspace' as const, keyId, keyVersion: 1 }
+    const hosted = { ...terms, chargeMode: 'markup' as const, markupBp: 10_000 }
+    const call = await makeCall(id, at(10), { ...own, rawCostPico: 2_000_000_000_000n })
+    const unknown = await makeCall(id, at(11), { ...own, rawCostPico: null, costSource: 'unknown' })
+    const platform = await makeCall(id, at(12), { ...hosted, rawCostPico: 1_000_000_000_000n })
+    await recordAll([call, unknown, platform])
+    await db.owner.query(
+      `INSERT INTO provider_key_periods (workspace_id, key_id, provider, enabled_from) VALUES ($1, $2, 'together', $3)`,
+      [id, keyId, new Date('2026-10-01')],
+    )
+    await db.owner.query(`SELECT metering.cut_off_held_calls($1, '2026-10-01')`, [id])
+    for (const [account, usage] of [
+      [keyId, '7'],
+      ['platform', '3'],
+    ] as const)
+      await importProviderReport(operator, {
+        ...{ provider: 'together', account },
+        csv: `date,model,usage\n2026-10-17,m,${usage}`,
+      })
+    await reconcileBooks(nobodyAnswers, NOW)
+    expect((await open('provider_usage')).map((row) => row.moneyPico)).toEqual(['-5000000000000', '-2000000000000'])
+    await correct(call.id, '3')
+    await correct(platform.id, '3')
+    await reconcileBooks(nobodyAnswers, NOW)
+    expect(await open('provider_usage')).toMatchObject([
+      { actual: '3 in the ledger, 1 call without a known cost', moneyPico: '-4000000000000' },
+    ])
+    await correct(unknown.id, '4')
+    await reconcileBooks(nobodyAnswers, NOW)
+    expect(await open('provider_usage')).toEqual([])
+  })
+
+  test('are what the provider is asked about the next night: the difference does not come back', async () => {
+    const { id } = await makeWorkspace({})
+    const call = await makeCall(id, new Date('2026-10-19T10:00:00Z'), {
+      ...{ keySource: 'workspace' as const, keyId: newId(), keyVersion: 1, inputTokens: 1_000_000n },
+      ...{ costSource: 'provider' as const, upstreamId: 'gen-3', rawCostPico: 5_000n },
+    })
+    await recordAll([call])
+    await reconcileBooks(told(6_000n), NOW)
+    expect((await open('generation')).filter((row) => row.workspaceId === id)).toHaveLength(1)
+    await correct(call.id, '0.000000006')
+    for (let night = 0; night < 2; night++) {
+      await reconcileBooks(told(6_000n), NOW)
+      expect((await open('generation')).filter((row) => row.workspaceId === id)).toEqual([])
+    }
+  })
+})
+
+describe('writing off', () => {
+  test('a difference that grew since it was looked at is refused: nobody decided on that amount', async () => {
+    const { id: workspaceId } = await makeWorkspace({})
+    await recordAll([await makeCall(workspaceId, new Date('2026-10-06T00:00:00Z'))])
+    const grow = () =>
+      tamper(
+        `UPDATE metering.call_daily_rollups SET charge_pico = charge_pico + 7 WHERE workspace_id = '${workspaceId}'`,
+      )
+    const found = async () => (await open('ledger_rollups')).filter((row) => row.workspaceId === workspaceId)
+    await grow()
+    await reconcileBooks(nobodyAnswers, NOW)
+    const [looked] = await found()
+    if (!looked) throw new Error('no difference was found')
+    const seen = { actual: looked.actual, moneyPico: looked.moneyPico ?? '' }
+    await grow()
+    await reconcileBooks(nobodyAnswers, NOW)
+    const writeOff = (what: typeof seen) => writeOffDifference(operator, { id: looked.id, reason: 'known', seen: what })
+    await expect(writeOff(seen)).rejects.toMatchObject({ code: 'difference_changed' })
+    const [grown] = await found()
+    expect(grown).toMatchObject({ id: looked.id, moneyPico: '14' })
+    await writeOff({ actual: grown?.actual ?? '', moneyPico: grown?.moneyPico ?? '' })
+    expect(await found()).toEqual([])
+    await tamper(
+      `UPDATE metering.call_daily_rollups SET charge_pico = charge_pico - 14 WHERE workspace_id = '${workspaceId}'`,
+    )
+  })
+
+  test('daily sums that differ in more rows than are named come to their whole money', async () => {
+    const { id } = await makeWorkspace({})
+    const models = Array.from({ length: 60 }, (_, n) =>
+      makeCall(id, new Date('2026-10-07T00:00:00Z'), { model: `maker/model-${n}` }),
+    )
+    await recordAll(await Promise.all(models))
+    await tamper(`UPDATE metering.call_daily_rollups SET charge_pico = charge_pico + 1 WHERE workspace_id = '${id}'`)
+    await reconcileBooks(nobodyAnswers, NOW)
+    expect((await open('ledger_rollups')).filter((row) => row.workspaceId === id)).toMatchObject([{ moneyPico: '60' }])
+    await tamper(`UPDATE metering.call_daily_rollups SET charge_pico = charge_pico - 1 WHERE workspace_id = '${id}'`)
   })
 })
 

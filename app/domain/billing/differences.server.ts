@@ -92,12 +92,19 @@ export async function readReconciliation(ctx: OperatorCtx): Promise<Reconciliati
   })
 }
 
+export interface WriteOff {
+  id: string
+  reason: string
+  /** What stood there when it was decided: books are compared every night, and a difference grows under the same name. */
+  seen?: { actual: string; moneyPico: string }
+}
+
 /**
  * Closes a difference whose cause an operator knows, such as a refund that was made in the Dashboard. Nothing else changes: no book
  * is touched, and the very same difference is not opened again; one of another amount is.
- * @throws AppError not_found, conflict `difference_closed`, bad_request `note_missing`
+ * @throws AppError not_found, conflict `difference_closed`, `difference_changed`, bad_request `note_missing`
  */
-export async function writeOffDifference(ctx: OperatorCtx, input: { id: string; reason: string }): Promise<void> {
+export async function writeOffDifference(ctx: OperatorCtx, input: WriteOff): Promise<void> {
   authorize(ctx, 'operate:Platform', { workspaceId: '*' })
   const { id } = input
   const reason = input.reason.trim()
@@ -109,6 +116,7 @@ export async function writeOffDifference(ctx: OperatorCtx, input: { id: string; 
     const row = await tx.reconciliationDifference.findUnique({ where: { id } })
     if (!row) throw notFound('Difference')
     if (row.resolvedAt) throw new AppError('conflict', 'difference_closed', 'This difference is closed already.')
+    if (input.seen) requireUnchanged(row, input.seen)
     const data = { resolvedAt: at, resolution: reason, writtenOffBy: ctx.actor.id }
     await tx.reconciliationDifference.update({ where: { id }, data })
     // The alert of the same name says the same thing.
@@ -124,6 +132,15 @@ export async function writeOffDifference(ctx: OperatorCtx, input: { id: string; 
       at,
     })
   })
+}
+
+function requireUnchanged(row: ReconciliationDifference, seen: NonNullable<WriteOff['seen']>): void {
+  if (row.actual === seen.actual && (row.moneyPico?.toFixed(0) ?? '') === seen.moneyPico) return
+  throw new AppError(
+    'conflict',
+    'difference_changed',
+    'The books were compared again meanwhile and differ by something else now. Look at it, then decide again.',
+  )
 }
 
 /** Workspaces of which something stands beside Stripe's books: whoever put it right there wants to see it gone. */

@@ -69,6 +69,8 @@ function WriteOff({ view, answer }: { view: ReconciliationView; answer: Reconcil
       <Form method="post" preventScrollReset>
         <input type="hidden" name="intent" value="write-off" />
         <input type="hidden" name="id" value={closing.id} />
+        <input type="hidden" name="actual" value={closing.actual} />
+        <input type="hidden" name="moneyPico" value={closing.moneyPico} />
         <TextInput
           name="reason"
           label="Why it is written off"

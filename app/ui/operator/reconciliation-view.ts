@@ -13,6 +13,8 @@ interface DifferenceView {
   expected: string
   actual: string
   money: string
+  /** Integer, or empty: goes back as it came. */
+  moneyPico: string
   since: string
   seen: string
 }
@@ -66,6 +68,7 @@ export function toReconciliationView(
     expected: row.expected,
     actual: row.actual,
     money: moneyOf(row.moneyPico),
+    moneyPico: row.moneyPico ?? '',
     since: utcMinute(row.foundAt),
     seen: ago(row.seenAt, now),
   }))

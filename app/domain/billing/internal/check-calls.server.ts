@@ -215,3 +215,21 @@ export async function checkRollups(
       ),
   )
 }
+
+const chargesOfStretch = `
+  SELECT ((SELECT coalesce(sum(charge_pico), 0) FROM metering.call_daily_rollups
+      WHERE workspace_id = $1 AND billing_month = $2::date AND day BETWEEN $3::date AND $4::date)
+    - (SELECT coalesce(sum(charge_pico), 0) FROM metering.calls_now WHERE workspace_id = $1 AND billing_month = $2::date
+      AND dispatched_at >= $3::date::timestamp AT TIME ZONE 'UTC'
+      AND dispatched_at < ($4::date + 1)::timestamp AT TIME ZONE 'UTC'))::text AS apart`
+
+/** By how much a month's daily charges are more than those of its calls, whatever number of rows differs. */
+export async function chargesApart(workspaceId: string, month: CalendarMonth): Promise<bigint> {
+  let apart = 0n
+  for (const { from, to } of await stretchesOf(workspaceId, month, CALLS_AT_ONCE)) {
+    const values = [workspaceId, monthToDate(month), from, to]
+    const { rows } = await systemPool().query<{ apart: string }>(chargesOfStretch, values)
+    apart += BigInt(rows[0]?.apart ?? 0)
+  }
+  return apart
+}

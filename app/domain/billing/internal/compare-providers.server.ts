@@ -24,7 +24,8 @@ interface ReportedDay {
 
 /**
  * Reports by account and day with what the ledger has, in one pass over each: the platform's account from the daily sums, which are
- * recounted beside this; keys from the calls of their workspaces. A report is looked at again while its difference is open.
+ * recounted beside this; keys from the calls of their workspaces; and what was entered of both since. A report is looked at again
+ * while its difference is open.
  */
 const reportedDays = `WITH report AS (
     SELECT r.provider, r.account, r.day, sum(r.cost_pico) AS reported FROM provider_usage_reports r
@@ -34,7 +35,13 @@ const reportedDays = `WITH report AS (
     SELECT DISTINCT p.workspace_id, p.key_id, a.first_day, a.last_day
       FROM (SELECT account, min(day) AS first_day, max(day) AS last_day FROM report WHERE account <> 'platform' GROUP BY account) a
       JOIN provider_key_periods p ON p.key_id = a.account::uuid
-  ), counted AS (
+  ), entered AS (
+    SELECT DISTINCT ON (x.workspace_id, x.call_id) x.workspace_id, x.call_id, x.dispatched_at, x.raw_cost_pico
+      FROM metering.call_adjustments x
+     WHERE x.dispatched_at >= (SELECT min(day) FROM report)::timestamp AT TIME ZONE 'UTC'
+       AND x.dispatched_at < ((SELECT max(day) FROM report) + 1)::timestamp AT TIME ZONE 'UTC' AND x.raw_cost_pico IS NOT NULL
+     ORDER BY x.workspace_id, x.call_id, x.seq DESC
+  ), parts AS (
     SELECT u.provider, 'platform' AS account, u.day, sum(u.raw_cost_pico) AS counted FROM metering.call_daily_rollups u
      WHERE u.key_source = 'platform' AND u.day >= (SELECT min(day) FROM report) AND u.day <= (SELECT max(day) FROM report)
      GROUP BY u.provider, u.day
@@ -45,6 +52,13 @@ const reportedDays = `WITH report AS (
      WHERE c.dispatched_at >= (SELECT min(first_day) FROM keys)::timestamp AT TIME ZONE 'UTC'
        AND c.dispatched_at < (SELECT max(last_day) + 1 FROM keys)::timestamp AT TIME ZONE 'UTC'
      GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT c.provider, CASE c.key_source WHEN 'platform' THEN 'platform' ELSE c.key_id::text END,
+        (c.dispatched_at AT TIME ZONE 'UTC')::date, e.raw_cost_pico - coalesce(c.raw_cost_pico, 0)
+      FROM entered e
+      JOIN metering.calls_now c ON c.workspace_id = e.workspace_id AND c.dispatched_at = e.dispatched_at AND c.id = e.call_id
+  ), counted AS (
+    SELECT p.provider, p.account, p.day, sum(p.counted) AS counted FROM parts p GROUP BY p.provider, p.account, p.day
   )
   SELECT r.provider, r.account, to_char(r.day, 'YYYY-MM-DD') AS day, r.reported::text, coalesce(c.counted, 0)::text AS counted
     FROM report r LEFT JOIN counted c USING (provider, account, day) ORDER BY 1, 2, 3`
@@ -53,7 +67,9 @@ const reportedDays = `WITH report AS (
 const unknownCosts = `SELECT c.provider || ' ' || CASE c.key_source WHEN 'platform' THEN 'platform' ELSE c.key_id::text END
       || ' ' || to_char(c.dispatched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS reference, count(*)::text AS calls
     FROM metering.calls_now c
-   WHERE c.raw_cost_pico IS NULL AND c.dispatched_at >= $1::date::timestamp AT TIME ZONE 'UTC'
+   WHERE c.raw_cost_pico IS NULL AND NOT EXISTS (SELECT FROM metering.call_adjustments x
+       WHERE x.workspace_id = c.workspace_id AND x.call_id = c.id AND x.raw_cost_pico IS NOT NULL)
+     AND c.dispatched_at >= $1::date::timestamp AT TIME ZONE 'UTC'
      AND c.dispatched_at < ($2::date + 1)::timestamp AT TIME ZONE 'UTC' GROUP BY 1`
 
 const referenceOf = ({ provider, account, day }: ReportedDay): string => `${provider} ${account} ${day}`
@@ -99,12 +115,16 @@ interface Spot {
   rawCostPico: string
 }
 
+/** A cost that was entered by hand since, of the call `c`. */
+const enteredCost = `LEFT JOIN LATERAL (SELECT x.raw_cost_pico FROM metering.call_adjustments x
+       WHERE x.workspace_id = c.workspace_id AND x.call_id = c.id ORDER BY x.seq DESC LIMIT 1) a ON true`
+
 const spotColumns = `c.workspace_id::text AS "workspaceId", c.id::text, c.key_source AS "keySource", c.key_id::text AS "keyId",
   c.key_version AS "keyVersion", c.upstream_id AS "upstreamId"`
 
 /**
  * Some calls of the last two days whose cost the provider told with the reply, asked about again, and every call whose difference
- * is open: a cost that was entered by hand meanwhile counts.
+ * is open. A cost that was entered by hand meanwhile counts.
  */
 export async function* checkSpots(
   readGeneration: GenerationReader,
@@ -112,9 +132,10 @@ export async function* checkSpots(
   open: string[],
 ): AsyncGenerator<Comparison> {
   const { rows: drawn } = await systemPool().query<Spot>(
-    `SELECT ${spotColumns}, c.raw_cost_pico::text AS "rawCostPico"
-     FROM metering.inference_calls c WHERE c.dispatched_at > $1 AND c.provider = 'openrouter' AND c.upstream_id IS NOT NULL
-       AND c.cost_source = 'provider' AND NOT c.cost_clamped AND c.id <> ALL ($3::uuid[]) ORDER BY md5(c.id::text || $2) LIMIT ${spotChecks}`,
+    `SELECT ${spotColumns}, coalesce(a.raw_cost_pico, c.raw_cost_pico)::text AS "rawCostPico"
+     FROM (SELECT * FROM metering.inference_calls c WHERE c.dispatched_at > $1 AND c.provider = 'openrouter' AND c.upstream_id IS NOT NULL
+       AND c.cost_source = 'provider' AND NOT c.cost_clamped AND c.id <> ALL ($3::uuid[]) ORDER BY md5(c.id::text || $2) LIMIT ${spotChecks}) c
+     ${enteredCost}`,
     [new Date(now.getTime() - 2 * DAY_MS), now.toISOString().slice(0, 10), open],
   )
   for (const { upstreamId, rawCostPico, ...call } of [...(await openSpots(open)), ...drawn]) {
@@ -141,8 +162,7 @@ async function openSpots(open: string[]): Promise<Spot[]> {
      JOIN reconciliation_differences d ON d.kind = 'generation' AND d.reference = o.id::text AND d.resolved_at IS NULL
      JOIN metering.inference_calls c ON c.workspace_id = d.workspace_id AND c.id = o.id AND c.dispatched_at BETWEEN o.at - interval '1 millisecond' AND o.at + interval '1 millisecond'
      JOIN metering.calls_now n ON n.workspace_id = c.workspace_id AND n.dispatched_at = c.dispatched_at AND n.id = c.id
-     LEFT JOIN LATERAL (SELECT x.raw_cost_pico FROM metering.call_adjustments x
-       WHERE x.workspace_id = c.workspace_id AND x.call_id = c.id ORDER BY x.seq DESC LIMIT 1) a ON true`,
+     ${enteredCost}`,
     [open, open.map((id) => idTime(id))],
   )
   return rows
