@@ -205,8 +205,14 @@ async function writePlans(tx: Tx, plans: Parsed['plans']): Promise<void> {
   if (changed.length) await tx.workspace.updateMany({ where: { planId }, data: { keyEpoch: { increment: 1 } } })
 }
 
-/** What each Stripe product stands for: a plan, or an add-on, which is none. An alert that one was unknown is settled by it. */
+/**
+ * What each Stripe product stands for: a plan, or an add-on, which is none. An alert that one was unknown is settled by it. A plan's
+ * product that was listed as an add-on by mistake becomes the plan's; the other way round its customers would lose their plan.
+ */
 async function writeProducts(tx: Tx, { planProducts, addOnProducts }: Parsed, now: Date): Promise<void> {
+  const stay = new Set(addOnProducts.map(({ productId }) => productId))
+  const ofPlans = planProducts.flatMap(({ productId }) => (stay.has(productId) ? [] : productId))
+  await tx.addOnProduct.deleteMany({ where: { productId: { in: ofPlans } } })
   for (const row of planProducts)
     await tx.planProduct.upsert({ where: { productId: row.productId }, create: row, update: row })
   for (const row of addOnProducts)
