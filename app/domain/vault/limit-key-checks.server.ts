@@ -5,8 +5,8 @@ import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { newId } from '#app/platform/ids.ts'
 
-/** So many keys may be tried within so many minutes, in a workspace and by a person. Saving all 22 kinds takes longer by hand. */
-const mostChecks = 20
+/** So many keys may be tried within so many minutes, in a workspace and by a person: a script that saves all 22 kinds has room. */
+const mostChecks = 50
 const windowMinutes = 10
 
 /** Namespace of the advisory locks: two processes that count the same workspace or person do it one after the other. */
