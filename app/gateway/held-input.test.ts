@@ -42,3 +42,36 @@ test('text counts a quarter of its bytes, tools included, and words about images
   const tools = [{ type: 'function', function: { name: 'f', description: 'd'.repeat(400) } }]
   expect(held('', { tools }) - held('')).toBe(Math.ceil((JSON.stringify(tools).length + 33) / 4) - 9)
 })
+
+test('what calls itself an image and holds words counts as words', () => {
+  const words = 'many words '.repeat(40_000)
+  const wordsHeld = words.length / 4
+  const message = (more: object) =>
+    heldInputTokens(
+      readInferenceRequest(
+        'chat',
+        Buffer.from(JSON.stringify({ model: 'a/b', messages: [{ role: 'user', ...more }] })),
+      ),
+    )
+  expect(message({ type: 'image', content: words })).toBeGreaterThan(wordsHeld)
+  expect(message({ type: 'file', content: [{ type: 'text', text: words }] })).toBeGreaterThan(wordsHeld)
+  expect(held([{ type: 'image_url', image_url: { url: 'https://x.y/z.png' }, text: words }])).toBeGreaterThan(wordsHeld)
+  const pictures = Array.from({ length: 20 }, () => ({ type: 'image_url', image_url: { url: 'https://x.y/z.png' } }))
+  expect(message({ type: 'image', content: pictures })).toBeGreaterThan(20 * 5_000)
+})
+
+test('a text file in the request counts as its text', () => {
+  const encoded = Buffer.from('many words '.repeat(40_000)).toString('base64')
+  expect(held([{ type: 'file', file: { file_data: `data:text/plain;base64,${encoded}` } }])).toBeGreaterThan(110_000)
+  expect(held([{ type: 'document', source: { type: 'text', data: 'many words '.repeat(40_000) } }])).toBeGreaterThan(
+    110_000,
+  )
+  expect(held([{ type: 'file', file: { file_data: `data:application/pdf;base64,${encoded}` } }])).toBeLessThan(51_000)
+})
+
+test('an image whose kind is written with escapes is one all the same', () => {
+  const part = '{"type":"\\u0069mag\\u0065_url","\\u0069mage_url":{"url":"https://x.y/z.png"}}'
+  const body = Buffer.from(`{"model":"a/b","messages":[{"role":"user","content":[${part}]}]}`)
+  expect(body.includes('image')).toBe(false)
+  expect(heldInputTokens(readInferenceRequest('chat', body))).toBeGreaterThanOrEqual(5_000)
+})

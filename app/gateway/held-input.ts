@@ -14,28 +14,37 @@ const partKinds: Record<string, keyof typeof partTokens> = {
   ...{ video_url: 'video', input_video: 'video', video: 'video' },
 }
 
-/** A quick look: most inputs hold nothing but text and need not be parsed. */
-const mayHoldParts = ['image', 'audio', 'file', 'document', 'video'].map((name) => Buffer.from(name))
+/** A quick look: most inputs hold nothing but text and need not be parsed. A letter of these names may be written as an escape. */
+const mayHoldParts = ['image', 'audio', 'file', 'document', 'video', '\\u00'].map((name) => Buffer.from(name))
 
 interface Parts {
   tokens: number
-  /** Of the texts within them, which are not counted again. In bytes. */
+  /** Of their addresses and encoded bytes, which are not counted again. */
   bytes: number
 }
 
-function bytesIn(value: unknown): number {
-  if (typeof value === 'string') return Buffer.byteLength(value)
-  if (typeof value !== 'object' || value === null) return 0
-  return Object.values(value).reduce((sum: number, each) => sum + bytesIn(each), 0)
+const addressNames = new Set(['url', 'image_url', 'audio_url', 'video_url', 'file_url', 'data', 'file_data', 'image'])
+/** Where it lies, or bytes that are no text: a text file in the request is read as the text it is. */
+const address =
+  /^(?:https?:|data:(?:image|audio|video)\/|data:application\/(?:pdf|octet-stream|vnd|msword|zip)|[\w+/-]*={0,2}$)/i
+
+function addressBytes(part: object): number {
+  return Object.entries(part).reduce((sum, [name, value]) => {
+    if (typeof value === 'string')
+      return addressNames.has(name) && address.test(value) ? sum + Buffer.byteLength(value) : sum
+    return typeof value === 'object' && value !== null && name !== 'content' ? sum + addressBytes(value) : sum
+  }, 0)
 }
 
+/** A message that calls itself an image has its words read all the same: nothing but what is known to be none is left out. */
 function addParts(value: unknown, parts: Parts): void {
   if (typeof value !== 'object' || value === null) return
-  const { type } = value as { type?: unknown }
+  const { type, content } = value as { type?: unknown; content?: unknown }
   const kind = typeof type === 'string' && Object.hasOwn(partKinds, type) ? partKinds[type] : undefined
   if (kind) {
     parts.tokens += partTokens[kind]
-    parts.bytes += bytesIn(value)
+    parts.bytes += addressBytes(value)
+    addParts(content, parts)
   } else for (const each of Object.values(value)) addParts(each, parts)
 }
 
