@@ -146,8 +146,10 @@ async function toCall(
   const book = priceBookAt(catalogue.books, new Date(), { workspaceId, currency, tier: route.hosted?.tier })
   if (!book) throw notPriced()
   const dispatch = toDispatch(admission, surface, request, route, book, beyondCredits)
-  const { most, outputLimit, canShrink, isWritten } = await setAsideFor(admission, dispatch, request, route, book)
-  const upstream = toUpstreamBody(request, route, outputLimit)
+  const credential = await openKey(dispatch) // first: a call that fails here must not stand in the way of others' limits
+  const setAside = await setAsideFor(admission, dispatch, request, route, book)
+  const { most, outputLimit, bodyLimit, canShrink, isWritten } = setAside
+  const upstream = toUpstreamBody(request, route, bodyLimit)
   return {
     dispatch,
     provider: providerOf(route.provider),
@@ -163,7 +165,7 @@ async function toCall(
     outputLimit,
     canShrink,
     isWritten,
-    credential: await openKey(dispatch),
+    credential,
     arrivedAt,
     standIn: null,
   }

@@ -45,8 +45,9 @@ async function openCall(
       refuseWhileEnding() // a slow body may have come in meanwhile: sent now, its reply would be cut off by our own end
       const written = await writeAttempt(call)
       if (written === 'opened') return call
-      // Others took the room meanwhile: decided anew, it goes out with a smaller limit.
-      if (written !== 'stale' && !(call.canShrink && decision < mostDecisions)) {
+      // Others took the room meanwhile: decided anew, it goes out with a smaller limit. The last decision is left for a plan
+      // that bills what goes beyond its credits.
+      if (written !== 'stale' && !(call.canShrink && decision < mostDecisions - 1)) {
         if (written !== 'credits' || admission.plan.creditOverage !== 'bill') throw await spendRefusal(call, written)
         circumstances.beyondCredits = true
       }

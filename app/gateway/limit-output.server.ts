@@ -8,7 +8,7 @@ import { singleton } from '#app/platform/singleton.server.ts'
 import type { Admission } from './admission.server.ts'
 import { heldInputTokens } from './held-input.ts'
 import type { InferenceRequest } from './inference-request.ts'
-import { limitNames, type MostOf, mostOfCall, namedLimit } from './most-of-call.ts'
+import { limitNames, type MostOf, mostOfCall, namedLimit, renamedLimit } from './most-of-call.ts'
 import { chooseOutputLimit, longestAnswer, type SpendRoom, smallestLimit } from './output-limit.ts'
 import { type CallRoute, platformProvider } from './route.server.ts'
 
@@ -17,13 +17,15 @@ export interface SetAside {
   most: MostOf | null
   /** Tokens per answer that the gateway adds; null: the request names a limit itself, or needs none. */
   outputLimit: number | null
+  /** Tokens per answer to be written into the body under the name that the provider knows; null: it stays as it is. */
+  bodyLimit: number | null
   /** With less room it would go out with a smaller limit: a refusal may be tried again. */
   canShrink: boolean
   /** It is in the database now, or was refused. */
   isWritten: () => void
 }
 
-const nothing: SetAside = { most: null, outputLimit: null, canShrink: false, isWritten: () => {} }
+const nothing: SetAside = { most: null, outputLimit: null, bodyLimit: null, canShrink: false, isWritten: () => {} }
 
 /** What calls that were just given a limit are about to set aside, by workspace: calls that come at once see each other by it. */
 const chosen = () => singleton('gateway:chosen-limits', () => new Map<string, Set<{ pico: Pico; at: number }>>())
@@ -83,8 +85,9 @@ export async function setAsideFor(
   if (!hardBudgets && dispatch.chargeMode !== 'credits') return nothing
   const inputTokens = heldInputTokens(request)
   const question = { dispatch, request, book, list: route.hosted?.list ?? null, inputTokens }
-  if (limitNames[request.endpoint].length === 0 || namedLimit(request) !== null)
-    return { ...nothing, most: mostOfCall(question) }
+  if (limitNames[request.endpoint].length === 0) return { ...nothing, most: mostOfCall(question) }
+  if (namedLimit(request) !== null)
+    return { ...nothing, most: mostOfCall(question), bodyLimit: renamedLimit(request, providerOf(route.provider)) }
   const mostAt = (outputLimit: number) => mostOfCall({ ...question, outputLimit })
   const smallest = smallestLimit(dispatch.chargeMode === 'credits' && plan.creditOverage === 'bill')
   const longest = longestAnswer(route.hosted, isListedAt(route), inputTokens)
@@ -94,5 +97,11 @@ export async function setAsideFor(
   const outputLimit = chooseOutputLimit({ longest, room, mostAt, smallest })
   const most = mostOfCall({ ...question, outputLimit })
   const isWritten = outputLimit === null ? nothing.isWritten : choose(dispatch.workspaceId, most)
-  return { most, outputLimit, canShrink: outputLimit !== null && outputLimit > smallest, isWritten }
+  return {
+    most,
+    outputLimit,
+    bodyLimit: outputLimit,
+    canShrink: outputLimit !== null && outputLimit > smallest,
+    isWritten,
+  }
 }

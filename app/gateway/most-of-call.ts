@@ -1,5 +1,6 @@
 import type { Dispatch } from '#app/domain/ledger/ledger.ts'
 import { type PriceBook, priceTokens, shareOf, type TierPrice, tierPricePico } from '#app/domain/pricing/pricing.ts'
+import type { Provider } from '#app/domain/providers/provider.ts'
 import type { Pico } from '#app/platform/pico.ts'
 import { heldInputTokens } from './held-input.ts'
 import type { InferenceRequest } from './inference-request.ts'
@@ -26,6 +27,16 @@ function countOf({ bytes, members }: InferenceRequest, name: string): number | n
 export function namedLimit(request: InferenceRequest): number | null {
   const limits = limitNames[request.endpoint].flatMap((name) => countOf(request, name) ?? [])
   return limits.length ? Math.max(...limits) : null
+}
+
+/**
+ * The limit of a request that names only the newer of a chat's names, at a host that may pass over it: the reply would be as long
+ * as the model likes, and no more is held for it than the limit says. Null: the name is known there.
+ */
+export function renamedLimit(request: InferenceRequest, { limitName, routes }: Provider): number | null {
+  const isTranslated = (routes.chat?.dialect ?? 'openai') !== 'openai'
+  if (request.endpoint !== 'chat' || limitName !== 'max_tokens' || isTranslated) return null
+  return countOf(request, 'max_tokens') === null ? countOf(request, 'max_completion_tokens') : null
 }
 
 /** The output that a request allows, of all the answers it asks for, in tokens. */

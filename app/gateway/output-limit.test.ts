@@ -60,7 +60,14 @@ describe('the longest answer', () => {
     expect(longestAnswer(null, true, 0)).toBe(4_096)
   })
   test('leaves room in the context for the input', () => {
-    expect(longestAnswer({ maxOutputTokens: 200_000, contextLength: 200_000 }, true, 10_000)).toBe(180_000)
-    expect(longestAnswer({ maxOutputTokens: 200_000, contextLength: 200_000 }, true, 150_000)).toBe(1_024)
+    const long = { maxOutputTokens: 200_000, contextLength: 200_000 }
+    expect(longestAnswer(long, true, 10_000)).toBe(200_000 - 20_000 - 1_024)
+    expect(longestAnswer(long, true, 150_000)).toBe(1_024)
+    const short = { maxOutputTokens: null, contextLength: 8_192 }
+    expect(longestAnswer(short, false, 2_500)).toBe(8_192 - 5_000 - 1_024)
+    expect(longestAnswer({ maxOutputTokens: 512, contextLength: 8_192 }, true, 8_000)).toBe(512)
+  })
+  test('leaves room for what providers put around the shortest of inputs, where an answer may fill the context', () => {
+    expect(longestAnswer({ maxOutputTokens: 131_072, contextLength: 131_072 }, true, 2)).toBeLessThan(131_072 - 1_000)
   })
 })

@@ -17,19 +17,23 @@ const smallestAnswer = 1_024
 /** Of what there is, a call that names no limit takes at most this part beyond its first 4,096 tokens of output. */
 const largestShare = 10n
 
+/** Tokens that providers put around a conversation, whatever its length: templates of the chat and of its tools. */
+const framing = 1_024
+
 /**
  * The longest answer of a model, in tokens: what its catalogue row says where the provider is the one that says so, else what
- * every chat model gives. The context holds the input too, which may be twice what it is estimated at.
+ * every chat model gives. The context holds the input too, which may be twice what it is estimated at, and a provider refuses a
+ * call whose input and limit together are more than that: many models list an answer as long as their context.
  */
 export function longestAnswer(
   hosted: Pick<ModelRow, 'maxOutputTokens' | 'contextLength'> | null,
   isListedHere: boolean,
   inputTokens: number,
 ): number {
-  const known = isListedHere ? hosted?.maxOutputTokens : null
-  if (!known) return outputSetAside
+  const longest = (isListedHere ? hosted?.maxOutputTokens : null) ?? outputSetAside
   const { contextLength } = hosted ?? {}
-  return contextLength ? Math.max(smallestAnswer, Math.min(known, contextLength - 2 * inputTokens)) : known
+  if (!contextLength) return longest
+  return Math.min(longest, Math.max(smallestAnswer, contextLength - 2 * inputTokens - framing))
 }
 
 export interface LimitQuestion {

@@ -86,7 +86,10 @@ export async function admitStandIn(call: Call, status: number): Promise<Admitted
     if (!standIn) return null
     const next = await standIn.admit()
     const release = await takeRoom(call, next, standIn)
-    if (!release) return null
+    if (!release) {
+      next.isWritten() // it never will be: what it would have set aside must not shorten the answers of others
+      return null
+    }
     return { call: next, release, sent: () => tellWorkspace(call, status) }
   } catch (error) {
     log.warn({ callId: call.dispatch.id, reason: (error as Error).message }, 'no call could stand in for a refused one')

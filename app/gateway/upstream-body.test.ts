@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { ProviderId } from '#app/domain/providers/provider.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
 import { GatewayError } from './gateway-error.ts'
 import { readInferenceRequest } from './inference-request.ts'
+import { renamedLimit } from './most-of-call.ts'
 import { toUpstreamBody } from './upstream-body.ts'
 
 const messages = '"messages":[{"role":"user","content":"h\\u00e9 12345678901234567890"}]'
@@ -80,6 +82,27 @@ describe('a limit that the gateway adds', () => {
     const route = { keySource: 'workspace' as const, provider: 'openai' as const, upstreamModel: 'a/b', key: null }
     const { body } = toUpstreamBody(request, { ...route, hosted: null }, 700)
     expect(JSON.parse(body.toString())).toEqual({ model: 'a/b', input: 'x', max_output_tokens: 700 })
+  })
+})
+
+describe('a limit under the newer name alone', () => {
+  const limitAt = (provider: ProviderId, more: string) =>
+    renamedLimit(readInferenceRequest('chat', Buffer.from(`{"model":"a/b",${messages}${more}}`)), providerOf(provider))
+  test.each<[ProviderId, string, number | null]>([
+    ['deepseek', ',"max_completion_tokens":5', 5],
+    ['deepseek', ',"max_completion_tokens":5,"max_tokens":null', 5],
+    ['deepseek', ',"max_completion_tokens":5,"max_tokens":9', null],
+    ['deepseek', ',"max_tokens":9', null],
+    ['openai', ',"max_completion_tokens":5', null],
+    ['anthropic', ',"max_completion_tokens":5', null],
+  ])('at %s with %s is renamed to %s', (provider, more, limit) => {
+    expect(limitAt(provider, more)).toBe(limit)
+  })
+  test('takes the place of the name that the host passes over', () => {
+    const body = `{"model":"a/b",${messages},"max_completion_tokens":5}`
+    const sent = JSON.parse(upstream('deepseek', body, 'a/b', 5).text)
+    expect(sent).toMatchObject({ max_tokens: 5 })
+    expect(sent).not.toHaveProperty('max_completion_tokens')
   })
 })
 

@@ -75,7 +75,7 @@ function limitTo(limit: number, request: InferenceRequest, name: string): Change
 /**
  * What goes to the provider: the caller's bytes as they came wherever they can, with the model under the provider's id and
  * usage asked for where the provider does not report it unasked (providers §2.2).
- * @param outputLimit tokens per answer, for a request that names no limit; null: none is added
+ * @param outputLimit tokens per answer, for a request that names no limit, or none that its provider knows; null: none is added
  * @throws GatewayError 400 naming a parameter that the provider cannot express
  */
 export function toUpstreamBody(

@@ -137,6 +137,26 @@ describe('a plan that bills what goes beyond its credits', () => {
   })
 })
 
+describe('a plan that bills what goes beyond its credits, where others take the room again and again', () => {
+  test('bills the call in the end, rather than tell the caller to come back', async () => {
+    const { rows } = await db.owner.query(
+      `SELECT pg_get_functiondef('metering.take_credits(uuid,uuid,bigint,text,text,boolean)'::regprocedure) AS text`,
+    )
+    await db.owner.query(`UPDATE plans SET credit_overage = 'bill' WHERE id = 'credits'`)
+    await db.owner.query(`CREATE OR REPLACE FUNCTION metering.take_credits(workspace uuid, subject uuid, amount bigint, transfer_kind text,
+      target text, whole boolean) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'`)
+    try {
+      const { token } = await onCredits(10n * USD)
+      const response = await ask(token)
+      await response.text()
+      expect([response.status, response.headers.get('x-keymargin-charge-mode')]).toEqual([200, 'tier'])
+    } finally {
+      await db.owner.query(rows[0].text)
+      await db.owner.query(`UPDATE plans SET credit_overage = 'stop' WHERE id = 'credits'`)
+    }
+  })
+})
+
 describe('under a hard budget', () => {
   const budget = { name: 'Cap', scope: 'workspace', scopeId: '', period: 'day', hard: true } as const
 
