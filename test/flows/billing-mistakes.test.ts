@@ -58,11 +58,11 @@ describe('a Stripe key of another account or mode', () => {
 
   test('destroys no key and suspends nobody; an operator is told, until the customer is found again', async () => {
     const { customer } = await customerWithKey(world)
-    await unknownThere(customer.customerId, () => sweepStripe(new Date(world.sandbox.world.now())))
+    await unknownThere(customer.customerId, () => sweepStripe(world.now()))
     expect(await keysOf(customer)).toEqual([{ enabled: true }])
     expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise', suspendedAt: null })
     expect(await alertsOf(customer.workspaceId)).toContain('stripe_customer_missing')
-    await sweepStripe(new Date(world.sandbox.world.now()))
+    await sweepStripe(world.now())
     expect(await alertsOf(customer.workspaceId)).not.toContain('stripe_customer_missing')
   })
 

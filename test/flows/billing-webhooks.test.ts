@@ -6,7 +6,9 @@ import { inSystem } from '#app/platform/db.server.ts'
 import { signature } from '#test/sandbox/stripe/webhooks.ts'
 import {
   customerWithKey,
+  holdDeliveries,
   keysOf,
+  letDeliveries,
   moveTo,
   NEXT_SECRET,
   SECRET,
@@ -27,6 +29,7 @@ import {
   runRow,
   write,
 } from './billing-world.ts'
+import { needsDeliveries } from './stripe-target.ts'
 
 const world = billingWorld()
 const endpoint = webhookEndpoint(world)
@@ -49,11 +52,11 @@ describe('events', () => {
     for (const seed of [1, 2, 3, 4, 5, 6]) {
       const { customer } = await customerWithKey(world)
       world.sandbox.webhooks.knobs = { reorderSeed: seed, copies: 2 }
-      world.sandbox.webhooks.pause()
+      holdDeliveries(world)
       await moveTo(world, customer, 'pro')
       await moveTo(world, customer, 'enterprise')
       await world.stripe.subscriptions.cancel(customer.subscriptionId)
-      world.sandbox.webhooks.resume()
+      letDeliveries(world)
       await settle(world)
       expect(await workspaceOf(customer)).toMatchObject({ planId: 'plus', subscriptionStatus: 'canceled' })
       expect(await keysOf(customer)).toEqual([])
@@ -157,6 +160,7 @@ describe('events', () => {
   })
 
   test('case 39: of a customer nobody knows: stored, alerted, nothing changed', async () => {
+    needsDeliveries(world)
     const stranger = await world.stripe.customers.create({ name: 'Stranger' })
     await world.stripe.customers.update(stranger.id, { name: 'Still' })
     await settle(world)
@@ -166,6 +170,7 @@ describe('events', () => {
   })
 
   test('case 40: answered 500 while the database is down, they come again and lose nothing', async () => {
+    needsDeliveries(world)
     const { customer } = await customerWithKey(world)
     endpoint.failures = 2
     endpoint.answers = []
@@ -181,7 +186,7 @@ describe('events', () => {
     await moveTo(world, customer, 'pro')
     await settle(world)
     expect(await keysOf(customer)).toHaveLength(1)
-    await sweepStripe(new Date(world.sandbox.world.now()))
+    await sweepStripe(world.now())
     expect(await workspaceOf(customer)).toMatchObject({ planId: 'pro' })
     expect(await keysOf(customer)).toEqual([])
   })

@@ -29,6 +29,8 @@ export interface BillingWorld {
   /** In test mode there is none: whoever asks for it skips the test (see stripe-target.ts). */
   readonly sandbox: StripeSandbox
   readonly hasSandbox: boolean
+  /** Stripe's time: the sandbox's clock, or that of a real account, which is everybody's. */
+  now(): Date
   stripe: Stripe
   /** Monthly price of each plan's product. */
   prices: Record<PlanId, string>
@@ -49,6 +51,7 @@ export function billingWorld(): BillingWorld {
   const db = testDatabase()
   const world = { db, prices: {}, hasSandbox: target.kind === 'sandbox', since: 0 } as BillingWorld
   Object.defineProperty(world, 'sandbox', { get: () => place.get() })
+  world.now = () => (place.sandbox ? new Date(place.sandbox.world.now()) : new Date())
   beforeAll(async () => {
     world.since = Math.floor(Date.now() / 1000) - 1
     if (target.kind === 'sandbox') {

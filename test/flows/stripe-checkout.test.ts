@@ -10,7 +10,7 @@ import { sweepStripe } from '#app/domain/billing/sweep-stripe.server.ts'
 import type { Ctx } from '#app/domain/permissions/permissions.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { makeMember, makeWorkspace } from '#test/factories.ts'
-import { settle, webhookEndpoint, workspaceOf } from './billing-endpoint.ts'
+import { holdDeliveries, letDeliveries, settle, webhookEndpoint, workspaceOf } from './billing-endpoint.ts'
 import { billingWorld, type Customer, makeCustomer } from './billing-world.ts'
 
 const world = billingWorld()
@@ -30,8 +30,12 @@ const noticesOf = (customer: Customer) =>
 const sessionOf = (url: string): string => new URL(url).pathname.split('/').at(-1) ?? ''
 const adminOf = async (workspaceId: string): Promise<Ctx> => ({
   ...(await makeMember(workspaceId, 'billing_admin')),
-  now: () => new Date(world.sandbox.world.now()),
+  now: () => world.now(),
 })
+const productOf = async (plan: 'pro') => {
+  const { product } = await world.stripe.prices.retrieve(world.prices[plan])
+  return typeof product === 'string' ? product : product.id
+}
 const pay = (id: string, how: 'card' | 'declined' | 'debit') => world.sandbox.control.payCheckout(id, how)
 
 describe('a top-up', () => {
@@ -62,11 +66,11 @@ describe('a top-up', () => {
 
   test('paid by card it is granted at completed, and the page that comes back first grants it as well, once', async () => {
     const { customer, admin, id } = await start()
-    world.sandbox.webhooks.pause()
+    holdDeliveries(world)
     pay(id, 'card')
     expect(await readCheckout(admin, id)).toMatchObject({ paymentStatus: 'paid', amountCents: '2500' })
     expect(await grantsOf(customer.workspaceId)).toHaveLength(1)
-    world.sandbox.webhooks.resume()
+    letDeliveries(world)
     await settle(world)
     expect(await grantsOf(customer.workspaceId)).toHaveLength(1)
     const audit = await inSystem((tx) =>
@@ -185,14 +189,14 @@ describe('buying a plan', () => {
     })
     await expect(startPlanCheckout(admin, { planId: 'nothing' })).rejects.toMatchObject({ code: 'plan_not_sold' })
     const yearly = {
-      product: 'prod_sbx_pro',
+      product: await productOf('pro'),
       currency: 'usd',
       unit_amount: 90_000,
       recurring: { interval: 'year' as const },
     }
     const price = await world.stripe.prices.create(yearly)
     await expect(startPlanCheckout(admin, { planId: 'pro' })).rejects.toMatchObject({ code: 'plan_not_sold' })
-    world.sandbox.world.state.prices[price.id]!.active = false
+    await world.stripe.prices.update(price.id, { active: false })
   })
 
   test('with tax on, asks for the address and does not begin before tax knows the place', async () => {

@@ -254,7 +254,7 @@ describe('the hourly sweep', () => {
     await settle(world)
     expect(await keysOf(customer)).toHaveLength(1)
     world.sandbox.webhooks.knobs = {}
-    const at = new Date(world.sandbox.world.now())
+    const at = world.now()
     const swept = await sweepStripe(at)
     expect(swept.failed).toBe(0)
     expect(swept.events).toBeGreaterThanOrEqual(1)

@@ -3,7 +3,15 @@ import { WATCHED_TYPES } from '#app/domain/billing/internal/event-table.ts'
 import { listReversals } from '#app/domain/billing/payment-queries.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { makeMember } from '#test/factories.ts'
-import { customerWithKey, keysOf, settle, webhookEndpoint, workspaceOf } from './billing-endpoint.ts'
+import {
+  customerWithKey,
+  holdDeliveries,
+  keysOf,
+  letDeliveries,
+  settle,
+  webhookEndpoint,
+  workspaceOf,
+} from './billing-endpoint.ts'
 import {
   billingWorld,
   type Customer,
@@ -78,7 +86,7 @@ describe('what waits together is answered together', () => {
   test('every type of the table is taken, answered and leaves plan and keys where Stripe has them, in any order', async () => {
     const { customer } = await customerWithKey(world)
     const invoice = world.sandbox.world.state.subscriptions[customer.subscriptionId]?.latestInvoice ?? ''
-    world.sandbox.webhooks.pause()
+    holdDeliveries(world)
     for (const type of WATCHED_TYPES) {
       // Nothing of the payload is believed but whom it is about: not even that somebody was deleted.
       const id = type.startsWith('invoice.') ? invoice : `obj_${type.replaceAll('.', '_')}`
@@ -90,7 +98,7 @@ describe('what waits together is answered together', () => {
       world.sandbox.control.sendEvent(type, object)
     }
     world.sandbox.webhooks.knobs = { reorderSeed: 7, copies: 2 }
-    world.sandbox.webhooks.resume()
+    letDeliveries(world)
     await settle(world)
     expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise', suspendedAt: null })
     expect(await keysOf(customer)).toEqual([{ enabled: true }])

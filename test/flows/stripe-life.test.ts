@@ -29,7 +29,7 @@ import {
 const world = billingWorld()
 webhookEndpoint(world)
 const DAY_MS = 86_400_000
-const now = () => new Date(world.sandbox.world.now())
+const now = () => world.now()
 const days = async (count: number) => {
   world.sandbox.control.advanceClock(count * DAY_MS)
   await settle(world)

@@ -21,6 +21,9 @@ export function stripeTarget(env: Record<string, string | undefined> = process.e
   return { kind: 'test-mode', key, base: env.STRIPE_TEST_BASE }
 }
 
+/** For a test that needs what the sandbox delivers by itself: an account in test mode cannot reach a test's endpoint. */
+export const needsDeliveries = (world: { readonly sandbox: StripeSandbox }): void => void world.sandbox.webhooks
+
 /** Ends the running test as skipped wherever the sandbox is asked for and is not there. */
 export class SandboxOrSkip {
   sandbox: StripeSandbox | undefined

@@ -138,6 +138,17 @@ function createPrice(world: World, params: z.infer<typeof priceCreate>): object 
   return renderPrice(price)
 }
 
+/** A price's amount never changes; what can be done is to take it off sale. */
+function updatePrice(world: World, params: z.infer<typeof priceUpdate>, id: string): object {
+  const price = priceNamed(world, id)
+  const before = renderPrice(price)
+  if (params.active !== undefined) price.active = params.active
+  price.metadata = mergeMetadata(price.metadata, params.metadata)
+  world.emit('price.updated', renderPrice(price), previousAttributes(before, renderPrice(price)))
+  return renderPrice(price)
+}
+
+const priceUpdate = z.strictObject({ active: boolean.optional(), metadata: metadata.optional() })
 const listParams = z.strictObject({ ...page, ...createdFilter, active: boolean.optional() })
 
 export const catalogueOperations = [
@@ -160,6 +171,7 @@ export const catalogueOperations = [
     return { ...list, data: list.data.map(renderProduct) }
   }),
   operation('prices.create', 'POST /v1/prices', priceCreate, createPrice),
+  operation('prices.update', 'POST /v1/prices/{id}', priceUpdate, updatePrice),
   operation(
     'prices.retrieve',
     'GET /v1/prices/{id}',
