@@ -45,6 +45,7 @@ export interface WorkspaceHere {
   id: string
   slug: string
   name: string
+  currency: string
   planId: string
   planName: string
   allowedProviders: string[]
@@ -82,6 +83,7 @@ export async function enterWorkspace(request: Request, slug: string | undefined,
     id: found.id,
     slug: found.slug,
     name: found.name,
+    currency: found.currency,
     planId: found.planId,
     planName: found.plan.name,
     allowedProviders: found.plan.allowedProviders,

@@ -30,8 +30,9 @@ export const loader = workspaceLoader('read:InferenceCall', async ({ ctx, worksp
     page,
     catalogue,
     isFirst: asked.after === null,
+    currency: workspace.currency,
   })
-  return { ...view, metered: toMeteredView(metered) }
+  return { ...view, metered: toMeteredView(metered, workspace.currency) }
 })
 
 export default function Analytics() {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { centsThatAddUp, exactMoney, money } from './money.ts'
+import { cents, centsThatAddUp, exactMoney, money } from './money.ts'
 
 describe('money on screen', () => {
   it('never shows zero for what is not zero, nor a number for what is unknown', () => {
@@ -8,6 +8,18 @@ describe('money on screen', () => {
   })
   it('shows exact amounts to the last digit', () =>
     expect([exactMoney('1234000000000001'), exactMoney('-500000000000')]).toEqual(['$1,234.000000000001', '−$0.50']))
+  it('in another currency is never called dollars, and yen have no cents', () => {
+    expect([money(12_345_678_900n, 'eur'), money(null, 'eur'), exactMoney('500000000001', 'gbp')]).toEqual([
+      '€0.01',
+      'unknown',
+      '£0.500000000001',
+    ])
+    expect(cents(1_500_000_000_000n, 'jpy')).toBe('¥2')
+    expect(centsThatAddUp([1_500_000_000_000n, 1_500_000_000_000n], 'jpy')).toEqual({
+      parts: ['¥2', '¥1'],
+      total: '¥3',
+    })
+  })
   it('rounds parts to cents that add up', () => {
     expect(centsThatAddUp([5_000_000_000n, 5_000_000_000n])).toEqual({ parts: ['$0.01', '$0.00'], total: '$0.01' })
     expect(centsThatAddUp([14_000_000_000n, 14_000_000_000n])).toEqual({ parts: ['$0.02', '$0.01'], total: '$0.03' })

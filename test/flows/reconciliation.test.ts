@@ -206,7 +206,7 @@ describe('costs that an operator corrects', () => {
     const { id } = await makeWorkspace({})
     const keyId = newId()
     const at = (hour: number) => new Date(`2026-10-17T${hour}:00:00Z`)
-    const terms = { provider: 'together' as const, tier: 'frontier', inputTokens: 10_000_000n }
+    const terms = { provider: 'together' as const, tier: 'frontier' as const, inputTokens: 10_000_000n }
     const own = { ...terms, keySource: 'workspace' as const, keyId, keyVersion: 1 }
     const hosted = { ...terms, chargeMode: 'markup' as const, markupBp: 10_000 }
     const call = await makeCall(id, at(10), { ...own, rawCostPico: 2_000_000_000_000n })

@@ -254,6 +254,8 @@ export interface CallPage {
 }
 
 export interface CallDetail extends CallRow {
+  /** Of what the customer pays: tier price and charge. What providers charge is in USD. */
+  currency: string
   billingMonth: CalendarMonth
   recordedAt: Date
   origin: string

@@ -193,6 +193,7 @@ export async function getCall(ctx: Ctx, id: string): Promise<CallDetail> {
       keyHint: keyId && keyVersion ? await findKeyHint(tx, { workspaceId, keyId, keyVersion }) : null,
       tokenName: token?.name ?? null,
       price: (isTier(row.tier) && book?.tiers[row.tier]) || null,
+      currency: book?.currency ?? 'usd',
       markupBp: row.markup_bp,
       basisPico: row.basis_pico === null ? null : BigInt(row.basis_pico),
       basisSource: row.basis_source,

@@ -17,6 +17,7 @@ export interface DifferenceRow {
   expected: string
   actual: string
   moneyPico: string | null
+  currency: string
   foundAt: string
   seenAt: string
 }
@@ -42,6 +43,8 @@ export interface Reconciliation {
   reports: { provider: string; account: string; from: string; to: string; costPico: string; importedAt: string }[]
 }
 
+/** What providers say is in USD, whatever the workspace is billed in; so are credits. */
+const IN_DOLLARS = new Set(['provider_usage', 'generation', 'credits'])
 const mostShown = 200
 const writtenOffShown = 20
 
@@ -61,8 +64,11 @@ export async function readReconciliation(ctx: OperatorCtx): Promise<Reconciliati
       take: writtenOffShown,
     })
     const ids = [...rows, ...off].flatMap((row) => row.workspaceId ?? [])
-    const workspaces = await tx.workspace.findMany({ where: { id: { in: ids } }, select: { id: true, name: true } })
-    const names = new Map(workspaces.map(({ id, name }) => [id, name]))
+    const workspaces = await tx.workspace.findMany({
+      where: { id: { in: ids } },
+      select: { id: true, name: true, currency: true },
+    })
+    const named = new Map(workspaces.map((one) => [one.id, one]))
     const held = await tx.$queryRaw<HeldCallsRow[]>`
       SELECT c.provider, c.model, count(*)::text AS calls, to_char(min(c.dispatched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS oldest,
         to_char(max(c.dispatched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS newest
@@ -75,7 +81,8 @@ export async function readReconciliation(ctx: OperatorCtx): Promise<Reconciliati
       FROM provider_usage_reports GROUP BY provider, account ORDER BY provider, account LIMIT ${mostShown}`
     const toRow = (row: ReconciliationDifference): DifferenceRow => ({
       ...{ id: row.id, kind: row.kind, reference: row.reference, expected: row.expected, actual: row.actual },
-      workspace: (row.workspaceId && names.get(row.workspaceId)) || null,
+      workspace: (row.workspaceId && named.get(row.workspaceId)?.name) || null,
+      currency: (!IN_DOLLARS.has(row.kind) && row.workspaceId && named.get(row.workspaceId)?.currency) || 'usd',
       moneyPico: row.moneyPico?.toFixed(0) ?? null,
       ...{ foundAt: row.foundAt.toISOString(), seenAt: row.seenAt.toISOString() },
     })

@@ -20,6 +20,7 @@ export interface InvoiceProof {
   recountedCallsHash: string
   recountedCalls: string
   recountedExactPico: string
+  currency: string
   /** Whether every call was rated again by its own price book, or only counted. */
   ratedAgain: boolean
   /** Whether Stripe's lines were compared: `unreachable` is no difference, and no proof. */

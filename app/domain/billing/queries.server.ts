@@ -20,6 +20,8 @@ import { loadRun } from './internal/run-store.server.ts'
 /** What pages show. Amounts are texts of integers (`…Pico` 1e-12 USD, `…Cents`): they may pass 2^53 and never were floats. */
 export interface UsageThisMonth {
   month: CalendarMonth
+  /** Of all but what providers bill, which is USD. */
+  currency: string
   /** Calls on the platform's key and their tier prices. */
   platformCalls: string
   platformPricePico: string
@@ -52,6 +54,7 @@ export async function getUsageOfMonth(ctx: Ctx, month: CalendarMonth): Promise<U
   const sum = <T>(rows: T[], pick: (row: T) => bigint) => rows.reduce((total, row) => total + pick(row), 0n)
   return {
     month,
+    currency: input.currency ?? 'usd',
     platformCalls: sum(platform, (row) => row.calls).toString(),
     platformPricePico: sum(platform, (row) => row.chargePico).toString(),
     creditPico: sum(platform, (row) => row.creditPico).toString(),

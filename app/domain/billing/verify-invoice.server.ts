@@ -74,6 +74,7 @@ async function prove(workspaceId: string, runId: string, rateAgain: boolean): Pr
     recountedCallsHash: hashDigests(digests),
     recountedCalls: (replayed?.calls ?? run.calls).toString(),
     recountedExactPico: (replayed?.exactPico ?? BigInt(run.exactPico.toFixed(0))).toString(),
+    currency: run.currency,
     ratedAgain: ofUsage && rateAgain,
     stripe: stripe.state,
     findings: all.slice(0, MOST_FINDINGS),

@@ -111,7 +111,7 @@ const chargeNotes: Partial<Record<ChargeMode, string>> = {
   pass_through: 'billed externally',
 }
 
-function toLine(root: string, call: CallRow, { models, surfaces }: Catalogue): CallLine {
+function toLine(root: string, call: CallRow, { models, surfaces }: Catalogue, currency: string): CallLine {
   const held = call.chargePico === null
   return {
     id: call.id,
@@ -129,8 +129,8 @@ function toLine(root: string, call: CallRow, { models, surfaces }: Catalogue): C
     output: tokens(call.outputTokens),
     outputNote: notes([[call.reasoningTokens, 'reasoning']]),
     rawCost: money(call.rawCostPico),
-    tierPrice: money(call.tierPricePico),
-    charge: held ? 'held' : call.chargeMode === 'credits' ? money(call.creditPico) : money(call.chargePico),
+    tierPrice: money(call.tierPricePico, currency),
+    charge: held ? 'held' : money(call.chargeMode === 'credits' ? call.creditPico : call.chargePico, currency),
     chargeNote: chargeNotes[call.chargeMode] ?? null,
     latency: latency(call.latencyMs),
     status: statusName(call.status),
@@ -138,7 +138,7 @@ function toLine(root: string, call: CallRow, { models, surfaces }: Catalogue): C
   }
 }
 
-function toCards({ total, platform, workspace }: Usage): Card[] {
+function toCards({ total, platform, workspace }: Usage, currency: string): Card[] {
   const troubles = [
     total.failedCalls ? `${count(total.failedCalls)} failed` : null,
     total.heldCalls ? `${count(total.heldCalls)} held until their cost is known` : null,
@@ -152,9 +152,9 @@ function toCards({ total, platform, workspace }: Usage): Card[] {
     },
     {
       label: 'Charged to you',
-      value: money(total.chargePico),
+      value: money(total.chargePico, currency),
       note: [
-        `${money(platform.chargePico)} on the platform key, ${money(workspace.chargePico)} on your keys`,
+        `${money(platform.chargePico, currency)} on the platform key, ${money(workspace.chargePico, currency)} on your keys`,
         ...(total.creditPico ? [`beside ${money(total.creditPico)} from credits`] : []),
       ].join(', '),
     },
@@ -171,19 +171,19 @@ function toCards({ total, platform, workspace }: Usage): Card[] {
 const MICRO: Pico = 1_000_000n
 const height = (amount: Pico): number => Number(amount / MICRO)
 
-const toBar = ({ day, platform, workspace }: DayUsage): DayBar => ({
+const toBar = ({ day, platform, workspace }: DayUsage, currency: string): DayBar => ({
   day: utcDay(day).slice(0, -5),
   platformHeight: height(platform.chargePico + platform.creditPico),
   marginHeight: height(workspace.chargePico),
-  platform: cents(platform.chargePico + platform.creditPico),
-  margin: cents(workspace.chargePico),
+  platform: cents(platform.chargePico + platform.creditPico, currency),
+  margin: cents(workspace.chargePico, currency),
   calls: count(platform.calls + workspace.calls),
 })
 
-const toShare = (nameOf: (name: string) => string, { name, sums }: NamedSums): Share => ({
+const toShare = (nameOf: (name: string) => string, { name, sums }: NamedSums, currency: string): Share => ({
   name: nameOf(name),
   calls: count(sums.calls),
-  charge: cents(sums.chargePico + sums.creditPico),
+  charge: cents(sums.chargePico + sums.creditPico, currency),
 })
 
 /** What the catalogue offers, and what was used and is gone from it. */
@@ -219,10 +219,13 @@ interface AnalyticsInput {
   catalogue: Catalogue
   /** Whether this is the list's first page. */
   isFirst: boolean
+  /** That the workspace is billed in; what providers bill is USD. */
+  currency: string
 }
 
 /** Everything on the page as text: amounts are formatted here, on the server, from exact integers. */
-export function toAnalyticsView({ root, filter, usage, page, catalogue, isFirst }: AnalyticsInput): AnalyticsView {
+export function toAnalyticsView(input: AnalyticsInput): AnalyticsView {
+  const { root, filter, usage, page, catalogue, isFirst, currency } = input
   const params = filterParams(filter)
   const link = (extra: Record<string, string>) =>
     `${root}/analytics?${new URLSearchParams([...params, ...Object.entries(extra)])}`
@@ -250,14 +253,14 @@ export function toAnalyticsView({ root, filter, usage, page, catalogue, isFirst 
       tier: tiers.map((tier) => ({ value: tier, label: tierNames[tier] })),
     },
     narrowed: [...params.keys()].length > 2,
-    cards: toCards(usage),
-    days: usage.byDay.map(toBar),
+    cards: toCards(usage, currency),
+    days: usage.byDay.map((day) => toBar(day, currency)),
     shares: [
-      { title: 'By model', rows: usage.byModel.map((row) => toShare(nameOf(catalogue.models), row)) },
-      { title: 'By surface', rows: usage.bySurface.map((row) => toShare(nameOf(catalogue.surfaces), row)) },
-      { title: 'By tier', rows: usage.byTier.map((row) => toShare(tierName, row)) },
+      { title: 'By model', rows: usage.byModel.map((row) => toShare(nameOf(catalogue.models), row, currency)) },
+      { title: 'By surface', rows: usage.bySurface.map((row) => toShare(nameOf(catalogue.surfaces), row, currency)) },
+      { title: 'By tier', rows: usage.byTier.map((row) => toShare(tierName, row, currency)) },
     ],
-    calls: page.calls.map((call) => toLine(root, call, catalogue)),
+    calls: page.calls.map((call) => toLine(root, call, catalogue, currency)),
     older: page.next && link({ after: page.next }),
     newest: isFirst ? null : link({}),
     csv: `${root}/analytics.csv?${params}`,

@@ -18,21 +18,21 @@ export interface MeteredView {
   total: { credits: string; charge: string }
 }
 
-function toRow(sums: MeteredSums, day = ''): MeteredRow {
+function toRow(currency: string, sums: MeteredSums, day = ''): MeteredRow {
   const { meter, name, unit, events, quantity, creditPico, chargePico } = sums
   const [whole = '0', fraction] = quantity.split('.')
   return {
     ...{ key: `${day} ${meter}`, day: day && utcDay(day), name, events: count(events) },
     quantity: `${count(whole)}${fraction ? `.${fraction}` : ''} × ${unit}`,
-    ...{ credits: money(creditPico), charge: money(chargePico) },
+    ...{ credits: money(creditPico), charge: money(chargePico, currency) },
   }
 }
 
-export function toMeteredView({ byMeter, byDay }: MeteredUsage): MeteredView {
+export function toMeteredView({ byMeter, byDay }: MeteredUsage, currency: string): MeteredView {
   const sum = (name: 'creditPico' | 'chargePico') => byMeter.reduce((total, row) => total + row[name], 0n)
   return {
-    rows: byMeter.map((row) => toRow(row)),
-    days: byDay.map((row) => toRow(row, row.day)),
-    total: { credits: money(sum('creditPico')), charge: money(sum('chargePico')) },
+    rows: byMeter.map((row) => toRow(currency, row)),
+    days: byDay.map((row) => toRow(currency, row, row.day)),
+    total: { credits: money(sum('creditPico')), charge: money(sum('chargePico'), currency) },
   }
 }

@@ -4,6 +4,7 @@ import type { InvoiceSummary, UsageThisMonth } from '#app/domain/billing/queries
 import { beforeKeyWords, toInvoiceRow, toUsageView } from './billing-view.ts'
 
 const usage: UsageThisMonth = {
+  currency: 'usd',
   ...{ month: '2026-11' as UsageThisMonth['month'], platformCalls: '3', platformPricePico: '2000000000000' },
   ...{ creditPico: '0', ownKeyCalls: '2', marginPico: '500000000000', providerBilledPico: '700000000000' },
   ...{ heldCalls: '0', exactPico: '2500000000000' },
@@ -43,6 +44,15 @@ describe('the month so far, by the plan’s two modes', () => {
   })
   test('what is on the invoice adds up to the cent, whatever came from credits', () => {
     expect(toUsageView(usage, rules).total).toBe('$2.50')
+  })
+  test('is in the workspace’s currency, what providers bill in dollars', () => {
+    const view = toUsageView({ ...usage, currency: 'eur', feePico: '8000000000000' }, rules)
+    expect(view.parts.map(({ amount, exact }) => [amount, exact])).toEqual([
+      ['€2.00', '€2.00'],
+      ['€0.50', '€0.50'],
+      ['$0.70', '$0.70'],
+    ])
+    expect(view).toMatchObject({ total: '€2.50', totalExact: '€2.50', beside: { total: '€10.50' } })
   })
   test('a fee and usage that is no call are named beside the calls, and all of it together', () => {
     expect(toUsageView(usage, rules).beside).toBeNull()

@@ -132,7 +132,7 @@ function ownWords({ workspaceChargeMode, workspaceMarkupBp }: UsageRules): strin
   }
 }
 
-function besideCalls({ feePico, usagePico, correctionPico, exactPico }: UsageThisMonth): UsageView['beside'] {
+function besideCalls({ feePico, usagePico, correctionPico, exactPico, currency }: UsageThisMonth): UsageView['beside'] {
   const lines = [
     { what: 'Fee for a key, where it stays enabled until the month ends', pico: BigInt(feePico) },
     { what: 'Usage that is no call', pico: BigInt(usagePico) },
@@ -141,16 +141,17 @@ function besideCalls({ feePico, usagePico, correctionPico, exactPico }: UsageThi
   const all = lines.reduce((sum, { pico }) => sum + pico, BigInt(exactPico))
   if (!lines.length) return null
   return {
-    lines: lines.map(({ what, pico }) => ({ what, amount: exactMoney(pico) })),
-    total: centsThatAddUp([all]).total,
-    totalExact: exactMoney(all),
+    lines: lines.map(({ what, pico }) => ({ what, amount: exactMoney(pico, currency) })),
+    total: centsThatAddUp([all], currency).total,
+    totalExact: exactMoney(all, currency),
   }
 }
 
 /** Three sums, each with the sentence that explains it where it stands. The first two add up to the total, to the cent. */
 export function toUsageView(usage: UsageThisMonth, rules: UsageRules): UsageView {
   const { provider, platformChargeMode, workspaceChargeMode } = rules
-  const { parts, total } = centsThatAddUp([BigInt(usage.platformPricePico), BigInt(usage.marginPico)])
+  const { currency } = usage
+  const { parts, total } = centsThatAddUp([BigInt(usage.platformPricePico), BigInt(usage.marginPico)], currency)
   const billed = centsThatAddUp([BigInt(usage.providerBilledPico)])
   const credits = usage.creditPico === '0' ? '' : `, and ${exactMoney(usage.creditPico)} from credits`
   return {
@@ -162,14 +163,14 @@ export function toUsageView(usage: UsageThisMonth, rules: UsageRules): UsageView
         exact:
           platformChargeMode === 'credits'
             ? `${exactMoney(usage.creditPico)} from credits, and ${exactMoney(usage.platformPricePico)} on the invoice`
-            : `${exactMoney(usage.platformPricePico)}${credits}`,
+            : `${exactMoney(usage.platformPricePico, currency)}${credits}`,
         calls: `${counted(usage.platformCalls, 'call')} on the platform key`,
         sentence: platformWords[platformChargeMode],
       },
       {
         label: workspaceChargeMode === 'tier_margin' ? 'Margin only' : 'On your own keys',
         amount: parts[1] ?? '',
-        exact: exactMoney(usage.marginPico),
+        exact: exactMoney(usage.marginPico, currency),
         calls: `${counted(usage.ownKeyCalls, 'call')} on your own key`,
         sentence: ownWords(rules),
       },
@@ -182,7 +183,7 @@ export function toUsageView(usage: UsageThisMonth, rules: UsageRules): UsageView
       },
     ],
     total,
-    totalExact: exactMoney(usage.exactPico),
+    totalExact: exactMoney(usage.exactPico, currency),
     beside: besideCalls(usage),
     held:
       usage.heldCalls === '0'

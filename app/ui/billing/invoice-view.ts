@@ -151,7 +151,7 @@ export function toVerdict(proof: InvoiceProof): Verdict {
     equal: proof.equal,
     findings: proof.findings.map(describeFinding),
     message: proof.equal
-      ? `Verified: ${calls}, counted again one by one${rated} come to exactly ${exactMoney(proof.recountedExactPico)} and to these very lines.${stripeWords[proof.stripe]}`
-      : `Something differs from what was invoiced: ${calls} come to ${exactMoney(proof.recountedExactPico)}. Please tell us: nothing was changed.`,
+      ? `Verified: ${calls}, counted again one by one${rated} come to exactly ${exactMoney(proof.recountedExactPico, proof.currency)} and to these very lines.${stripeWords[proof.stripe]}`
+      : `Something differs from what was invoiced: ${calls} come to ${exactMoney(proof.recountedExactPico, proof.currency)}. Please tell us: nothing was changed.`,
   }
 }

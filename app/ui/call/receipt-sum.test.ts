@@ -31,6 +31,7 @@ const call = (over: Partial<CallDetail>): CallDetail => ({
   ...{ markupBp: null, basisPico: null, basisSource: null, planName: 'Enterprise', surfaceIsBackground: false },
   enabledKeysThen: 1,
   adjustments: [],
+  currency: 'usd',
   ...over,
 })
 const linesOf = (over: Partial<CallDetail>) => sumOf(call(over)).map(({ label, amount }) => [label, amount])
@@ -43,6 +44,19 @@ describe('the sum of a call', () => {
       ['Tier price, Balanced', '$0.00525'],
       ['Less what your provider charged you', '−$0.002'],
       ['Margin charged', '$0.00325'],
+    ])
+  })
+
+  test('is in the currency that the workspace is billed in; what a provider charged is in dollars', () => {
+    expect(linesOf({ currency: 'eur', chargeMode: 'tier', chargePico: 5_250_000_000n })).toEqual([
+      ['Input tokens', '€0.0035'],
+      ['Output tokens', '€0.00175'],
+      ['Tier price, Balanced', '€0.00525'],
+      ['Charged', '€0.00525'],
+    ])
+    expect(linesOf({ currency: 'eur', chargeMode: 'flat_fee', chargePico: 0n })).toEqual([
+      ['Your provider charged you', '$0.002'],
+      ['Charged', '€0.00'],
     ])
   })
 

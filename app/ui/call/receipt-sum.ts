@@ -22,10 +22,11 @@ export const costSources: Record<string, string> = {
   unknown: 'not known yet',
 }
 
-/** Atto-dollars per token as USD per million tokens: the unit price lists use. Exact. */
-export const perMillion = (atto: Atto): string => exactMoney(atto)
+/** 1e-18 per token as the price per million tokens: the unit price lists use. Exact. */
+export const perMillion = (atto: Atto, currency = 'usd'): string => exactMoney(atto, currency)
 
-const amountOf = (pico: bigint | null, missing = 'unknown'): string => (pico === null ? missing : exactMoney(pico))
+const amountOf = (pico: bigint | null, currency = 'usd', missing = 'unknown'): string =>
+  pico === null ? missing : exactMoney(pico, currency)
 const sourceOf = ({ costSource }: CallDetail): string => costSources[costSource] ?? costSource
 
 /** Tokens by the classes that have a price of their own; counts of cache that exceed the input are priced as plain input. */
@@ -39,9 +40,9 @@ function tokenLines(call: CallDetail): SumLine[] {
   const writeApart = apart && rates.cacheWriteAtto !== undefined ? write : 0n
   const line = (label: string, tokens: bigint, atto: Atto): SumLine => ({
     label,
-    detail: `${count(tokens)} × ${perMillion(atto)} per million`,
+    detail: `${count(tokens)} × ${perMillion(atto, call.currency)} per million`,
     // exact product in atto-dollars, cut to display: the sum below was rounded once, from the exact products
-    amount: exactMoney((tokens * atto) / 1_000_000n),
+    amount: exactMoney((tokens * atto) / 1_000_000n, call.currency),
   })
   return [
     line('Input tokens', input - readApart - writeApart, rates.inputAtto),
@@ -56,14 +57,14 @@ function tokenLines(call: CallDetail): SumLine[] {
 }
 
 function tierLines(call: CallDetail): SumLine[] {
-  const total = { label: `Tier price, ${tierName(call.tier)}`, amount: amountOf(call.tierPricePico) }
+  const total = { label: `Tier price, ${tierName(call.tier)}`, amount: amountOf(call.tierPricePico, call.currency) }
   if (!call.price) return [{ ...total, detail: `price book ${call.priceBookVersion}` }]
   return [...tokenLines(call), { ...total, detail: 'price of these tokens, whatever the model', strong: true }]
 }
 
 const charged = (call: CallDetail, detail: string, label = 'Charged'): SumLine => ({
   ...{ label, detail, strong: true },
-  amount: amountOf(call.chargePico, 'held'),
+  amount: amountOf(call.chargePico, call.currency, 'held'),
 })
 
 const providerCharged = (call: CallDetail): SumLine => ({

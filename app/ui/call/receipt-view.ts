@@ -114,15 +114,15 @@ function whyCorrected({ reason, priceBookVersion, rawCostPico }: CallAdjustment)
   return rawCostPico === null ? 'The provider corrected its cost' : `Cost corrected to ${exactMoney(rawCostPico)}`
 }
 
-function toCorrection(one: CallAdjustment, index: number): ReceiptView['corrections'][number] {
+function toCorrection(one: CallAdjustment, index: number, currency: string): ReceiptView['corrections'][number] {
   const difference = one.chargeAfterPico - one.chargeBeforePico
   return {
     key: String(index),
     at: utcMinute(one.at.toISOString()),
     why: whyCorrected(one),
-    before: exactMoney(one.chargeBeforePico),
-    after: exactMoney(one.chargeAfterPico),
-    difference: difference < 0n ? `−${exactMoney(-difference)}` : `+${exactMoney(difference)}`,
+    before: exactMoney(one.chargeBeforePico, currency),
+    after: exactMoney(one.chargeAfterPico, currency),
+    difference: `${difference < 0n ? '' : '+'}${exactMoney(difference, currency)}`,
     on: `${monthName(one.billingMonth)} invoice`,
   }
 }
@@ -143,7 +143,7 @@ export function toReceiptView(root: string, call: CallDetail, { models, surfaces
     sum: sumOf(call),
     verdict: verdictOf(call),
     held: call.chargePico === null,
-    corrections: call.adjustments.map(toCorrection),
+    corrections: call.adjustments.map((one, index) => toCorrection(one, index, call.currency)),
     link: linkOf(root, call),
     call: [
       ['Call id', call.id],

@@ -50,10 +50,12 @@ const kinds: Record<string, string> = {
   second_invoice: 'Two invoices of one run',
 }
 
-const signed = (amount: string): string => `${BigInt(amount) > 0n ? '+' : ''}${exactMoney(amount)}`
+const signed = (amount: string, currency: string): string =>
+  `${BigInt(amount) > 0n ? '+' : ''}${exactMoney(amount, currency)}`
 
 const nameOf = (kind: string): string => kinds[kind] ?? kind.replaceAll('_', ' ')
-const moneyOf = (pico: string | null): string => (pico === null ? '–' : signed(pico))
+const moneyOf = ({ moneyPico, currency }: { moneyPico: string | null; currency: string }): string =>
+  moneyPico === null ? '–' : signed(moneyPico, currency)
 
 /** @param asked the difference that is about to be written off */
 export function toReconciliationView(
@@ -67,7 +69,7 @@ export function toReconciliationView(
     workspace: row.workspace ?? '–',
     expected: row.expected,
     actual: row.actual,
-    money: moneyOf(row.moneyPico),
+    money: moneyOf(row),
     moneyPico: row.moneyPico ?? '',
     since: utcMinute(row.foundAt),
     seen: ago(row.seenAt, now),
@@ -78,7 +80,7 @@ export function toReconciliationView(
     closing: rows.find(({ id }) => id === asked) ?? null,
     writtenOff: writtenOff.map((row) => ({
       ...{ id: row.id, what: nameOf(row.kind), workspace: row.workspace ?? '–', actual: row.actual },
-      ...{ money: moneyOf(row.moneyPico), reason: row.reason, at: utcMinute(row.at) },
+      ...{ money: moneyOf(row), reason: row.reason, at: utcMinute(row.at) },
     })),
     held: held.map((row) => ({
       key: `${row.provider} ${row.model}`,
