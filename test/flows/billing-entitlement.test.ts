@@ -235,7 +235,12 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     // The plan's subscription ends, the add-on's goes on: it keeps neither plan nor keys.
     await world.stripe.subscriptions.cancel(customer.subscriptionId)
     await settle(world)
-    expect(await workspaceOf(customer)).toMatchObject({ planId: 'plus' })
+    // Nor is it what the workspace subscribes to: another plan could not be bought then, and jobs would be let in.
+    expect(await workspaceOf(customer)).toMatchObject({
+      planId: 'plus',
+      stripeSubscriptionId: customer.subscriptionId,
+      subscriptionStatus: 'canceled',
+    })
     expect(await keysOf(customer)).toEqual([])
   })
 
