@@ -12,6 +12,7 @@ export default defineConfig({
           name: 'unit',
           include: ['app/**/*.test.ts', 'workers/**/*.test.ts', 'scripts/**/*.test.ts'],
           setupFiles: ['test/setup/console.ts'],
+          testTimeout: 30_000, // some try every cut of a stream: seconds on a machine that is busy
         },
       },
       {
