@@ -140,6 +140,16 @@ describe('beside a key card', () => {
   })
 })
 
+test('a workspace that is billed in another currency is compared with nothing: its prices and providers’ dollars are no sum', async () => {
+  const { id } = await makeWorkspace({ planId: 'enterprise' })
+  const member = await makeMember(id, 'owner')
+  await recordAll([await makeCall(id, new Date(), { keySource: 'workspace' })])
+  expect((await getCounterfactual(member)).scenarios.length).toBeGreaterThan(0)
+  await inSystem((tx) => tx.workspace.update({ where: { id }, data: { currency: 'eur' } }))
+  expect(await getCounterfactual(member)).toMatchObject({ currency: 'eur', scenarios: [], calls: 1n })
+  expect(await comparePlan(member)).toBeNull()
+})
+
 test('a workspace without calls has sums of zero, and sees nobody else’s', async () => {
   const stranger = await makeMember((await makeWorkspace({ planId: 'enterprise' })).id, 'owner')
   const { calls: counted, scenarios } = await getCounterfactual(stranger)

@@ -35,6 +35,8 @@ export interface Counterfactual {
   from: string
   to: string
   calls: bigint
+  /** What the workspace is billed in. Providers bill in USD: in any other currency there is no common sum, and no scenario. */
+  currency: string
   sums: SurfaceSums
   scenarios: Scenario[]
   /** Models in no tier, and models with calls whose cost is not known, busiest first. */
@@ -113,8 +115,8 @@ export async function getCounterfactual(ctx: Ctx): Promise<Counterfactual> {
   const { workspaceId } = ctx
   authorize(ctx, 'read:InferenceCall', { workspaceId })
   const days = span(ctx.now())
-  const { planId, plans } = await inTenant({ workspaceId }, async (tx) => ({
-    ...(await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId }, select: { planId: true } })),
+  const { planId, currency, plans } = await inTenant({ workspaceId }, async (tx) => ({
+    ...(await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId }, select: { planId: true, currency: true } })),
     plans: await listPlans(tx),
   }))
   const shares = sharesOf(plans)
@@ -123,8 +125,9 @@ export async function getCounterfactual(ctx: Ctx): Promise<Counterfactual> {
   return {
     ...days,
     calls: sums.background.calls + sums.others.calls,
+    currency,
     sums,
-    scenarios: scenariosOf(plans, planId, sums),
+    scenarios: currency === 'usd' ? scenariosOf(plans, planId, sums) : [],
     untiered: named(counted, 'untiered'),
     unknownCost: named(counted, 'unknownCost'),
   }
@@ -141,16 +144,18 @@ export interface PlanComparison {
 /**
  * The last 30 days under one plan, without and with keys of the workspace's own.
  * @param planId null: the workspace's plan
- * @returns null where there are too many calls to go through beside something else: the page "Pricing" takes its time
+ * @returns null where there are too many calls to go through beside something else (the page "Pricing" takes its time), and for a
+ * workspace that is not billed in USD
  */
 export async function comparePlan(ctx: Ctx, planId: string | null = null): Promise<PlanComparison | null> {
   const { workspaceId } = ctx
   authorize(ctx, 'read:InferenceCall', { workspaceId })
   const days = span(ctx.now())
   const { plans, ...workspace } = await inTenant({ workspaceId }, async (tx) => ({
-    ...(await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId }, select: { planId: true } })),
+    ...(await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId }, select: { planId: true, currency: true } })),
     plans: await listPlans(tx),
   }))
+  if (workspace.currency !== 'usd') return null
   const plan = plans.find(({ id }) => id === (planId ?? workspace.planId))
   const shares = sharesOf(plans)
   const counted = plan && (await countedDays(workspaceId, days, shareColumns(shares), mostBeside))

@@ -32,6 +32,15 @@ function Arithmetic({ scenario }: { scenario: ScenarioView }) {
 }
 
 function Scenarios({ view }: { view: PricingView }) {
+  if (view.otherCurrency)
+    return (
+      <Panel title="Your last 30 days, charged in every way there is">
+        <Empty title={`Not compared in ${view.otherCurrency}`}>
+          Providers bill in US dollars. Prices in {view.otherCurrency} and costs in dollars have no common sum, so
+          nothing is shown rather than a wrong one. What your calls came to is in the analytics and on your invoices.
+        </Empty>
+      </Panel>
+    )
   return (
     <Panel
       title="Your last 30 days, charged in every way there is"

@@ -25,6 +25,8 @@ export interface PricingView {
   range: string
   calls: string
   empty: boolean
+  /** The currency the workspace is billed in, where that is not the one that providers bill in: nothing is compared then. */
+  otherCurrency: string | null
   scenarios: ScenarioView[]
   /** Calls that some modes cannot price, by model. */
   unpriced: { title: string; rows: { model: string; calls: string }[] }[]
@@ -160,12 +162,13 @@ interface PricingInput {
 }
 
 export function toPricingView({ root, planId, platformMode, counterfactual, timeline }: PricingInput): PricingView {
-  const { from, to, calls, scenarios, untiered, unknownCost } = counterfactual
+  const { from, to, calls, currency, scenarios, untiered, unknownCost } = counterfactual
   const rows = (named: Counterfactual['untiered']) => named.map(({ model, calls: of }) => ({ model, calls: count(of) }))
   return {
     range: `${utcDay(from)} to ${utcDay(to)}, days in UTC`,
     calls: counted(calls, 'call'),
     empty: calls === 0n,
+    otherCurrency: currency === 'usd' ? null : currency.toUpperCase(),
     scenarios: scenarios.map((scenario) => toScenario(scenario, planId)),
     unpriced: [
       { title: 'Models in no tier', rows: rows(untiered) },
