@@ -101,7 +101,8 @@ export async function longRun({ world }: Measure, requests: number): Promise<voi
   const { databasePid, upstreamPid } = world
   const load = { target, body: chatBody({ streamed: false }), databasePid, upstreamPid }
   const idle = residentMiB(target.pid)
-  await closedLoop(load, 256, 5)
+  // A process takes the memory that it works in over its first tens of thousands of calls; growth is what comes after.
+  await closedLoop(load, 256, 600, 100_000)
   const start = residentMiB(target.pid)
   let peak = start
   const watch = setInterval(() => {
