@@ -206,20 +206,29 @@ async function seedHistory(seeding: Seeding, tokenId: string): Promise<number> {
     seed: demo.seed,
   }
   let calls = 0
-  let lastUsedAt: Date | null = null
+  let tokenUsedAt = from
+  let keyUsedAt: Date | null = null
   for (const day of daysOfCalls(past, catalogue)) {
     calls += (await importCalls(day)).size
-    lastUsedAt = day.findLast(({ keyId }) => keyId)?.dispatchedAt ?? lastUsedAt
+    for (const { keyId, dispatchedAt } of day) {
+      if (dispatchedAt > tokenUsedAt) tokenUsedAt = dispatchedAt
+      if (keyId && (!keyUsedAt || dispatchedAt > keyUsedAt)) keyUsedAt = dispatchedAt
+    }
   }
-  if (lastUsedAt) await noteLastUse(past.workspaceId, lastUsedAt)
+  await noteLastUse(past.workspaceId, tokenUsedAt, keyUsedAt)
   return calls
 }
 
-/** Imported calls leave no trace on a key, for they were made elsewhere; in the demo's story this key paid for them. */
-async function noteLastUse(workspaceId: string, at: Date): Promise<void> {
-  await inSystem((tx) =>
-    tx.providerKey.updateMany({ where: { workspaceId }, data: { lastUsedAt: at, lastSuccessAt: at } }),
-  )
+/** Imported calls leave no trace on a token or a key, for they were made elsewhere; in the demo's story these took and paid them. */
+async function noteLastUse(workspaceId: string, tokenUsedAt: Date, keyUsedAt: Date | null): Promise<void> {
+  await inSystem(async (tx) => {
+    await tx.gatewayToken.updateMany({ where: { workspaceId }, data: { lastUsedAt: tokenUsedAt } })
+    if (!keyUsedAt) return
+    await tx.providerKey.updateMany({
+      where: { workspaceId },
+      data: { lastUsedAt: keyUsedAt, lastSuccessAt: keyUsedAt },
+    })
+  })
 }
 
 async function closeLastMonth(workspaceId: string, now: Date): Promise<void> {
