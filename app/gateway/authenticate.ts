@@ -13,7 +13,7 @@ const refuse = (code: string, message: string): GatewayError => new GatewayError
 const unknownToken = () =>
   refuse(
     'invalid_token',
-    'This gateway token is not valid. Check for a typo, or make a new one under Settings → Tokens.',
+    'This gateway token is not valid. Check for a typo, or make a new one under Settings → Gateway tokens.',
   )
 
 function countAuthorization(request: IncomingMessage): number {
