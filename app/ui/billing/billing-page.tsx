@@ -41,10 +41,17 @@ function Usage({ usage }: { usage: UsageView }) {
           </Text>
         </Text>
       </Group>
-      {usage.beside?.lines.map(({ what, amount }) => (
+      {usage.beside?.lines.map(({ what, amount, exact }) => (
         <Group key={what} mt="xs" justify="space-between">
           <Text size="sm">{what}</Text>
-          <Text size="sm">{amount}</Text>
+          <Text size="sm">
+            {amount}{' '}
+            {exact !== amount && (
+              <Text span size="xs" c="gray.7">
+                exactly {exact}
+              </Text>
+            )}
+          </Text>
         </Group>
       ))}
       {usage.beside && (

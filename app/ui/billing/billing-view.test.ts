@@ -57,7 +57,10 @@ describe('the month so far, by the plan’s two modes', () => {
   test('a fee and usage that is no call are named beside the calls, and all of it together', () => {
     expect(toUsageView(usage, rules).beside).toBeNull()
     const { beside } = toUsageView({ ...usage, feePico: '8000000000000', usagePico: '180859200000' }, rules)
-    expect(beside?.lines.map(({ amount }) => amount)).toEqual(['$8.00', '$0.1808592'])
+    expect(beside?.lines.map(({ amount, exact }) => [amount, exact])).toEqual([
+      ['$8.00', '$8.00'],
+      ['$0.180859', '$0.1808592'],
+    ])
     expect(beside).toMatchObject({ total: '$10.68', totalExact: '$10.6808592' })
   })
 })

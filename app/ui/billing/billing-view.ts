@@ -27,7 +27,7 @@ export interface UsageView {
   total: string
   totalExact: string
   /** What stands on the invoice beside the calls, and all of it together; null: nothing does. */
-  beside: { lines: { what: string; amount: string }[]; total: string; totalExact: string } | null
+  beside: { lines: { what: string; amount: string; exact: string }[]; total: string; totalExact: string } | null
   held: string | null
 }
 
@@ -141,7 +141,7 @@ function besideCalls({ feePico, usagePico, correctionPico, exactPico, currency }
   const all = lines.reduce((sum, { pico }) => sum + pico, BigInt(exactPico))
   if (!lines.length) return null
   return {
-    lines: lines.map(({ what, pico }) => ({ what, amount: exactMoney(pico, currency) })),
+    lines: lines.map(({ what, pico }) => ({ what, amount: money(pico, currency), exact: exactMoney(pico, currency) })),
     total: centsThatAddUp([all], currency).total,
     totalExact: exactMoney(all, currency),
   }
