@@ -31,7 +31,9 @@ export const action = operatorAction({
     run: async (ctx, input) => {
       const { granted } = await grantPromotionalCredits(ctx, input)
       return {
-        message: granted ? 'Credits granted. They can be spent from the next call on.' : 'They were granted already.',
+        message: granted
+          ? 'Credits granted. Under a plan that draws on credits they can be spent from the next call on.'
+          : 'They were granted already.',
       }
     },
   }),

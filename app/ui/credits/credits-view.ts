@@ -66,7 +66,10 @@ function figuresOf(standing: CreditsStanding): CreditsView['figures'] {
     {
       label: 'To spend',
       value: money(standing.availablePico),
-      note: standing.availablePico > 0n ? nextExpiry(standing) : 'nothing left',
+      note:
+        standing.availablePico > 0n
+          ? `exactly ${exactMoney(standing.availablePico)}, ${nextExpiry(standing)}`
+          : 'nothing left',
     },
     { label: 'Held', value: money(standing.heldPico), note: 'for calls that are running now' },
     { label: 'Spent', value: money(standing.spentPico), note: `exactly ${exactMoney(standing.spentPico)}, so far` },
