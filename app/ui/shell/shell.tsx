@@ -1,6 +1,6 @@
 import { Badge, Button } from '@mantine/core'
 import { Form, Link, NavLink, useLocation } from '@remix-run/react'
-import type { ReactNode } from 'react'
+import { type ReactNode, useEffect, useRef } from 'react'
 import styles from './shell.module.css'
 
 export interface NavSection {
@@ -69,8 +69,24 @@ function Switcher({ here, choices, person }: Pick<ShellView, 'here' | 'choices' 
   )
 }
 
+/** On a phone the pages are one row that scrolls: the page that one is on must not be outside of it. */
+function useCurrentLinkInView() {
+  const { pathname } = useLocation()
+  const nav = useRef<HTMLElement>(null)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another page, another link
+  useEffect(() => {
+    const link = nav.current?.querySelector<HTMLElement>('a[aria-current="page"]')
+    if (!nav.current || !link) return
+    const [row, at] = [nav.current.getBoundingClientRect(), link.getBoundingClientRect()]
+    if (at.right > row.right) nav.current.scrollLeft += at.right - row.right + 12
+    else if (at.left < row.left) nav.current.scrollLeft -= row.left - at.left + 12
+  }, [pathname])
+  return nav
+}
+
 /** Header, switcher, navigation by permission, who am I, sign out. Works without scripts. */
 export function Shell({ view, children }: { view: ShellView; children: ReactNode }) {
+  const nav = useCurrentLinkInView()
   return (
     <>
       <a className={styles.skip} href="#main">
@@ -102,7 +118,7 @@ export function Shell({ view, children }: { view: ShellView; children: ReactNode
         </Form>
       </header>
       <div className={styles.body}>
-        <nav className={styles.nav} aria-label="Pages">
+        <nav className={styles.nav} aria-label="Pages" ref={nav}>
           {view.nav.map((section) => (
             <div key={section.title ?? 'top'}>
               {section.title && <h2>{section.title}</h2>}
