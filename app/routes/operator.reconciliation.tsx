@@ -5,6 +5,7 @@ import { readReconciliation, requestCheck, writeOffDifference } from '#app/domai
 import { enterCosts } from '#app/domain/ledger/enter-costs.server.ts'
 import { importProviderReport } from '#app/domain/ledger/import-provider-report.server.ts'
 import { intent, operatorAction, operatorLoader } from '#app/http/route.server.ts'
+import { counted } from '#app/ui/money.ts'
 import { type ReconciliationAnswer, ReconciliationPage } from '#app/ui/operator/reconciliation-page.tsx'
 import { type ReconciliationView, toReconciliationView } from '#app/ui/operator/reconciliation-view.ts'
 
@@ -50,7 +51,9 @@ export const action = operatorAction({
     run: async (ctx, { account, ...input }) => {
       const { rows, days } = await importProviderReport(ctx, { ...input, account: account.trim() || 'platform' })
       await requestCheck(ctx, 'books')
-      return { message: `${rows} rows of ${days} days stored. The books are being compared with them.` }
+      return {
+        message: `${counted(BigInt(rows), 'row')} of ${counted(BigInt(days), 'day')} stored. The books are being compared with them.`,
+      }
     },
   }),
   'enter-costs': intent({
@@ -59,7 +62,7 @@ export const action = operatorAction({
     run: async (ctx, input) => {
       const { resolved, corrected, unchanged } = await enterCosts(ctx, input)
       return {
-        message: `${resolved} held calls charged, ${corrected} charged calls corrected, ${unchanged} unchanged.`,
+        message: `${counted(BigInt(resolved), 'held call')} charged, ${counted(BigInt(corrected), 'charged call')} corrected, ${unchanged} unchanged.`,
       }
     },
   }),

@@ -13,7 +13,7 @@ export const meta: MetaFunction = () => [{ title: 'Members · Keymargin' }]
 
 const may: Record<Role, string> = {
   owner: 'everything below, give and take roles, and read the audit trail.',
-  billing_admin: 'manage the AI inference key, see usage in money and invoices.',
+  billing_admin: 'manage AI inference keys, budgets, credits and payment; see usage in money and invoices.',
   developer: 'create and revoke gateway tokens.',
   member: 'see every call and whether a key is configured; change nothing.',
 }

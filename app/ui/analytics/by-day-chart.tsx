@@ -40,7 +40,8 @@ export default function ByDayChart({ days }: { days: DayBar[] }) {
       tooltipProps={{ content: ({ payload }) => <DayTooltip payload={payload as unknown as TooltipItem[]} /> }}
       yAxisProps={{
         width: 64,
-        tickFormatter: (micro: number) => `$${(micro / 1e6).toLocaleString('en-US', { maximumFractionDigits: 4 })}`,
+        tickFormatter: (micro: number) =>
+          `$${(micro / 1e6).toLocaleString('en-US', { minimumFractionDigits: Number.isInteger(micro / 1e6) ? 0 : 2, maximumFractionDigits: 4 })}`,
       }}
       xAxisProps={{ minTickGap: 24 }}
     />

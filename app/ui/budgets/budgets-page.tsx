@@ -77,7 +77,7 @@ function NewBudget({ view, answer }: { view: BudgetsView; answer: BudgetsAnswer 
   return (
     <Panel
       title="New budget"
-      note="It begins with what its window has come to already. Weeks begin on Monday; all days are UTC days."
+      note="It begins with what its window has come to already. Calls imported from elsewhere do not count. Weeks begin on Monday; all days are UTC days."
     >
       <Form method="post" preventScrollReset key={view.budgets.length}>
         <input type="hidden" name="intent" value="create-budget" />
@@ -191,8 +191,8 @@ function Budget({
       </Group>
       <Bar budget={budget} marks={view.marks} />
       <Text size="sm">
-        <b>{budget.spent}</b> of {budget.limit} spent (exactly {budget.exact}), {budget.reserved} reserved for calls
-        that are running now. {budget.counts}.
+        <b>{budget.spent}</b> of {budget.limit} spent{budget.exact === budget.spent ? '' : ` (exactly ${budget.exact})`}
+        , {budget.reserved} reserved for calls that are running now. {budget.counts}.
       </Text>
       {view.canManage && !editing && (
         <Group gap="xs" mt="sm">

@@ -127,6 +127,10 @@ function toCorrection(one: CallAdjustment, index: number, currency: string): Rec
   }
 }
 
+/** A refused call has used none, which is known: no number was reported because there is none. */
+const tokensOf = (call: CallDetail, tokens: bigint | null): string =>
+  tokens === null && call.usageSource === 'none' ? 'none' : count(tokens)
+
 /** Everything that is known of a call, in words; amounts exact to the last digit. */
 export function toReceiptView(root: string, call: CallDetail, { models, surfaces }: Catalogue): ReceiptView {
   const optional = (label: string, value: string | null): [string, string][] => (value === null ? [] : [[label, value]])
@@ -170,9 +174,9 @@ export function toReceiptView(root: string, call: CallDetail, { models, surfaces
       ...keyFact(call),
       ['Charged as', modeNames[call.chargeMode]],
       ['Because', reasonOf(call)],
-      ['Input tokens', call.inputTokens === null ? 'unknown' : count(call.inputTokens)],
+      ['Input tokens', tokensOf(call, call.inputTokens)],
       ...classes.flatMap(([label, value]) => optional(label, value === null ? null : count(value))),
-      ['Output tokens', call.outputTokens === null ? 'unknown' : count(call.outputTokens)],
+      ['Output tokens', tokensOf(call, call.outputTokens)],
       ...optional('of which reasoning', call.reasoningTokens === null ? null : count(call.reasoningTokens)),
       ['Token counts', usageSources[call.usageSource] ?? call.usageSource],
       [
