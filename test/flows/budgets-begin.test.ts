@@ -12,6 +12,7 @@ import { ensurePartitions, recordCalls } from '#app/domain/ledger/record-calls.s
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { inTenant, systemPool } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
+import { makeCall, recordAll } from '#test/call-factory.ts'
 import { creditOpening, openWith } from '#test/credit-ground.ts'
 import { useDatabase } from '#test/database.ts'
 import { makeMember, makeWorkspace } from '#test/factories.ts'
@@ -118,4 +119,25 @@ test('the long look waits for no call that is being settled, and none waits for 
     budgetId,
   ])
   expect(rows).toEqual([{ spent_pico: await expected(workspaceId) }])
+})
+
+test('a cost that becomes known of an imported call fills no budget', async () => {
+  const { id: workspaceId } = await makeWorkspace({})
+  const owner = await makeMember(workspaceId, 'owner')
+  const held = await opened(workspaceId, minutesAgo(5))
+  await settled(held, null)
+  const imported = await makeCall(workspaceId, minutesAgo(5), { ...key, rawCostPico: null, costSource: 'unknown' })
+  await recordAll([imported])
+  const budgetId = await createBudget(owner, { name: 'Month', hard: true, limit: '1', ...counts })
+  for (const { id, dispatchedAt } of [imported, held]) {
+    const { rows } = await systemPool().query(
+      `SELECT metering.correct_held_call($1::uuid, $2::timestamptz, $3::uuid, 'cost_resolved', NULL, NULL, 7000, 'imported', 9000, NULL, NULL, 2000) AS done`,
+      [workspaceId, dispatchedAt, id],
+    )
+    expect(rows).toEqual([{ done: true }])
+  }
+  const { rows } = await db.owner.query('SELECT spent_pico::text FROM metering.budget_spend WHERE budget_id = $1', [
+    budgetId,
+  ])
+  expect(rows).toEqual([{ spent_pico: '9000' }])
 })
