@@ -55,7 +55,7 @@ test('Credits: what there is, what usage and a call drew, the file, and when to 
   allowConsole(/400 \(Bad Request\)/)
   await page.getByLabel('Below this many USD').fill('nothing')
   await page.getByRole('button', { name: 'Save threshold' }).click()
-  await expect(page.getByText('Enter an amount from 0 to 99,999')).toBeVisible()
+  await expect(page.getByText('from 0 to 99,999')).toBeVisible()
   await page.getByLabel('Below this many USD').fill('2.50')
   await page.getByRole('button', { name: 'Save threshold' }).click()
   await expect(page.getByRole('status').filter({ hasText: 'Threshold saved.' })).toBeVisible()
