@@ -64,7 +64,9 @@ async function cloneTemplate(): Promise<{ ownerUrl: string; appUrl: string; drop
 async function leakedConnections(owner: pg.Client): Promise<string[]> {
   for (let round = 0; ; round++) {
     const { rows } = await owner.query<{ application_name: string }>(
-      'SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+      // The server's own workers are nobody's connection: autovacuum comes to a table that has just been filled.
+      `SELECT application_name FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`,
     )
     if (!rows.length || round > 50) return rows.map((row) => row.application_name)
     await owner.query('SELECT pg_sleep(0.02)') // a closed socket's backend needs a moment to leave the view
