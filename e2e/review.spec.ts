@@ -101,7 +101,7 @@ test('a draft in review is held with a reason, approved later, and leaves; the c
     await page.getByRole('button', { name: 'Resume' }).click()
     await reloadUntil(page, 'In review')
     await page.getByRole('button', { name: 'Approve' }).click()
-    await expect(page.getByText('Approved')).toBeVisible()
+    await expect(page.getByText('Approved. It is finalised within moments.')).toBeVisible()
     await reloadUntil(page, /Done \(paid\)/)
     await both('review-sent')
     expect(await drafts()).toEqual(['paid'])

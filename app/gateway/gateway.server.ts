@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { flushUnpriced } from '#app/domain/pricing/note-unpriced.server.ts'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { hangUp } from '#app/domain/providers/dispatch-call.server.ts'
 import type { Endpoint } from '#app/domain/providers/provider.ts'
@@ -201,7 +202,7 @@ export function createGatewayHandler(): (request: IncomingMessage, response: Ser
  */
 export async function drainGateway(ms: number): Promise<number> {
   const left = await landAll(ms)
-  await flushKeyHealth()
+  await Promise.all([flushKeyHealth(), flushUnpriced()])
   await hangUp()
   return left
 }

@@ -6,7 +6,8 @@ import {
   type UsageOutcome,
   usageOutcome,
 } from '#app/domain/ledger/usage-outcome.ts'
-import { findPrice, noteUnpriced } from '#app/domain/pricing/find-price.server.ts'
+import { findPrice } from '#app/domain/pricing/find-price.server.ts'
+import { noteUnpriced } from '#app/domain/pricing/note-unpriced.server.ts'
 import { type PriceRow, rawCostOf, unpricedUnits } from '#app/domain/pricing/raw-prices.ts'
 import { fetchGeneration } from '#app/domain/providers/fetch-generation.server.ts'
 import type { Tokens, UsageReport } from '#app/domain/providers/usage.ts'

@@ -5,11 +5,13 @@ import { readPrices } from '#app/domain/operations/read-prices.server.ts'
 import { requestCatalogueRefresh } from '#app/domain/operations/request-refresh.server.ts'
 import { removePrice, setPrice, type TypedPrices } from '#app/domain/operations/set-price.server.ts'
 import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
-import { findPrice, noteUnpriced } from '#app/domain/pricing/find-price.server.ts'
+import { findPrice } from '#app/domain/pricing/find-price.server.ts'
+import { flushUnpriced, noteUnpriced } from '#app/domain/pricing/note-unpriced.server.ts'
+import { drainGateway } from '#app/gateway/gateway.server.ts'
+import { takeCallsAgain } from '#app/gateway/in-flight.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
 import { useDatabase } from '#test/database.ts'
-import { until } from '#test/gateway.ts'
 import { makePerson, personPassword, useWeb, Visitor } from '#test/web.ts'
 import { databaseHash } from './database-hash.ts'
 
@@ -36,29 +38,34 @@ describe('the operator’s prices', () => {
   const db = useDatabase()
   const web = useWeb(db)
 
-  /** As calls do; waits until they are written. */
+  /** As calls do, and written. */
   async function noteCalls(calls: number): Promise<void> {
     for (let n = 0; n < calls; n++) noteUnpriced(provider, model, new Date())
-    const written = async () => {
-      const { rows } = await db.owner.query('SELECT calls FROM unpriced_models WHERE model = $1', [model])
-      return rows.length > 0
-    }
-    await until(written, 'the note of an unpriced model')
+    await flushUnpriced()
   }
 
   it('two long ids that are shown alike are one row, and lose no other model’s note', async () => {
     const long = 'x'.repeat(200)
     for (const id of [`${long}-1`, `${long}-2`, 'beside-them']) noteUnpriced(provider, id, new Date())
-    const written = async () => {
-      const { rows } = await db.owner.query(`SELECT FROM unpriced_models WHERE model = 'beside-them'`)
-      return rows.length > 0
-    }
-    await until(written, 'the note beside two long ids')
+    await flushUnpriced()
     const { rows } = await db.owner.query('DELETE FROM unpriced_models RETURNING model, calls')
     expect(rows.sort((a, b) => a.model.length - b.model.length)).toEqual([
       { model: 'beside-them', calls: '1' },
       { model: long, calls: '2' },
     ])
+  })
+
+  it('a process that ends writes what it has noted', async () => {
+    noteUnpriced(provider, 'noted-at-the-end', new Date())
+    try {
+      await drainGateway(0)
+    } finally {
+      takeCallsAgain()
+    }
+    const { rows } = await db.owner.query(
+      `DELETE FROM unpriced_models WHERE model = 'noted-at-the-end' RETURNING calls`,
+    )
+    expect(rows).toEqual([{ calls: '1' }])
   })
 
   it('the tables price what is kept in a cache for an hour apart from what is kept for minutes', async () => {

@@ -1,4 +1,5 @@
-import { findPaidPrices, noteUnpriced } from '#app/domain/pricing/find-price.server.ts'
+import { findPaidPrices } from '#app/domain/pricing/find-price.server.ts'
+import { noteUnpriced } from '#app/domain/pricing/note-unpriced.server.ts'
 import { priceTokens } from '#app/domain/pricing/pricing.ts'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { rawCostOf } from '#app/domain/pricing/raw-prices.ts'

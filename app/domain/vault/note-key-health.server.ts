@@ -1,4 +1,5 @@
 import { systemPool } from '#app/platform/db.server.ts'
+import { LaterWrite } from '#app/platform/later-write.ts'
 import { log } from '#app/platform/log.server.ts'
 import { scrubSecrets } from '#app/platform/secret-patterns.ts'
 import { dropSingleton, singleton } from '#app/platform/singleton.server.ts'
@@ -20,7 +21,7 @@ interface Notes {
   waiting: Map<string, Noted>
   /** What was written last of each key, and when (monotonic ms): `ok` or an error's code. */
   written: Map<string, { what: string; at: number }>
-  timer: NodeJS.Timeout | null
+  later: LaterWrite
 }
 
 /** How often the same thing is written of a key. */
@@ -31,7 +32,15 @@ const gatherMs = 500
 const mostRemembered = 10_000
 const longestText = 300
 
-const notes = (): Notes => singleton('key-health', () => ({ waiting: new Map(), written: new Map(), timer: null }))
+const notes = (): Notes =>
+  singleton('key-health', () => {
+    const held: Notes = {
+      waiting: new Map(),
+      written: new Map(),
+      later: new LaterWrite(gatherMs, () => writeWaiting(held)),
+    }
+    return held
+  })
 
 const nameOf = ({ keyId, keyVersion }: KeyReference) => `${keyId} ${keyVersion}`
 
@@ -60,11 +69,7 @@ async function write(noted: Noted[]): Promise<void> {
   )
 }
 
-/** Writes what waits. A failure to write loses the notes and nothing else: the next calls make new ones. */
-export async function flushKeyHealth(): Promise<void> {
-  const held = notes()
-  if (held.timer) clearTimeout(held.timer)
-  held.timer = null
+async function writeWaiting(held: Notes): Promise<void> {
   const noted = [...held.waiting.values()]
   held.waiting.clear()
   if (noted.length === 0) return
@@ -79,6 +84,9 @@ export async function flushKeyHealth(): Promise<void> {
     log.warn({ reason: (error as Error).message }, 'the health of keys could not be written')
   }
 }
+
+/** Writes what waits. A failure to write loses the notes and nothing else: the next calls make new ones. */
+export const flushKeyHealth = (): Promise<void> => notes().later.now()
 
 /** Forgets what was written: tests begin anew. */
 export const forgetKeyHealth = (): boolean => dropSingleton('key-health')
@@ -104,5 +112,5 @@ export function noteKeyHealth(reference: KeyReference, health: KeyHealth): void 
     note.failure = null
   } else note.failure = { code: health.code, text: scrubSecrets(health.text).slice(0, longestText), at }
   held.waiting.set(name, note)
-  held.timer ??= setTimeout(() => void flushKeyHealth(), gatherMs).unref()
+  held.later.soon()
 }
