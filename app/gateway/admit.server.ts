@@ -197,6 +197,7 @@ export async function admit(
   if (cap !== undefined && standInRoute)
     call.standIn = {
       capPico: cap,
+      hosted: standInRoute.hosted,
       admit: async () => {
         const standIn = await toCall(admission, request, standInRoute, surface, catalogue, circumstances)
         standIn.dispatch.fallbackOf = call.dispatch.id

@@ -1,5 +1,6 @@
 import type { Dispatch } from '#app/domain/ledger/ledger.ts'
 import type { PriceBook, TierPrice } from '#app/domain/pricing/pricing.ts'
+import type { ModelRow } from '#app/domain/pricing/queries.server.ts'
 import type { Credential } from '#app/domain/providers/credential.ts'
 import type { Dialect } from '#app/domain/providers/dialects/dialect.ts'
 import type { Provider } from '#app/domain/providers/provider.ts'
@@ -44,6 +45,8 @@ export interface Call {
 export interface StandIn {
   /** What stand-ins on this surface may be charged in a UTC day. */
   capPico: Pico
+  /** The model as the platform's provider lists it. */
+  hosted: ModelRow | null
   admit: () => Promise<Call>
 }
 

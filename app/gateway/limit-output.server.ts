@@ -8,7 +8,7 @@ import { singleton } from '#app/platform/singleton.server.ts'
 import type { Admission } from './admission.server.ts'
 import { heldInputTokens } from './held-input.ts'
 import type { InferenceRequest } from './inference-request.ts'
-import { limitNames, type MostOf, mostOfCall, namedLimit, renamedLimit } from './most-of-call.ts'
+import { limitNames, type MostOf, mostOfCall, namedLimit, renamedLimit, thinkingTokens } from './most-of-call.ts'
 import { chooseOutputLimit, longestAnswer, type SpendRoom, smallestLimit } from './output-limit.ts'
 import { type CallRoute, platformProvider } from './route.server.ts'
 
@@ -33,8 +33,10 @@ const chosen = () => singleton('gateway:chosen-limits', () => new Map<string, Se
 const chosenAgeMs = 5_000
 
 function chosenBefore(workspaceId: string): Pico {
-  const others = chosen().get(workspaceId) ?? new Set()
+  const held = chosen()
+  const others = held.get(workspaceId) ?? new Set()
   for (const one of others) if (performance.now() - one.at > chosenAgeMs) others.delete(one)
+  if (others.size === 0) held.delete(workspaceId)
   return [...others].reduce((sum, { pico }) => sum + pico, 0n)
 }
 
@@ -89,8 +91,11 @@ export async function setAsideFor(
   if (namedLimit(request) !== null)
     return { ...nothing, most: mostOfCall(question), bodyLimit: renamedLimit(request, providerOf(route.provider)) }
   const mostAt = (outputLimit: number) => mostOfCall({ ...question, outputLimit })
-  const smallest = smallestLimit(dispatch.chargeMode === 'credits' && plan.creditOverage === 'bill')
-  const longest = longestAnswer(route.hosted, isListedAt(route), inputTokens)
+  const billsOverage = dispatch.chargeMode === 'credits' && plan.creditOverage === 'bill'
+  const thinking = thinkingTokens(request)
+  const smallest = smallestLimit(billsOverage, thinking)
+  const answer = longestAnswer(route.hosted, isListedAt(route), inputTokens)
+  const longest = thinking < answer ? answer : smallest // whoever names a budget knows the model better than a guess
   const found = await roomFor(dispatch)
   // From here to the choice nothing waits: whoever chooses next sees it.
   const room = less(found, chosenBefore(dispatch.workspaceId))

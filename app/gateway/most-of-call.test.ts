@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { PriceBook } from '#app/domain/pricing/pricing.ts'
 import { readInferenceRequest } from './inference-request.ts'
-import { mostOfCall } from './most-of-call.ts'
+import { mostOfCall, thinkingTokens } from './most-of-call.ts'
 
 const book: PriceBook = {
   ...{ version: 1, workspaceId: null, currency: 'usd', effectiveFrom: new Date(0), effectiveUntil: null, meters: {} },
@@ -32,3 +32,18 @@ test.each([
     expect(setAside(endpoint, limits)).toBe(most)
   },
 )
+
+test.each([
+  [{}, 0],
+  [{ reasoning: { max_tokens: 8_000 } }, 8_000],
+  [{ reasoning: { effort: 'high' } }, 1_024],
+  [{ reasoning_effort: 'low' }, 1_024],
+  [{ reasoning: { max_tokens: 500 } }, 1_024],
+  [{ thinking: { type: 'enabled', budget_tokens: 6_000 } }, 6_000],
+  [{ reasoning: 'max_tokens' }, 1_024],
+] as const)('what a chat may think is read from %j', (more, tokens) => {
+  const body = Buffer.from(
+    JSON.stringify({ model: 'a/b', messages: [{ role: 'user', content: 'x' }], ...more }, null, 1),
+  )
+  expect(thinkingTokens(readInferenceRequest('chat', body))).toBe(tokens)
+})

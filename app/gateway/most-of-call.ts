@@ -39,6 +39,27 @@ export function renamedLimit(request: InferenceRequest, { limitName, routes }: P
   return countOf(request, 'max_tokens') === null ? countOf(request, 'max_completion_tokens') : null
 }
 
+/** What a model that thinks in a budget of its own is given at least where the request says only how hard to think, in tokens. */
+const leastThinking = 1_024
+
+/**
+ * The budget for thinking that a chat names beside no limit for its answer (`reasoning.max_tokens`, Anthropic's
+ * `thinking.budget_tokens`), in tokens; a small one where it only asks for thinking; 0 where it asks for none.
+ */
+export function thinkingTokens({ endpoint, bytes, members }: InferenceRequest): number {
+  if (endpoint !== 'chat') return 0
+  const textOf = (name: string) => {
+    const member = members.get(name)
+    return member ? memberText(bytes, member) : undefined
+  }
+  const budgets = [
+    /"max_tokens"\s*:\s*(\d{1,9})\b/.exec(textOf('reasoning') ?? ''),
+    /"budget_tokens"\s*:\s*(\d{1,9})\b/.exec(textOf('thinking') ?? ''),
+  ]
+  const asks = ['reasoning', 'reasoning_effort', 'thinking'].some((name) => members.has(name))
+  return Math.max(asks ? leastThinking : 0, ...budgets.map((found) => Number(found?.[1] ?? 0)))
+}
+
 /** The output that a request allows, of all the answers it asks for, in tokens. */
 function outputTokens(request: InferenceRequest, given: number | null): bigint {
   if (limitNames[request.endpoint].length === 0) return 0n

@@ -30,8 +30,16 @@ describe('the limit of a call that credits pay', () => {
     }
   })
   test('is not cut below 4,096 tokens where the plan bills what goes beyond', () => {
-    expect([smallestLimit(true), smallestLimit(false)]).toEqual([4_096, 1_024])
-    expect(choose(credits(3_100n), 64_000, smallestLimit(true))).toBe(4_096)
+    expect([smallestLimit(true, 0), smallestLimit(false, 0)]).toEqual([4_096, 1_024])
+    expect(choose(credits(3_100n), 64_000, smallestLimit(true, 0))).toBe(4_096)
+  })
+  test('leaves room for the answer beside what the model may think', () => {
+    expect([smallestLimit(true, 2_000), smallestLimit(true, 8_000), smallestLimit(false, 8_000)]).toEqual([
+      4_096, 9_024, 9_024,
+    ])
+    expect(choose(credits(20_000n), 64_000, smallestLimit(false, 8_000))).toBeGreaterThan(8_000)
+    // Refused: it would come to more than there is, and a smaller limit is one the provider refuses.
+    expect(choose(credits(3_100n), 64_000, smallestLimit(false, 8_000))).toBe(9_024)
   })
   test('of a model with short answers is theirs', () => {
     expect(choose(credits(1_000_000n), 512)).toBe(512)

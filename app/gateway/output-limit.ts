@@ -46,8 +46,12 @@ export interface LimitQuestion {
   smallest: number
 }
 
-/** The smallest limit: a plan that bills what goes beyond its credits bills the call rather than cut it short. */
-export const smallestLimit = (billsOverage: boolean): number => (billsOverage ? outputSetAside : smallestAnswer)
+/**
+ * The smallest limit, in tokens: a plan that bills what goes beyond its credits bills the call rather than cut it short, and what
+ * a model thinks counts as its answer, so `thinking` tokens come on top: providers refuse a limit that leaves no room beside them.
+ */
+export const smallestLimit = (billsOverage: boolean, thinking: number): number =>
+  Math.max(billsOverage ? outputSetAside : 0, smallestAnswer + thinking)
 
 /**
  * The output limit that goes out with a call that names none, so that it cannot come to more than is held for it: the model's

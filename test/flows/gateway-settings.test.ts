@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { getKeyCoverage } from '#app/domain/analytics/key-coverage.server.ts'
+import { forgetCatalogue } from '#app/domain/pricing/queries.server.ts'
 import {
   allowFallback,
   forbidFallback,
@@ -130,6 +131,22 @@ describe('the opt-in fall-back to the platform key', () => {
     expect(answers.map(({ status }) => status).filter((status) => status === 200)).toHaveLength(1)
     const standIns = (await ledgerOf(db, customer.workspaceId)).filter((row) => row.fallback_of !== null)
     expect(standIns).toHaveLength(1)
+  })
+
+  test('of a model with long answers, calls that name no limit leave the cap room for them', async () => {
+    const customer = await makeCustomer()
+    await db.owner.query('UPDATE models SET max_output_tokens = 128000 WHERE id = $1', [model])
+    forgetCatalogue()
+    try {
+      await allowFallback(customer.owner, { surface: 'agent_run', dailyCapUsd: '0.1' }) // seven times 4,096 tokens of output
+      gateway.sandbox.fault({ scenario: { error: 429 }, times: 8, match: { key: own } })
+      gateway.sandbox.fault({ scenario: { firstMs: 200 }, match: { key: fingerprintOf(platformKey()) } })
+      const answers = await Promise.all(Array.from({ length: 8 }, () => call(customer)))
+      expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+    } finally {
+      await db.owner.query('UPDATE models SET max_output_tokens = NULL WHERE id = $1', [model])
+      forgetCatalogue()
+    }
   })
 
   test('is told to the workspace, once a day and surface', async () => {
