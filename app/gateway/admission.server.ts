@@ -1,6 +1,7 @@
 import type { PlanRules } from '#app/domain/plans/plans.ts'
 import { toPlanRules } from '#app/domain/plans/queries.server.ts'
 import { isProviderId, type ProviderId } from '#app/domain/providers/provider.ts'
+import { inBackground } from '#app/platform/background.server.ts'
 import { isRefusal, systemPool } from '#app/platform/db.server.ts'
 import { GroupCommit } from '#app/platform/group-commit.ts'
 import { type Pico, parsePico } from '#app/platform/pico.ts'
@@ -131,11 +132,10 @@ export async function readAdmission(tokenHash: Buffer, { fresh }: { fresh: boole
 /** Marks a token as used, at most once an hour. Nothing waits for it. */
 export function markTokenUsed(admission: Admission): void {
   admission.stale = false
-  systemPool()
-    .query(
-      `UPDATE gateway_tokens SET last_used_at = now()
-        WHERE workspace_id = $1 AND id = $2 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 hour')`,
-      [admission.workspaceId, admission.tokenId],
-    )
-    .catch(() => null)
+  const written = systemPool().query(
+    `UPDATE gateway_tokens SET last_used_at = now()
+      WHERE workspace_id = $1 AND id = $2 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 hour')`,
+    [admission.workspaceId, admission.tokenId],
+  )
+  inBackground(written.catch(() => null))
 }

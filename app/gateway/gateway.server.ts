@@ -12,7 +12,7 @@ import type { Call } from './call.ts'
 import { ClientResponse } from './client-response.ts'
 import { endpointAt } from './endpoints.ts'
 import { asGatewayError, errorJson, GatewayError } from './gateway-error.ts'
-import { drainFlight, landAll, takesCalls } from './in-flight.server.ts'
+import { beginAnswer, drainFlight, endAnswer, landAll, takesCalls } from './in-flight.server.ts'
 import { readInferenceRequest } from './inference-request.ts'
 import { answerJobAdmission, jobAdmissionPath } from './job-admission.server.ts'
 import { listModels, modelsJson } from './models.server.ts'
@@ -192,7 +192,10 @@ function internalOf(thrown: unknown): string {
 /** The handler of every URL under `/v1/`: plain Node HTTP in, no framework between. Never throws. */
 export function createGatewayHandler(): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
-    serve(request, response).catch((error: unknown) => answerError(request, response, error))
+    beginAnswer()
+    serve(request, response)
+      .catch((error: unknown) => answerError(request, response, error))
+      .finally(endAnswer)
   }
 }
 

@@ -32,6 +32,8 @@ const limitsEveryMs = 1_000
 interface Flights {
   seats: (Seated | null)[]
   free: number[]
+  /** Requests that were taken and have no answer yet: before their flight, during it, and between two. */
+  answering: number
   drains: number
   draining: boolean
   /** This process is about to end and breaks off what is still under way. */
@@ -39,10 +41,16 @@ interface Flights {
 }
 
 const flights = () =>
-  singleton<Flights>('gateway:flights', () => ({ seats: [], free: [], drains: 0, draining: false, ending: false }))
+  singleton<Flights>('gateway:flights', () => {
+    return { seats: [], free: [], answering: 0, drains: 0, draining: false, ending: false }
+  })
 
 /** Whether this process still takes calls. */
 export const takesCalls = (): boolean => !flights().draining
+
+/** A request was taken: until `endAnswer` a process that is to end waits for it. */
+export const beginAnswer = (): number => ++flights().answering
+export const endAnswer = (): number => --flights().answering
 
 const underWay = ({ seats, free }: Flights): number => seats.length - free.length
 
@@ -115,7 +123,8 @@ export async function landAll(ms: number): Promise<number> {
   const held = flights()
   held.draining = true
   const deadline = performance.now() + ms
-  while (underWay(held) > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
+  const busy = () => underWay(held) > 0 || held.answering > 0
+  while (busy() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
   noteAll()
   held.ending = underWay(held) > 0
   return underWay(held)

@@ -1,4 +1,5 @@
 import { tellOfRefusal } from '#app/domain/budgets/tell-of-budgets.server.ts'
+import { inBackground } from '#app/platform/background.server.ts'
 import { systemPool } from '#app/platform/db.server.ts'
 import { log } from '#app/platform/log.server.ts'
 import type { Call } from './call.ts'
@@ -26,8 +27,10 @@ export async function spendRefusal(call: Call, noRoom: NoRoom): Promise<GatewayE
       'The workspace has not enough credits for what this call may come to. Buy credits under Settings → Credits, save a provider key under Settings → Billing, or ask for less output.',
     )
   const budgetId = noRoom.slice('budget:'.length)
-  tellOfRefusal(workspaceId, budgetId, new Date()).catch((error: Error) =>
-    log.error({ reason: error.message }, 'the refusal of a budget could not be told'),
+  inBackground(
+    tellOfRefusal(workspaceId, budgetId, new Date()).catch((error: Error) =>
+      log.error({ reason: error.message }, 'the refusal of a budget could not be told'),
+    ),
   )
   const { rows } = await systemPool().query<{ name: string; period: string }>(
     'SELECT name, period FROM budgets WHERE workspace_id = $1::uuid AND id = $2::uuid',

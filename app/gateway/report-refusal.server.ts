@@ -1,5 +1,6 @@
 import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import { noteKeyHealth } from '#app/domain/vault/note-key-health.server.ts'
+import { inBackground } from '#app/platform/background.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import type { Call, ReplyOutcome } from './call.ts'
@@ -35,9 +36,8 @@ function alertOperators(call: Call, status: number | null): void {
   if (within(reported, id, reportEveryMs)) return
   reported.set(id, performance.now())
   const message = `${name} refuses the platform key with status ${status}. Calls on it fail; check the key and its credit.`
-  inSystem((tx) => raiseAlert(tx, { kind: 'platform_key_refused', reference: id, message, at: new Date() })).catch(() =>
-    reported.delete(id),
-  )
+  const alert = { kind: 'platform_key_refused', reference: id, message, at: new Date() }
+  inBackground(inSystem((tx) => raiseAlert(tx, alert)).catch(() => reported.delete(id)))
 }
 
 /**
@@ -50,7 +50,8 @@ function calmOperators(call: Call): void {
   const isNews = (reported.get(id) ?? 0) > (looked.get(id) ?? 0)
   if (within(looked, id, isNews ? reportEveryMs : lookEveryMs)) return
   looked.set(id, performance.now())
-  inSystem((tx) => resolveAlert(tx, 'platform_key_refused', id, new Date())).catch(() => looked.delete(id))
+  const resolved = inSystem((tx) => resolveAlert(tx, 'platform_key_refused', id, new Date()))
+  inBackground(resolved.catch(() => looked.delete(id)))
 }
 
 /**

@@ -1,4 +1,5 @@
 import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
+import { inBackground } from '#app/platform/background.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import type { Call, ReplyOutcome } from './call.ts'
@@ -20,7 +21,6 @@ export function reportRefusedUsage({ provider, upstreamModel }: Call, { facts }:
   if (told.size >= mostRemembered) told.clear()
   told.set(reference, performance.now())
   const message = `${provider.name} reports usage of ${upstreamModel.slice(0, 200)} that cannot be true. It is not billed; its calls are held or estimated until the provider's record is there.`
-  inSystem((tx) => raiseAlert(tx, { kind: 'usage_refused', reference, message, at: new Date() })).catch(() =>
-    told.delete(reference),
-  )
+  const alert = { kind: 'usage_refused', reference, message, at: new Date() }
+  inBackground(inSystem((tx) => raiseAlert(tx, alert)).catch(() => told.delete(reference)))
 }

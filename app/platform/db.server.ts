@@ -1,6 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import { type Prisma, PrismaClient } from '#app/generated/prisma/client.ts'
+import { endBackground } from './background.server.ts'
 import { env } from './env.server.ts'
 import { dropSingleton, singleton } from './singleton.server.ts'
 
@@ -96,8 +97,9 @@ export function listenClient(): pg.Client {
 export const isRefusal = (error: unknown): boolean =>
   /^(?:2[0-9A-Z]|40|P0)[0-9A-Z]{3}$/.test((error as { code?: string }).code ?? '')
 
-/** Ends all pools of this process. */
+/** Ends all pools of this process, after the work in the background that writes to them. */
 export async function closeDatabase(): Promise<void> {
+  await endBackground()
   for (const role of ['keymargin_app', 'keymargin_system'] as const) {
     const open = door(role)
     dropSingleton(`db:${role}`)

@@ -48,6 +48,11 @@ export class GroupCommit<T, R> {
     return this.#queue.length + this.#flying
   }
 
+  /** Resolves when nothing waits or is under way. */
+  async idle(): Promise<void> {
+    while (this.pending > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+
   // One turn of the event loop, not a delay: everything the sockets delivered in this turn joins the group.
   #schedule(): void {
     if (this.#scheduled || this.#flying >= this.#lanes) return

@@ -1,6 +1,8 @@
+import { endsWithProcess } from './background.server.ts'
+
 /**
  * A write that waits a little for more to write, so that a burst is one statement. `write` takes whatever waits when it runs
- * and must not throw. One runs at a time: the next begins after it.
+ * and must not throw. One runs at a time: the next begins after it. What waits is written before the database is closed.
  */
 export class LaterWrite {
   #timer: NodeJS.Timeout | null = null
@@ -11,6 +13,7 @@ export class LaterWrite {
   constructor(gatherMs: number, write: () => Promise<void>) {
     this.#gatherMs = gatherMs
     this.#write = write
+    endsWithProcess(() => this.now())
   }
 
   /** Sees to it that `write` runs within `gatherMs`. Keeps no process alive for it. */

@@ -1,5 +1,6 @@
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
 import { refreshKeyModels } from '#app/domain/vault/refresh-key-models.server.ts'
+import { inBackground } from '#app/platform/background.server.ts'
 import { getKeyCoverage, type KeyCoverage } from './key-coverage.server.ts'
 
 /** How long a person is kept waiting for the provider's list, in ms. The job that was enqueued with the save reads it anyway. */
@@ -10,7 +11,9 @@ async function withinPatience(work: Promise<unknown>): Promise<void> {
   const tooLong = new Promise((resolve) => {
     timer = setTimeout(resolve, patienceMs)
   })
-  await Promise.race([work.catch(() => null), tooLong])
+  const done = work.catch(() => null)
+  inBackground(done) // it writes what it reads, also after the patience is over
+  await Promise.race([done, tooLong])
   clearTimeout(timer)
 }
 

@@ -30,8 +30,9 @@ const forget = (ids: string[]) => systemPool().query('DELETE FROM process_heartb
 export async function startHeartbeat(kind: 'web' | 'worker'): Promise<Heartbeat> {
   const ids = new Set([env().processId])
   await beat(kind, [...ids])
+  let beating: Promise<unknown> = Promise.resolve()
   const timer = setInterval(() => {
-    beat(kind, [...ids]).catch((error: Error) => log.warn({ reason: error.message }, 'heartbeat not written'))
+    beating = beat(kind, [...ids]).catch((error: Error) => log.warn({ reason: error.message }, 'heartbeat not written'))
   }, BEAT_MS)
   timer.unref()
   return {
@@ -45,6 +46,7 @@ export async function startHeartbeat(kind: 'web' | 'worker'): Promise<Heartbeat>
     },
     async stop() {
       clearInterval(timer)
+      await beating // one that is under way would bring the rows back
       await forget([...ids])
     },
   }

@@ -1,3 +1,4 @@
+import { endsWithProcess } from '#app/platform/background.server.ts'
 import { isRefusal, systemPool } from '#app/platform/db.server.ts'
 import { GroupCommit } from '#app/platform/group-commit.ts'
 import { bareArray, rowArray, rowText, textArray } from '#app/platform/pg-array.ts'
@@ -107,7 +108,12 @@ async function note(progress: AttemptProgress[]): Promise<null[]> {
   return progress.map(() => null)
 }
 
-const notes = () => singleton('ledger:notes', () => new GroupCommit<AttemptProgress, null>(note, { blames: isRefusal }))
+const notes = () =>
+  singleton('ledger:notes', () => {
+    const group = new GroupCommit<AttemptProgress, null>(note, { blames: isRefusal })
+    endsWithProcess(() => group.idle())
+    return group
+  })
 
 /**
  * Notes how far an open attempt has come, for the sweeper should this process die. Nothing waits for it and its failure
