@@ -1,11 +1,14 @@
 import { raiseNotice } from '#app/domain/notifications/notices.server.ts'
+import { inBackground } from '#app/platform/background.server.ts'
 import { inSystem, systemPool } from '#app/platform/db.server.ts'
 import { env } from '#app/platform/env.server.ts'
 import { log } from '#app/platform/log.server.ts'
 import type { Pico } from '#app/platform/pico.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import type { Call, StandIn } from './call.ts'
+import { heldInputTokens } from './held-input.ts'
 import { mostOfCall } from './most-of-call.ts'
+import { longestAnswer } from './output-limit.ts'
 
 const chargedToday = `
   SELECT coalesce(sum(charge_pico + credit_pico), 0)::text AS charged,
@@ -27,13 +30,20 @@ async function chargedSoFar({ dispatch }: Call, most: Pico): Promise<Pico> {
   return BigInt(charged) + BigInt(elsewhere) * most
 }
 
+/** What a stand-in may be charged: one that names no limit may answer as long as its model does. */
+function mostOfStandIn(standIn: Call, hosted: StandIn['hosted']): Pico {
+  const inputTokens = heldInputTokens(standIn.request)
+  const outputLimit = standIn.outputLimit ?? longestAnswer(hosted, true, inputTokens)
+  return mostOfCall({ ...standIn, inputTokens, outputLimit }).chargePico
+}
+
 /**
  * Takes room under the workspace's cap for one stand-in. A provider that refuses, refuses a burst: every one of them asks
  * before the first is in the ledger, so what is under way counts too. The cap is passed by one call at most.
  * @returns gives the room back, once the stand-in is in the ledger; null where there is none
  */
-async function takeRoom(call: Call, standIn: Call, { capPico }: StandIn): Promise<(() => void) | null> {
-  const [held, place, most] = [setAside(), placeOf(call), mostOfCall(standIn).chargePico]
+async function takeRoom(call: Call, standIn: Call, { capPico, hosted }: StandIn): Promise<(() => void) | null> {
+  const [held, place, most] = [setAside(), placeOf(call), mostOfStandIn(standIn, hosted)]
   const change = (by: Pico) => {
     const next = (held.get(place) ?? 0n) + by
     if (next > 0n) held.set(place, next)
@@ -54,7 +64,7 @@ function tellWorkspace(call: Call, status: number): void {
   const { workspaceId, surface } = call.dispatch
   const at = new Date()
   const day = at.toISOString().slice(0, 10)
-  inSystem((tx) =>
+  const notice = inSystem((tx) =>
     raiseNotice(tx, {
       workspaceId,
       kind: 'fallback_used',
@@ -65,7 +75,8 @@ function tellWorkspace(call: Call, status: number): void {
       at,
       quietMs: 24 * 3_600_000, // also where it was dismissed: the reference is the day's
     }),
-  ).catch((error: Error) => log.warn({ reason: error.message }, 'a notice could not be raised'))
+  )
+  inBackground(notice.catch((error: Error) => log.warn({ reason: error.message }, 'a notice could not be raised')))
 }
 
 export interface AdmittedStandIn {
