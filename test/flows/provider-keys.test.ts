@@ -33,6 +33,8 @@ const actionsOf = async (id: string) =>
   (await db.owner.query('SELECT action FROM audit_events WHERE workspace_id = $1 ORDER BY seq', [id])).rows.map(
     (row) => row.action,
   )
+const noticesOf = async (id: string) =>
+  (await db.owner.query("SELECT * FROM notices WHERE workspace_id = $1 AND kind = 'keys_destroyed'", [id])).rows
 const at = new Date('2026-11-21T10:00:00Z')
 
 describe('several keys of a provider', () => {
@@ -85,7 +87,12 @@ describe('several keys of a provider', () => {
       purgeWorkspaceKeys(tx, { workspaceId, ...cause, actor: { kind: 'system' }, at }),
     )
     expect(purged).toBe(3)
-    expect(await listPurgeCertificates(ctx)).toHaveLength(3)
+    const certificates = await listPurgeCertificates(ctx)
+    expect(certificates).toHaveLength(3)
+    const [told, ...more] = await noticesOf(workspaceId)
+    expect(more).toEqual([])
+    expect(told).toMatchObject({ title: 'Provider keys were destroyed', path: 'settings/billing', dismissed_at: null })
+    for (const { hint } of certificates) expect(told.message).toContain(hint)
     for (const table of ['provider_keys', 'provider_key_models', 'workspace_data_keys'])
       expect((await db.owner.query(`SELECT FROM ${table} WHERE workspace_id = $1`, [workspaceId])).rowCount).toBe(0)
   })
@@ -108,7 +115,16 @@ describe('keys of a plan that allows only some of them', () => {
     const after = await dataKey()
     expect(after).toHaveLength(1)
     expect(after[0].id).not.toBe(before.id)
-    expect(await listPurgeCertificates(ctx)).toMatchObject([{ provider: 'xai', dataKeyId: before.id }])
+    const certificates = await listPurgeCertificates(ctx)
+    expect(certificates).toMatchObject([{ provider: 'xai', dataKeyId: before.id }])
+    const [certificate] = certificates
+    const [told] = await noticesOf(workspaceId)
+    expect(told).toMatchObject({
+      title: 'A provider key was destroyed',
+      message: `Destroyed here, because the plan of the workspace no longer allows it: xAI key ${certificate?.hint}. It cannot be brought back, and has a certificate. Revoke it at its provider too, if nothing else uses it.`,
+      path: `settings/billing/certificates/${certificate?.id}`,
+    })
+    expect(told.message).not.toContain(sandboxKey('xai', 'live', 'gone').slice(8, 20))
     expect((await listProviderKeys(ctx)).map(({ provider }) => provider)).toEqual(['groq'])
     const opened = await openProviderKey({ workspaceId, keyId, keyVersion: 1 })
     expect(opened.apiKey).toBe(sandboxKey('groq', 'live', 'kept'))
@@ -255,6 +271,18 @@ describe('the health of a key', () => {
     noteKeyHealth(reference, { ok: true })
     expect(await health(ctx)).toMatchObject({ lastErrorCode: null, lastErrorText: null, lastErrorAt: null })
     expect((await health(ctx))?.lastSuccessAt).not.toBeNull()
+  })
+
+  it('is not the replaced key’s: the new one was not used yet, and the same one saved again was', async () => {
+    const ctx = await owner()
+    const { keyId } = await save(ctx, 'groq', 'old')
+    noteKeyHealth({ workspaceId: ctx.workspaceId, keyId, keyVersion: 1 }, { ok: true })
+    const used = await health(ctx)
+    expect(used?.lastUsedAt).not.toBeNull()
+    await save(ctx, 'groq', 'old', { keyId, name: 'renamed' })
+    expect(await health(ctx)).toMatchObject({ lastUsedAt: used?.lastUsedAt, lastSuccessAt: used?.lastSuccessAt })
+    await save(ctx, 'groq', 'new', { keyId })
+    expect(await health(ctx)).toMatchObject({ version: 3, lastUsedAt: null, lastSuccessAt: null })
   })
 
   it('is written once for a thousand calls, and not for a version that is gone', async () => {

@@ -1,5 +1,8 @@
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
+import { raiseNotice } from '#app/domain/notifications/notices.server.ts'
 import type { Actor } from '#app/domain/permissions/permissions.ts'
+import { isProviderId } from '#app/domain/providers/provider.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
 import type { Tx } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
 import { replaceDataKey } from './internal/reseal-keys.server.ts'
@@ -7,7 +10,7 @@ import { forgetKeyNotices } from './note-balance.server.ts'
 
 export interface PurgeInput {
   workspaceId: string
-  /** `left_enterprise`, `subscription_ended`, `customer_deleted`, … */
+  /** `plan_changed`, `subscription_ended`, `customer_deleted`, … */
   cause: string
   /** The Stripe event or object that caused it. */
   causeReference: string | null
@@ -22,7 +25,8 @@ export interface PurgeInput {
 /**
  * Destroys the provider keys of a workspace, all or those of providers that its plan no longer allows, in the caller's transaction, together with the plan change that demands it:
  * ciphertexts and the workspace's data key are deleted, a tombstone and an audit row are written for each, the epoch is
- * raised, which notifies every process. The caller holds the workspace's row lock.
+ * raised, which notifies every process; owners and billing admins are told of all of them by one notice. The caller holds the
+ * workspace's row lock.
  * @returns how many keys were destroyed
  */
 export async function purgeWorkspaceKeys(tx: Tx, input: PurgeInput): Promise<number> {
@@ -31,8 +35,10 @@ export async function purgeWorkspaceKeys(tx: Tx, input: PurgeInput): Promise<num
   const kept = held.filter((key) => input.keeps?.(key.provider))
   const keys = held.filter((key) => !kept.includes(key))
   const workspace = await tx.workspace.update({ where: { id: workspaceId }, data: { keyEpoch: { increment: 1 } } })
+  const destroyed: Destroyed[] = []
   for (const key of keys) {
     const id = newId()
+    destroyed.push({ certificate: id, provider: key.provider, hint: key.hint })
     await tx.keyPurge.create({
       data: {
         workspaceId,
@@ -64,5 +70,44 @@ export async function purgeWorkspaceKeys(tx: Tx, input: PurgeInput): Promise<num
   }
   await tx.providerKey.deleteMany({ where: { workspaceId, id: { in: keys.map((key) => key.id) } } })
   await replaceDataKey(tx, workspaceId, kept)
+  await tellOfPurge(tx, input, destroyed)
   return keys.length
+}
+
+interface Destroyed {
+  certificate: string
+  provider: string
+  hint: string
+}
+
+/** Most keys that one notice names. */
+const mostNamed = 10
+
+const reasons: Record<string, string> = {
+  subscription_ended: 'the subscription ended',
+  customer_deleted: 'the billing customer was deleted',
+  paused_too_long: 'the subscription was paused for 30 days',
+}
+
+const nameOf = ({ provider, hint }: Destroyed): string =>
+  `${isProviderId(provider) ? providerOf(provider).name : provider} key ${hint || 'without a hint'}`
+
+/** One notice for all keys of a purge, by their hints: they are gone here, and still good at their providers. */
+async function tellOfPurge(tx: Tx, { workspaceId, cause, at }: PurgeInput, destroyed: Destroyed[]): Promise<void> {
+  const [first, ...more] = destroyed
+  // A workspace that is ended loses its people in the same breath: nobody is left to be told.
+  if (!first || cause === 'workspace_ended') return
+  const rest = destroyed.length - mostNamed
+  const names = destroyed.slice(0, mostNamed).map(nameOf)
+  const many = more.length > 0
+  const because = reasons[cause] ?? `the plan of the workspace no longer allows ${many ? 'them' : 'it'}`
+  await raiseNotice(tx, {
+    workspaceId,
+    kind: 'keys_destroyed',
+    reference: first.certificate,
+    title: many ? 'Provider keys were destroyed' : 'A provider key was destroyed',
+    message: `Destroyed here, because ${because}: ${names.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}. ${many ? 'They' : 'It'} cannot be brought back, and ${many ? 'each has a certificate' : 'has a certificate'}. Revoke ${many ? 'them at their providers' : 'it at its provider'} too, if nothing else uses ${many ? 'them' : 'it'}.`,
+    path: many ? 'settings/billing' : `settings/billing/certificates/${first.certificate}`,
+    at,
+  })
 }

@@ -70,7 +70,7 @@ function chooseTarget(keys: Existing[], sealing: Sealing, fingerprint: Uint8Arra
     throw new AppError('conflict', 'too_many_keys', `A workspace holds at most ${mostKeys} keys of a provider.`)
   const named = sealing.name === undefined || sealing.name === target?.name
   const unchanged = target && target === same && target.enabled && named && target.verification === sealing.verification
-  return { target: target ?? null, unchanged: unchanged === true }
+  return { target: target ?? null, isAnother: target !== same, unchanged: unchanged === true }
 }
 
 async function sealKey(tx: Tx, { ctx, provider, sealedText }: Sealing, keyId: string, version: number) {
@@ -110,7 +110,7 @@ export async function storeSealedKey(tx: Tx, sealing: Sealing): Promise<StoredKe
   const at = ctx.now()
   const fingerprint = fingerprintOf(provider, sealedText)
   const keys = await findKeys(tx, workspaceId, provider)
-  const { target, unchanged } = chooseTarget(keys, sealing, fingerprint)
+  const { target, isAnother, unchanged } = chooseTarget(keys, sealing, fingerprint)
   if (target && unchanged) return { outcome: 'unchanged', keyId: target.id }
   const keyId = target?.id ?? newId()
   const version = (target?.version ?? 0) + 1
@@ -130,6 +130,8 @@ export async function storeSealedKey(tx: Tx, sealing: Sealing): Promise<StoredKe
     balanceUsd: null,
     balanceAt: null,
     balanceLow: false,
+    // When another secret was used says nothing of this one.
+    ...(isAnother ? { lastUsedAt: null, lastSuccessAt: null } : {}),
     savedBy: ctx.actor.id,
     updatedAt: at,
     ...(sealing.name === undefined ? {} : { name: sealing.name }),

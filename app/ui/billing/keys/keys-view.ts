@@ -102,7 +102,9 @@ export interface KeysInput {
 const nameOf = (provider: string): string => providerOf(provider as ProviderId).name
 const hintOf = (key: ProviderKeyStatus): string => key.hint || 'too short for a hint'
 
-const at = (iso: string | null, now: Date): string => (iso ? `${ago(iso, now)}, ${utcMinute(iso)}` : 'never')
+/** A key that was put in the place of another has not been used yet, whatever the other was. */
+const at = (iso: string | null, version: number, now: Date): string =>
+  iso ? `${ago(iso, now)}, ${utcMinute(iso)}` : version > 1 ? 'not since it was replaced' : 'never'
 
 function toKey(key: ProviderKeyStatus, place: number, last: number, input: KeysInput): KeyView {
   const { now, surfaces, paused } = input
@@ -117,8 +119,8 @@ function toKey(key: ProviderKeyStatus, place: number, last: number, input: KeysI
     low: key.balance?.low ?? false,
     remarks: remarksOf(key, provider.name, paused),
     facts: [
-      ['Last used', at(key.lastUsedAt, now)],
-      ['Last success', at(key.lastSuccessAt, now)],
+      ['Last used', at(key.lastUsedAt, key.version, now)],
+      ['Last success', at(key.lastSuccessAt, key.version, now)],
       ['Balance', balanceOf(key, provider.name, provider.balance !== null, now)],
       ...limitsOf(key, (id) => surfaces.get(id)?.name ?? id),
       ['Saved', `${utcMinute(key.savedAt)}${by}, version ${key.version}`],
