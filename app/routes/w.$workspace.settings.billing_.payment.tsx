@@ -2,8 +2,7 @@ import { Anchor } from '@mantine/core'
 import { type MetaFunction, redirect } from '@remix-run/node'
 import { Link, useActionData, useLoaderData } from '@remix-run/react'
 import { z } from 'zod'
-import { openBillingPortal, startPlanCheckout, startTopUp } from '#app/domain/billing/start-checkout.server.ts'
-import { topUpCents } from '#app/domain/billing/top-up.ts'
+import { openBillingPortal, startPlanCheckout } from '#app/domain/billing/start-checkout.server.ts'
 import { intent, workspaceAction, workspaceLoader } from '#app/http/route.server.ts'
 import { type Answer, AnswerNotice } from '#app/ui/answer-notice.tsx'
 import { PageHeading, Panel } from '#app/ui/page.tsx'
@@ -30,18 +29,12 @@ export const action = workspaceAction({
     schema: z.strictObject({}),
     run: async (ctx) => redirect(await openBillingPortal(ctx)),
   }),
-  'top-up': intent({
-    demand,
-    schema: z.strictObject({ amountUsd: z.string().max(20) }),
-    run: async (ctx, { amountUsd }) => redirect(await startTopUp(ctx, { amountCents: topUpCents(amountUsd) })),
-  }),
 })
 
-/** Seen only where the start was refused, or its address was typed: the forms stand on other pages. */
+/** Seen only where the start was refused, or its address was typed: the forms stand on the billing page. */
 export default function Payment() {
   const { settings } = useLoaderData<{ settings: string }>()
   const answer = useActionData<Answer>()
-  const [to, page] = answer?.intent === 'top-up' ? ['credits', 'Credits'] : ['billing', 'Billing']
   return (
     <>
       <PageHeading title="Payment">
@@ -49,8 +42,8 @@ export default function Payment() {
       </PageHeading>
       <Panel>
         <AnswerNotice answer={answer} />
-        <Anchor component={Link} to={`${settings}/${to}`}>
-          Back to {page}
+        <Anchor component={Link} to={`${settings}/billing`}>
+          Back to Billing
         </Anchor>
       </Panel>
     </>

@@ -1,7 +1,9 @@
-import type { MetaFunction } from '@remix-run/node'
+import { type MetaFunction, redirect } from '@remix-run/node'
 import { useActionData, useLoaderData } from '@remix-run/react'
 import { z } from 'zod'
 import { readCheckout } from '#app/domain/billing/payment-queries.server.ts'
+import { startTopUp } from '#app/domain/billing/start-checkout.server.ts'
+import { topUpCents } from '#app/domain/billing/top-up.ts'
 import { getCredits, listCreditMovements } from '#app/domain/credits/queries.server.ts'
 import { setLowCredits } from '#app/domain/credits/set-low-credits.server.ts'
 import { allows, type Ctx } from '#app/domain/permissions/permissions.ts'
@@ -44,6 +46,12 @@ async function lookBack(ctx: Ctx, params: URLSearchParams): Promise<Said | null>
 }
 
 export const action = workspaceAction({
+  /** Answers with a page of Stripe's. */
+  'top-up': intent({
+    demand: 'manage:Billing',
+    schema: z.strictObject({ amountUsd: z.string().max(20) }),
+    run: async (ctx, { amountUsd }) => redirect(await startTopUp(ctx, { amountCents: topUpCents(amountUsd) })),
+  }),
   'set-low-credits': intent({
     demand: 'manage:Billing',
     schema: z.strictObject({ lowCreditsUsd: z.string() }),

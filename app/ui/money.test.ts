@@ -21,8 +21,13 @@ describe('money on screen', () => {
     })
   })
   it('rounds parts to cents that add up', () => {
-    expect(centsThatAddUp([5_000_000_000n, 5_000_000_000n])).toEqual({ parts: ['$0.01', '$0.00'], total: '$0.01' })
+    expect(centsThatAddUp([5_000_000_000n, 5_000_000_000n])).toEqual({ parts: ['$0.01', '$0.005'], total: '$0.01' })
     expect(centsThatAddUp([14_000_000_000n, 14_000_000_000n])).toEqual({ parts: ['$0.02', '$0.01'], total: '$0.03' })
-    expect(centsThatAddUp([10_000_000_000n, 4_000_000_000n])).toEqual({ parts: ['$0.01', '$0.00'], total: '$0.01' })
+    expect(centsThatAddUp([10_000_000_000n, 0n])).toEqual({ parts: ['$0.01', '$0.00'], total: '$0.01' })
+  })
+  it('shows no part and no sum as nothing that is not nothing', () => {
+    expect(centsThatAddUp([61_000_000n])).toEqual({ parts: ['$0.000061'], total: '$0.000061' })
+    expect(centsThatAddUp([10_000_000_000n, 4_000_000_000n])).toEqual({ parts: ['$0.01', '$0.004'], total: '$0.01' })
+    expect(centsThatAddUp([0n, 0n])).toEqual({ parts: ['$0.00', '$0.00'], total: '$0.00' })
   })
 })

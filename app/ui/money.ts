@@ -25,25 +25,27 @@ export function cents(amount: PicoText, currency = 'usd'): string {
 /** Exact to the last digit: `$0.012345678901`. */
 export const exactMoney = (amount: PicoText, currency = 'usd'): string => displayExact(BigInt(amount), currency)
 
-/** Rounds parts to cents, or what the currency has in their place, so that they add up to their rounded sum on screen: missing cents go to the largest remainders. */
+/**
+ * Rounds parts to cents, or what the currency has in their place, so that they add up to their rounded sum on screen: missing cents go
+ * to the largest remainders. What would round to nothing and is not nothing is shown with more digits, as `money` does.
+ */
 export function centsThatAddUp(parts: Pico[], currency = 'usd'): { parts: string[]; total: string } {
   const unit = picoPerMinor(currency)
-  const total = divideHalfEven(
-    parts.reduce((sum, part) => sum + part, 0n),
-    unit,
-  )
+  const sum = parts.reduce((so, part) => so + part, 0n)
+  const total = divideHalfEven(sum, unit)
   const cents = parts.map((part) => part / unit)
   const byRemainder = parts
     .map((part, index) => ({ index, left: part % unit }))
     .sort((a, b) => (a.left > b.left ? -1 : 1))
-  let missing = total - cents.reduce((sum, part) => sum + part, 0n)
+  let missing = total - cents.reduce((so, part) => so + part, 0n)
   for (const { index } of byRemainder) {
     if (missing <= 0n) break
     cents[index] = (cents[index] ?? 0n) + 1n
     missing -= 1n
   }
-  const show = (value: bigint) => displayMinor(value, currency)
-  return { parts: cents.map(show), total: show(total) }
+  const show = (value: bigint, exact: Pico) =>
+    value === 0n && exact !== 0n ? money(exact, currency) : displayMinor(value, currency)
+  return { parts: cents.map((value, index) => show(value, parts[index] ?? 0n)), total: show(total, sum) }
 }
 
 /** `12,345`; null is unknown. */

@@ -45,6 +45,12 @@ describe('the month so far, by the plan’s two modes', () => {
   test('what is on the invoice adds up to the cent, whatever came from credits', () => {
     expect(toUsageView(usage, rules).total).toBe('$2.50')
   })
+  test('less than half a cent is never called nothing, in no part and no sum', () => {
+    const tiny = { ...usage, platformPricePico: '0', marginPico: '61000000', providerBilledPico: '250000000' }
+    const view = toUsageView({ ...tiny, exactPico: '61000000' }, rules)
+    expect(view.parts.map(({ amount }) => amount)).toEqual(['$0.00', '$0.000061', '$0.00025'])
+    expect(view.total).toBe('$0.000061')
+  })
   test('is in the workspace’s currency, what providers bill in dollars', () => {
     const view = toUsageView({ ...usage, currency: 'eur', feePico: '8000000000000' }, rules)
     expect(view.parts.map(({ amount, exact }) => [amount, exact])).toEqual([
@@ -84,14 +90,17 @@ describe('before a first key', () => {
       ...days,
       platform: scenario(5_000_000_000_000n, 0n, 9n),
       ownKey: scenario(4_000_000_000_000n, 3_000_000_000_000n, 9n),
-    })
+    }, 'usd')
     expect(words).toBe(
       'Your last 30 days (9 calls) come to $5.00 on the platform key. With a key of your own they come to $4.00: $1.00 here and $3.00 at your provider.',
     )
   })
+  test('says why nothing is compared in another currency than the providers’', () => {
+    expect(beforeKeyWords(null, 'eur')).toContain('your prices are in EUR, and no rate between them is kept')
+  })
   test('says nothing where there is nothing to compare', () => {
-    expect(beforeKeyWords(null)).toBeNull()
-    expect(beforeKeyWords({ ...days, platform: null, ownKey: scenario(1n, 1n, 1n) })).toBeNull()
-    expect(beforeKeyWords({ ...days, platform: scenario(0n, 0n, 0n), ownKey: scenario(0n, 0n, 0n) })).toBeNull()
+    expect(beforeKeyWords(null, 'usd')).toBeNull()
+    expect(beforeKeyWords({ ...days, platform: null, ownKey: scenario(1n, 1n, 1n) }, 'usd')).toBeNull()
+    expect(beforeKeyWords({ ...days, platform: scenario(0n, 0n, 0n), ownKey: scenario(0n, 0n, 0n) }, 'usd')).toBeNull()
   })
 })

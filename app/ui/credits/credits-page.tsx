@@ -27,13 +27,13 @@ function Figures({ figures }: { figures: CreditsView['figures'] }) {
   )
 }
 
-function Buy({ action }: { action: string }) {
+function Buy({ answer }: { answer: CreditsAnswer | undefined }) {
   const busy = useNavigation().formData?.get('intent') === 'top-up'
   return (
     <Panel title="Buy credits" note="Paid at Stripe. They are here as soon as the payment is, and never expire.">
-      <Form method="post" action={action} reloadDocument>
+      <Form method="post" preventScrollReset>
         <input type="hidden" name="intent" value="top-up" />
-        <Group align="flex-end" gap="sm">
+        <Group align="flex-start" gap="sm">
           <TextInput
             name="amountUsd"
             label="Amount in USD, from 5 to 5,000"
@@ -41,9 +41,10 @@ function Buy({ action }: { action: string }) {
             inputMode="decimal"
             required
             withAsterisk={false}
+            error={fieldError(answer, 'amountUsd')}
             w={260}
           />
-          <Button type="submit" loading={busy}>
+          <Button type="submit" mt={25} loading={busy}>
             Go to Checkout
           </Button>
         </Group>
@@ -169,11 +170,13 @@ function LowCredits({ view, answer }: { view: CreditsView; answer: CreditsAnswer
 
 export function CreditsPage({ view, answer }: { view: CreditsView; answer: CreditsAnswer | undefined }) {
   const set = answerTo(answer, 'set-low-credits')
+  const buying = answerTo(answer, 'top-up')
   return (
     <>
       <PageHeading title="Credits">{view.intro}</PageHeading>
       <AnswerNotice answer={set} fields={['lowCreditsUsd']} success={set?.ok ? set.message : null} />
-      {view.bought && !set && (
+      <AnswerNotice answer={buying} fields={['amountUsd']} />
+      {view.bought && !answer && (
         <Alert color={view.bought.tone} c="gray.9" role="status" mb="md">
           {view.bought.text}
         </Alert>
@@ -184,7 +187,7 @@ export function CreditsPage({ view, answer }: { view: CreditsView; answer: Credi
           {view.shortfall}
         </Alert>
       )}
-      {view.topUp && <Buy action={view.topUp} />}
+      {view.canBuy && <Buy answer={buying} />}
       <Grants grants={view.grants} />
       <Movements view={view} />
       <LowCredits view={view} answer={set} />

@@ -22,8 +22,8 @@ export interface CreditsView {
   older: string | null
   isFirstPage: boolean
   lowCreditsUsd: string
-  /** Where buying is posted to; null: this person may not, or the plan draws on none. */
-  topUp: string | null
+  /** This person may, and the plan draws on credits. */
+  canBuy: boolean
   canManage: boolean
   shortfall: string | null
   /** What a Checkout that this person comes back from came to; null: they do not. */
@@ -122,7 +122,7 @@ export function toCreditsView({
     older: page.next && `?after=${page.next}`,
     isFirstPage: after === null,
     lowCreditsUsd,
-    topUp: canManage && standing.inUse ? `${root}/settings/billing/payment` : null,
+    canBuy: canManage && standing.inUse,
     canManage,
     bought,
     shortfall:

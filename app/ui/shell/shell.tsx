@@ -51,7 +51,9 @@ function Switcher({ here, choices, person }: Pick<ShellView, 'here' | 'choices' 
   const { pathname } = useLocation()
   return (
     <details className={styles.switcher} key={pathname}>
-      <summary aria-label={`${here}: switch workspace`}>{here}</summary>
+      <summary aria-label={`${here}: switch workspace`}>
+        <span>{here}</span>
+      </summary>
       <ul>
         {choices.map((choice) => (
           <li key={choice.to}>
