@@ -40,7 +40,7 @@ Keymargin is running at ${origin}
     ${demoEmail('cedar', 'owner').padEnd(30)} Cedar: keys of six providers, each call paid by its own
     ${demoEmail('dune', 'owner').padEnd(30)} Dune: credits, and a monthly fee for its own key
     ${demoEmail('ember', 'owner').padEnd(30)} Ember: at cost, and 5 % of it on its own key
-    ${operatorEmail.padEnd(30)} the vendor's operator console
+    ${operatorEmail.padEnd(30)} the vendor's operator console: Ember's last invoice waits there to be approved or held
 
   Call the gateway with curl
 
@@ -56,6 +56,11 @@ const stream = await client.chat.completions.create({
   model: 'anthropic/claude-sonnet-4.6', stream: true, messages: [{ role: 'user', content: 'Say hello' }],
 })
 for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta?.content ?? '')
+
+  /v1/responses takes the same models, and /v1/embeddings one of its own:
+
+curl ${origin}/v1/embeddings -H 'Authorization: Bearer ${token}' -H 'Content-Type: application/json' \\
+  -d '{"model":"openai/text-embedding-3-small","input":"hello"}'
 
   Cedar's keys reach OpenAI, Anthropic, Bedrock, Azure, Groq and CrofAI (their sandbox), in the same format:
 

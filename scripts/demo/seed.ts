@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import type Stripe from 'stripe'
-import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
-import { writeInvoiceRun } from '#app/domain/billing/write-invoice-run.server.ts'
 import { grantCredits } from '#app/domain/credits/grant-credits.server.ts'
 import { grantMonthlyCredits } from '#app/domain/credits/grant-monthly-credits.server.ts'
 import { ensurePartitions, importCalls } from '#app/domain/ledger/record-calls.server.ts'
@@ -16,11 +14,12 @@ import { createGatewayToken } from '#app/domain/tokens/create-gateway-token.serv
 import { refreshKeyModels } from '#app/domain/vault/refresh-key-models.server.ts'
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
 import { createPerson } from '#app/http/create-person.server.ts'
-import { monthOf, monthStart, shiftMonth } from '#app/platform/calendar-month.ts'
+import { monthOf, monthStart } from '#app/platform/calendar-month.ts'
 import { inSystem, inTenant } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
 import { sandboxAccessKeyId, sandboxAwsSecret, sandboxKey } from '#test/sandbox/providers/keys.ts'
 import { sdkClient } from '#test/sandbox/stripe/sdk-client.ts'
+import { closeIntoReview, closeLastMonth } from './close-month.ts'
 import { daysOfCalls } from './history.ts'
 import type { LocalSystem } from './system.ts'
 
@@ -231,10 +230,15 @@ async function noteLastUse(workspaceId: string, tokenUsedAt: Date, keyUsedAt: Da
   })
 }
 
-async function closeLastMonth(workspaceId: string, now: Date): Promise<void> {
-  const run = await freezeInvoiceRun({ workspaceId, month: shiftMonth(monthOf(now), -1), now })
-  if (run) await writeInvoiceRun({ workspaceId, runId: run.runId }, () => now)
-}
+/** For `/v1/embeddings`: the presets name models that write text. */
+const embeddingsModel = {
+  id: 'openai/text-embedding-3-small',
+  name: 'Text Embedding 3 Small',
+  tier: 'cost_effective',
+  listInputUsd: '0.00000002',
+  listOutputUsd: '0',
+  contextLength: 8_192,
+} as const
 
 /** Gateway tokens of the workspaces' developers by slug, for the snippets. */
 export type DemoTokens = Record<string, string>
@@ -248,7 +252,7 @@ export async function seedDemo(system: LocalSystem, say: (line: string) => void)
     await loadCatalogueFile(seedFile(`${preset}.json`), new Date())
   const planIds = ['plus', 'pro', 'enterprise', 'every-provider', 'harness-team', 'markup']
   const planProducts = planIds.map((planId) => ({ productId: `prod_sbx_${planId}`, planId }))
-  await loadCatalogueFile({ planProducts }, new Date())
+  await loadCatalogueFile({ planProducts, models: [embeddingsModel] }, new Date())
   await refreshCatalogues(new Date())
   if (await inSystem((tx) => tx.workspace.count())) return null
   const now = new Date()
@@ -280,7 +284,7 @@ export async function seedDemo(system: LocalSystem, say: (line: string) => void)
       continue
     }
     const calls = await seedHistory({ demo, contexts, from, now }, id)
-    await closeLastMonth(workspaceId, now)
+    await (demo.slug === 'ember' ? closeIntoReview : closeLastMonth)(workspaceId, now)
     say(`  ${demo.name}: ${calls.toLocaleString('en-US')} calls since ${from.toISOString().slice(0, 10)}`)
   }
   return tokens

@@ -117,6 +117,20 @@ export const catalogue: readonly SandboxModel[] = [
   },
 ]
 
+/** Sold at `/embeddings` only, and not among the models of `GET /models`, which writes text. */
+const embeddingModels: readonly SandboxModel[] = [
+  {
+    id: 'openai/text-embedding-3-small',
+    name: 'OpenAI: Text Embedding 3 Small',
+    contextLength: 8_192,
+    maxCompletionTokens: 0,
+    pricing: { prompt: '0.00000002', completion: '0' },
+  },
+]
+
+export const findEmbeddingModel = (id: string): SandboxModel | undefined =>
+  embeddingModels.find((model) => model.id === id)
+
 /** The catalogue row of an id; static and dynamic variants (`:nitro`, `:floor`) sell at the base row's price. */
 export function findModel(id: string): SandboxModel | undefined {
   const exact = catalogue.find((model) => model.id === id)

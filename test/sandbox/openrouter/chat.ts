@@ -1,4 +1,4 @@
-import { findModel } from './catalogue.ts'
+import { findModel, type SandboxModel } from './catalogue.ts'
 import { type ChatBody, lastUserText, planReply, type Reply, tokensSoFar } from './completion.ts'
 import { type ErrorReply, type Exchange, errorJson, pause, sendError, sendJson, sever } from './exchange.ts'
 import { recordGeneration } from './generations.ts'
@@ -40,7 +40,7 @@ function parseBody(text: string): ChatBody | null {
 }
 
 /** Refusals every request meets before any model runs. True when one was sent. */
-function refuse(exchange: Exchange, model: string): boolean {
+export function refuse(exchange: Exchange, model: string, sold: SandboxModel | undefined): boolean {
   const { key } = exchange
   if (!exchange.bearer) sendError(exchange, 401, { type: 'authentication', message: 'No auth credentials found' })
   else if (!key?.live) sendError(exchange, 401, { type: 'authentication', message: 'User not found.' })
@@ -52,8 +52,7 @@ function refuse(exchange: Exchange, model: string): boolean {
       message: 'Insufficient credits. Add more using https://openrouter.ai/settings/credits',
       metadata: { limit_source: outOfMoney(key) },
     })
-  else if (!findModel(model))
-    sendError(exchange, 400, { type: 'invalid_request', message: `${model} is not a valid model ID` })
+  else if (!sold) sendError(exchange, 400, { type: 'invalid_request', message: `${model} is not a valid model ID` })
   else return false
   return true
 }
@@ -69,14 +68,14 @@ export async function answerChat(exchange: Exchange, text: string): Promise<void
     ...exchange.world.takeFault(model, exchange.line.key ?? ''),
   }
   if (await misbehaveFirst(exchange, scenario)) return
-  if (refuse(exchange, model)) return
+  if (refuse(exchange, model, findModel(model))) return
   const reply = planReply(body, model, scenario)
   exchange.line.generation = reply.id
   await generate(exchange, reply, scenario, body.stream === true)
 }
 
 /** Faults that come before any generation exists. True when the request was dealt with. */
-async function misbehaveFirst(exchange: Exchange, scenario: Scenario): Promise<boolean> {
+export async function misbehaveFirst(exchange: Exchange, scenario: Scenario): Promise<boolean> {
   if (scenario.reset) sever(exchange)
   else if (scenario.hang === 'start') return true
   else if (scenario.raw) await sendRaw(exchange, scenario.raw)
@@ -105,7 +104,7 @@ async function generate(exchange: Exchange, reply: Reply, scenario: Scenario, st
   line.completed = !cancelled && !failed
 }
 
-const paceOf = (exchange: Exchange, scenario: Scenario) => ({
+export const paceOf = (exchange: Exchange, scenario: Scenario) => ({
   firstMs: scenario.firstMs ?? exchange.world.settings.pace.firstMs,
   gapMs: scenario.gapMs ?? (exchange.key?.gapMs || exchange.world.settings.pace.gapMs),
 })

@@ -19,7 +19,7 @@ export interface Generation {
 }
 
 export function recordGeneration(
-  reply: Reply,
+  reply: Pick<Reply, 'id' | 'model' | 'finish'>,
   outcome: Pick<Generation, 'account' | 'tokens' | 'bill' | 'streamed' | 'cancelled' | 'startedAt'>,
   delayMs: number,
 ): Generation {

@@ -256,6 +256,45 @@ describe('a client that leaves', () => {
   })
 })
 
+describe('beside chat', () => {
+  const recorded = async (sandbox: OpenRouterSandbox) => {
+    await sandbox.settled()
+    const line = sandbox.journal().at(-1)
+    return { line, record: await (await get(sandbox, `/generation?id=${line?.generation}`)).text() }
+  }
+
+  test('a response is billed as a chat of its tokens is, plain and streamed, and stands in the records', async () => {
+    const sandbox = await start()
+    const input = '[[sandbox input=1000;output=100]]'
+    const plain = await client(sandbox).responses.create({ model, input })
+    // 1000 * 0.00000025 + 100 * 0.000002
+    expect(plain).toMatchObject({
+      status: 'completed',
+      usage: { input_tokens: 1000, output_tokens: 100, cost: 0.00045 },
+    })
+    expect((await recorded(sandbox)).record).toContain('"total_cost":0.00045,')
+    let text = ''
+    let usage: unknown
+    for await (const event of await client(sandbox).responses.create({ model, input, stream: true })) {
+      if (event.type === 'response.output_text.delta') text += event.delta
+      if (event.type === 'response.completed') usage = event.response.usage
+    }
+    expect([text, usage]).toEqual([plain.output_text, plain.usage])
+    expect((await recorded(sandbox)).line).toMatchObject({ cost: '0.00045', completed: true })
+  })
+
+  test('embeddings cost their input, and only models made for them are sold there', async () => {
+    const sandbox = await start()
+    const embed = (name: string) => client(sandbox).embeddings.create({ model: name, input: ['abcd', 'efgh'] })
+    const { data, usage } = await embed('openai/text-embedding-3-small')
+    expect([data.length, usage]).toMatchObject([2, { prompt_tokens: 2, cost: 0.00000004 }])
+    expect((await recorded(sandbox)).line?.cost).toBe('0.00000004')
+    await expect(embed(model)).rejects.toMatchObject({ status: 400 })
+    const chat = { ...ask(), model: 'openai/text-embedding-3-small' }
+    await expect(client(sandbox).chat.completions.create(chat)).rejects.toMatchObject({ status: 400 })
+  })
+})
+
 describe('ground truth', () => {
   test('the generation record appears after its delay, to its own account only, with the same cost', async () => {
     const sandbox = await start()

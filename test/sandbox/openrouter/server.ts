@@ -7,6 +7,7 @@ import { answerControl, applySettings } from './control.ts'
 import { closeExchange, type Exchange, openExchange, sendError } from './exchange.ts'
 import type { JournalLine } from './journal.ts'
 import type { KeyState } from './keys.ts'
+import { answerEmbeddings, answerResponses } from './more-endpoints.ts'
 import { type Fault, type Pace, type Settings, World } from './world.ts'
 
 export interface SandboxOptions {
@@ -51,6 +52,10 @@ async function route(exchange: Exchange, text: string): Promise<void> {
   switch (`${exchange.request.method} ${url.pathname}`) {
     case 'POST /api/v1/chat/completions':
       return answerChat(exchange, text)
+    case 'POST /api/v1/responses':
+      return answerResponses(exchange, text)
+    case 'POST /api/v1/embeddings':
+      return answerEmbeddings(exchange, text)
     case 'GET /api/v1/key':
     case 'GET /api/v1/auth/key':
       return answerKey(exchange)
