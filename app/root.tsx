@@ -5,7 +5,7 @@ import { ColorSchemeScript, MantineProvider, mantineHtmlProps } from '@mantine/c
 import { Notifications } from '@mantine/notifications'
 import type { MetaFunction } from '@remix-run/node'
 import { Links, Meta, Outlet, Scripts, ScrollRestoration } from '@remix-run/react'
-import type { ReactNode } from 'react'
+import { type ReactNode, useEffect } from 'react'
 import { ErrorPage } from './ui/error-page.tsx'
 import favicon from './ui/favicon.svg?url'
 import { useNonce } from './ui/nonce.ts'
@@ -13,8 +13,16 @@ import { cssVariables, theme } from './ui/theme.ts'
 
 export const meta: MetaFunction = () => [{ title: 'Keymargin' }]
 
+/** Says on the page that its scripts are at work: a click before is the browser's alone. Tests in a browser wait for it. */
+function useHydratedMark(): void {
+  useEffect(() => {
+    document.documentElement.dataset.hydrated = ''
+  }, [])
+}
+
 export function Layout({ children }: { children: ReactNode }) {
   const nonce = useNonce()
+  useHydratedMark()
   return (
     <html lang="en" {...mantineHtmlProps}>
       <head>

@@ -24,6 +24,7 @@ test('a downgrade is scheduled in the portal and taken back; the page says what 
   await page.getByRole('button', { name: 'Change plan or payment' }).click()
   await page.getByRole('button', { name: 'Keep the plan' }).click()
   await page.getByRole('link', { name: 'Return' }).click()
+  await expect(page.getByRole('heading', { name: 'Plan and payment' })).toBeVisible()
   await expect(page.getByText(/^The plan changes to/)).toHaveCount(0)
 })
 
@@ -62,5 +63,6 @@ test('a workspace without a subscription buys a plan: refused, left, then paid; 
   await picture('payment-paid')
   await signInAs('birch', 'member')
   await page.goto(system.origin + billing)
+  await expect(page.getByRole('heading', { name: 'Billing', level: 1 })).toBeVisible()
   await expect(page.getByRole('heading', { name: 'Plan and payment' })).toHaveCount(0)
 })
