@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { startHeartbeat } from '#app/domain/jobs/heartbeat.server.ts'
 import { ensurePartitions } from '#app/domain/ledger/record-calls.server.ts'
 import { startKeyListener } from '#app/domain/vault/open-provider-key.server.ts'
@@ -14,6 +15,8 @@ import { log } from '#app/platform/log.server.ts'
 
 /** How long running calls may take to end after SIGTERM. */
 const DRAIN_MS = 30_000
+/** And after them what else is under way: pages, webhooks. */
+const PAGES_MS = 5_000
 const buildDir = path.resolve(import.meta.dirname, 'build')
 
 /** The console's pages: the built ones, or with --dev those of the development server with hot reload. */
@@ -32,6 +35,18 @@ async function consoleHandler(server: Server) {
 const monthsAhead = () => {
   const now = new Date()
   return [0, 1].map((months) => new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + months, 1)))
+}
+
+/** Takes nothing new. @returns what hangs up: at once on connections without a request, on others once they are answered or late */
+function endTaking(server: Server): () => Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  return async () => {
+    const idle = setInterval(() => server.closeIdleConnections(), 50)
+    await Promise.race([closed, delay(PAGES_MS, undefined, { ref: false })])
+    clearInterval(idle)
+    server.closeAllConnections()
+  }
 }
 
 async function start(): Promise<void> {
@@ -56,10 +71,9 @@ async function start(): Promise<void> {
 
   const stop = async (signal: string) => {
     log.info({ signal }, 'draining')
-    server.close()
-    server.closeIdleConnections()
+    const hangUp = endTaking(server)
     await drainGateway(DRAIN_MS)
-    server.closeAllConnections()
+    await hangUp()
     await Promise.all([keyListener.stop(), heartbeat.stop(), pages.close()])
     await closeDatabase()
     process.exit(0)
