@@ -6,5 +6,5 @@ if (!url) {
   console.error('Set DATABASE_OWNER_URL (or DATABASE_URL) to the database owner’s connection.')
   process.exit(1)
 }
-const applied = await migrateDatabase(url)
-console.log(applied.length ? `Applied: ${applied.join(', ')}` : 'The database is up to date.')
+const applied = await migrateDatabase(url, (name) => console.log(`Applying ${name} …`))
+console.log(applied.length ? 'Done.' : 'The database is up to date.')

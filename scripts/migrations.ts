@@ -39,10 +39,11 @@ async function applyOne(client: pg.Client, name: string, sql: string, checksum: 
 
 /**
  * Applies what is new under prisma/migrations, in order, as the database's owner.
+ * @param begins is told each name before it is applied: one that reads a whole ledger takes its time
  * @returns the names applied now
  * @throws where an earlier migration failed, or where an applied one was edited since
  */
-async function applyPrismaMigrations(ownerUrl: string): Promise<string[]> {
+async function applyPrismaMigrations(ownerUrl: string, begins: (name: string) => void): Promise<string[]> {
   const client = new pg.Client({ connectionString: ownerUrl, application_name: 'keymargin-migrate' })
   await client.connect()
   try {
@@ -60,6 +61,7 @@ async function applyPrismaMigrations(ownerUrl: string): Promise<string[]> {
       if (done.has(name) && done.get(name) !== checksum)
         throw new Error(`Migration ${name} was edited after it was applied.`)
       if (done.has(name)) continue
+      begins(name)
       await applyOne(client, name, bytes.toString('utf8'), checksum)
       applied.push(name)
     }
@@ -92,8 +94,8 @@ async function applyQueueMigrations(ownerUrl: string): Promise<void> {
 }
 
 /** Brings a database up to date: tables, roles, policies, the queue, and the partitions of this and the next months. */
-export async function migrateDatabase(ownerUrl: string): Promise<string[]> {
-  const applied = await applyPrismaMigrations(ownerUrl)
+export async function migrateDatabase(ownerUrl: string, begins: (name: string) => void = () => {}): Promise<string[]> {
+  const applied = await applyPrismaMigrations(ownerUrl, begins)
   await applyQueueMigrations(ownerUrl)
   const client = new pg.Client({ connectionString: ownerUrl })
   await client.connect()

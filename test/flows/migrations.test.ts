@@ -25,6 +25,13 @@ describe('migrations', () => {
       history: null,
     })
   })
+  // A rule can be laid down without the calls of before being read; then a later migration must read them.
+  it('leave no rule of the ledger unchecked, but for attempts that stood open', async () => {
+    const { rows } = await db.owner.query(
+      `SELECT conname FROM pg_constraint WHERE NOT convalidated AND connamespace IN ('metering'::regnamespace, 'public'::regnamespace)`,
+    )
+    expect(rows.map((row) => row.conname)).toEqual(['attempt_can_be_charged'])
+  })
   it('change nothing the second time', async () => {
     expect(await migrateDatabase(db.ownerUrl)).toEqual([])
   })
