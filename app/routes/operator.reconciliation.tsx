@@ -60,9 +60,9 @@ export const action = operatorAction({
     demand,
     schema: z.strictObject({ csv: z.string() }),
     run: async (ctx, input) => {
-      const { resolved, corrected, unchanged } = await enterCosts(ctx, input)
+      const { resolved, corrected, kept, unchanged } = await enterCosts(ctx, input)
       return {
-        message: `${counted(BigInt(resolved), 'held call')} charged, ${counted(BigInt(corrected), 'charged call')} corrected, ${unchanged} unchanged.`,
+        message: `${counted(BigInt(resolved), 'held call')} charged, ${counted(BigInt(corrected), 'charged call')} corrected, ${counted(BigInt(kept), 'cost')} kept without a change of the charge, ${unchanged} unchanged.`,
       }
     },
   }),

@@ -60,8 +60,8 @@ test('a cost that is corrected after a re-rate run keeps the prices of that run,
   expect(await chargeOf(call.id)).toBe(price - rawCostPico)
   for (const cost of [2n * rawCostPico, rawCostPico, 2n * rawCostPico]) {
     const csv = `${call.id},${picoToUsd(cost)}`
-    expect(await enterCosts(operator, { csv })).toEqual({ resolved: 0, corrected: 1, unchanged: 0 })
-    expect(await enterCosts(operator, { csv })).toEqual({ resolved: 0, corrected: 0, unchanged: 1 })
+    expect(await enterCosts(operator, { csv })).toEqual({ resolved: 0, corrected: 1, kept: 0, unchanged: 0 })
+    expect(await enterCosts(operator, { csv })).toEqual({ resolved: 0, corrected: 0, kept: 0, unchanged: 1 })
     expect(await chargeOf(call.id)).toBe(price - cost)
   }
 })

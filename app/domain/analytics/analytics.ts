@@ -1,6 +1,7 @@
 import type { ChargeMode, KeySource } from '#app/domain/plans/plans.ts'
 import { isTier, type Tier, type TierPrice } from '#app/domain/pricing/pricing.ts'
 import type { PriceRow } from '#app/domain/pricing/raw-prices.ts'
+import { isCalendarDay } from '#app/platform/calendar-day.ts'
 import { type CalendarMonth, parseMonth } from '#app/platform/calendar-month.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { idTime, isId } from '#app/platform/ids.ts'
@@ -54,10 +55,9 @@ function one(params: URLSearchParams, field: string): string | null {
 function readDay(params: URLSearchParams, field: string): number | null {
   const text = one(params, field)
   if (text === null) return null
-  const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN
-  if (Number.isNaN(at) || dayText(at) !== text) throw refuse(field, 'write a day as YYYY-MM-DD, such as 2026-10-31.')
+  if (!isCalendarDay(text)) throw refuse(field, 'write a day as YYYY-MM-DD, such as 2026-10-31.')
   if (text < '2000-01-01' || text > '2999-12-31') throw refuse(field, 'choose a day from 2000-01-01 to 2999-12-31.')
-  return at
+  return Date.parse(`${text}T00:00:00Z`)
 }
 
 const dayText = (at: number): string => new Date(at).toISOString().slice(0, 10)
@@ -234,7 +234,10 @@ export interface CallRow {
   cacheReadTokens: bigint | null
   cacheWriteTokens: bigint | null
   reasoningTokens: bigint | null
+  /** As the call was settled with, or as it became known of a held one. */
   rawCostPico: Pico | null
+  /** What its provider made of that since; null: nothing. Sums hold this one. */
+  correctedCostPico: Pico | null
   costSource: string
   tierPricePico: Pico | null
   chargePico: Pico | null

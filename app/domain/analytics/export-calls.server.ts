@@ -39,6 +39,7 @@ const columns: Record<string, (call: CallRow) => string> = {
   upstream_id: (call) => call.upstreamId ?? '',
   credits_usd: (call) => usd(call.creditPico),
   externally_billed: (call) => (call.keySource === 'workspace' ? 'yes' : 'no'),
+  corrected_cost_usd: (call) => usd(call.correctedCostPico),
 }
 
 /**

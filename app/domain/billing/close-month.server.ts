@@ -31,7 +31,8 @@ export function findOpenMonths(tx: Tx, month: CalendarMonth): Promise<OpenMonth[
     WITH billed AS (
       SELECT workspace_id, billing_month AS month FROM metering.call_daily_rollups WHERE billing_month <= ${last}::date
       UNION SELECT workspace_id, billing_month FROM metering.usage_events WHERE billing_month <= ${last}::date
-      UNION SELECT workspace_id, billing_month FROM metering.call_adjustments WHERE billing_month <= ${last}::date
+      UNION SELECT workspace_id, billing_month FROM metering.call_adjustments
+        WHERE billing_month <= ${last}::date AND charge_after_pico <> charge_before_pico
     ), enabled AS (
       SELECT p.workspace_id, greatest(k.enabled_from, p.since) AS since,
         least(coalesce(k.enabled_to, 'infinity'), coalesce(p.until, 'infinity'), (${last}::date + interval '1 month') AT TIME ZONE 'UTC') AS until

@@ -14,7 +14,9 @@ export interface EnteredCosts {
   resolved: number
   /** Calls that were charged already: the difference goes onto the next invoice. */
   corrected: number
-  /** Calls whose charge that cost does not change, and repeated entries. */
+  /** Calls whose charge that cost does not change: it is kept, and no invoice tells of it. */
+  kept: number
+  /** Calls that had that cost already, and repeated entries. */
   unchanged: number
 }
 
@@ -118,8 +120,8 @@ async function enter({ call, rawCostPico, tierPricePico, basis, charge }: Priced
     )
     return rows[0]?.done ? 'resolved' : 'unchanged'
   }
-  const { rows } = await systemPool().query<{ written: string }>(
-    `SELECT written FROM metering.adjust_calls($1::uuid, 'cost_corrected', $4, ARRAY[$3::uuid], ARRAY[$2::timestamptz], ARRAY[$5::integer],
+  const { rows } = await systemPool().query<{ written: string; difference: string }>(
+    `SELECT written, difference FROM metering.adjust_calls($1::uuid, 'cost_corrected', $4, ARRAY[$3::uuid], ARRAY[$2::timestamptz], ARRAY[$5::integer],
        ARRAY[$6::bigint], ARRAY[$7::bigint], ARRAY[$8::bigint], ARRAY[$9::bigint])`,
     [
       ...known,
@@ -132,12 +134,15 @@ async function enter({ call, rawCostPico, tierPricePico, basis, charge }: Priced
       text(charge),
     ],
   )
-  return rows[0]?.written === '1' ? 'corrected' : 'unchanged'
+  const [entry] = rows
+  if (entry?.written !== '1') return 'unchanged'
+  return entry.difference === '0' ? 'kept' : 'corrected'
 }
 
 /**
  * Costs that an operator knows from elsewhere: held calls are charged by them; of calls that were charged, or cut off at 0, the
- * difference goes onto the next invoice (stripe §2.8, §4 case 63). The same file again changes nothing.
+ * difference goes onto the next invoice (stripe §2.8, §4 case 63). Where the charge stays as it is, the cost is kept all the same.
+ * The same file again changes nothing.
  * @throws AppError bad_request `invalid_costs` with the line; nothing was entered then
  */
 export async function enterCosts(ctx: OperatorCtx, { csv }: { csv: string }): Promise<EnteredCosts> {
@@ -152,7 +157,7 @@ export async function enterCosts(ctx: OperatorCtx, { csv }: { csv: string }): Pr
     named.add(entry.id)
     priced.push(await price(entry))
   }
-  const counts: EnteredCosts = { resolved: 0, corrected: 0, unchanged: 0 }
+  const counts: EnteredCosts = { resolved: 0, corrected: 0, kept: 0, unchanged: 0 }
   for (const one of priced) counts[await enter(one)] += 1
   await inSystem((tx) =>
     recordAudit(tx, {

@@ -128,7 +128,7 @@ function toLine(root: string, call: CallRow, { models, surfaces }: Catalogue, cu
     ]),
     output: tokens(call.outputTokens),
     outputNote: notes([[call.reasoningTokens, 'reasoning']]),
-    rawCost: money(call.rawCostPico),
+    rawCost: money(call.correctedCostPico ?? call.rawCostPico),
     tierPrice: money(call.tierPricePico, currency),
     charge: held ? 'held' : money(call.chargeMode === 'credits' ? call.creditPico : call.chargePico, currency),
     chargeNote: chargeNotes[call.chargeMode] ?? null,

@@ -15,7 +15,13 @@ const call = (over: Partial<CallDetail>): CallDetail => ({
     errorCode: null,
   },
   ...{ inputTokens: 1_000n, outputTokens: 100n, cacheReadTokens: null, cacheWriteTokens: null, reasoningTokens: null },
-  ...{ rawCostPico: 2_000_000_000n, costSource: 'provider', tierPricePico: 5_250_000_000n, chargePico: 3_250_000_000n },
+  ...{
+    rawCostPico: 2_000_000_000n,
+    correctedCostPico: null,
+    costSource: 'provider',
+    tierPricePico: 5_250_000_000n,
+    chargePico: 3_250_000_000n,
+  },
   ...{ creditPico: 0n, correctionReason: null, latencyMs: 1, firstByteMs: 1, priceBookVersion: 1, upstreamId: null },
   ...{ billingMonth: '2026-11' as CallDetail['billingMonth'], recordedAt: at, origin: 'gateway', responseModel: null },
   ...{

@@ -123,7 +123,7 @@ function toCorrection(one: CallAdjustment, index: number, currency: string): Rec
     before: exactMoney(one.chargeBeforePico, currency),
     after: exactMoney(one.chargeAfterPico, currency),
     difference: `${difference < 0n ? '' : '+'}${exactMoney(difference, currency)}`,
-    on: `${monthName(one.billingMonth)} invoice`,
+    on: difference === 0n ? 'no invoice: the charge stays' : `${monthName(one.billingMonth)} invoice`,
   }
 }
 

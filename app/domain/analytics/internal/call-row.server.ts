@@ -7,7 +7,9 @@ export const callColumns = Prisma.sql`
   id::text, dispatched_at, surface, provider, model, tier, key_source, charge_mode, streamed, status, http_status, error_code,
   input_tokens::text, output_tokens::text, cache_read_tokens::text, cache_write_tokens::text, reasoning_tokens::text,
   raw_cost_pico::text, cost_source, tier_price_pico::text, charge_pico::text, credit_pico::text, correction_reason, latency_ms, first_byte_ms,
-  price_book_version, upstream_id`
+  price_book_version, upstream_id,
+  (SELECT x.raw_cost_pico::text FROM metering.call_adjustments x WHERE x.workspace_id = calls_now.workspace_id
+     AND x.call_id = calls_now.id AND x.raw_cost_pico IS DISTINCT FROM x.raw_cost_before_pico ORDER BY x.seq DESC LIMIT 1) AS corrected_cost_pico`
 
 export interface RawCall {
   id: string
@@ -28,6 +30,7 @@ export interface RawCall {
   cache_write_tokens: string | null
   reasoning_tokens: string | null
   raw_cost_pico: string | null
+  corrected_cost_pico: string | null
   cost_source: string
   tier_price_pico: string | null
   charge_pico: string | null
@@ -60,6 +63,7 @@ export const toCallRow = (row: RawCall): CallRow => ({
   cacheWriteTokens: whole(row.cache_write_tokens),
   reasoningTokens: whole(row.reasoning_tokens),
   rawCostPico: whole(row.raw_cost_pico),
+  correctedCostPico: whole(row.corrected_cost_pico),
   costSource: row.cost_source,
   tierPricePico: whole(row.tier_price_pico),
   chargePico: whole(row.charge_pico),

@@ -41,9 +41,20 @@ const basis = Prisma.sql`CASE WHEN c.charge_mode = 'markup' THEN c.basis_pico WH
 
 const isFree = Prisma.sql`c.raw_cost_pico = 0 AND coalesce(c.input_tokens, 0) + coalesce(c.output_tokens, 0) > 0`
 
+/** Rows of a table or entries of it, of one day. */
+const ofDay = (workspaceId: string, day: string) => Prisma.sql`
+  workspace_id = ${workspaceId}::uuid
+    AND dispatched_at >= (${day}::timestamp AT TIME ZONE 'UTC') AND dispatched_at < ((${day}::date + 1)::timestamp AT TIME ZONE 'UTC')`
+
+/** The calls of a day as `c`, with the costs that their providers corrected since. */
 const callsOf = (workspaceId: string, day: string) => Prisma.sql`
-  metering.calls_now c WHERE c.workspace_id = ${workspaceId}::uuid
-    AND c.dispatched_at >= (${day}::timestamp AT TIME ZONE 'UTC') AND c.dispatched_at < ((${day}::date + 1)::timestamp AT TIME ZONE 'UTC')`
+  (SELECT n.surface, n.model, n.charge_mode, n.input_tokens, n.output_tokens, n.tier_price_pico,
+      coalesce(x.raw_cost_pico, n.raw_cost_pico) AS raw_cost_pico, coalesce(x.basis_pico, n.basis_pico) AS basis_pico
+    FROM metering.calls_now n
+    LEFT JOIN (
+      SELECT DISTINCT ON (call_id) call_id, raw_cost_pico, basis_pico FROM metering.call_adjustments
+      WHERE ${ofDay(workspaceId, day)} AND raw_cost_pico IS DISTINCT FROM raw_cost_before_pico ORDER BY call_id, seq DESC) x ON x.call_id = n.id
+    WHERE ${ofDay(workspaceId, day)}) c`
 
 /** One pass over the calls of a day. The margin's floor and a share's rounding are per call; everything else is linear. */
 function dayQuery(workspaceId: string, day: string, shares: readonly number[]): Prisma.Sql {
@@ -77,24 +88,27 @@ async function countDay(tx: Tx, workspaceId: string, day: string, shares: readon
     ? await tx.$queryRaw<OddCalls[]>`
         SELECT c.model, count(*) FILTER (WHERE c.tier_price_pico IS NULL)::float8 AS untiered,
           count(*) FILTER (WHERE c.raw_cost_pico IS NULL)::float8 AS "unknownCost"
-        FROM ${callsOf(workspaceId, day)} AND (c.tier_price_pico IS NULL OR c.raw_cost_pico IS NULL) GROUP BY c.model`
+        FROM ${callsOf(workspaceId, day)} WHERE c.tier_price_pico IS NULL OR c.raw_cost_pico IS NULL GROUP BY c.model`
     : []
   return { background, others, odd }
 }
 
 /**
  * Every day with calls, and what it was when it is read: its rollups, the shares that are asked for and the background surfaces.
- * A call that is settled, and a cost that becomes known, change the rollups in the same transaction.
+ * A call that is settled, and a cost that becomes known, change the rollups in the same transaction. Corrected costs are counted:
+ * two that make up for each other in the sums do not in the margins.
  */
 const statesQuery = (workspaceId: string, { from, to }: Days, shares: readonly number[]) => Prisma.sql`
   SELECT r.day::text, sum(r.calls)::float8 AS calls,
     md5(concat_ws(' ', ${shares.join(',')}::text, (SELECT string_agg(s.id, ',' ORDER BY s.id) FROM surfaces s WHERE s.background),
       sum(r.calls), sum(r.held_calls), sum(r.input_tokens), sum(r.output_tokens), sum(r.raw_cost_pico), sum(r.tier_price_pico),
-      sum(r.charge_pico), sum(r.basis_pico))) AS state, d.state AS counted, CASE WHEN d.state IS NOT NULL THEN d.sums END AS sums
+      sum(r.charge_pico), sum(r.basis_pico), (SELECT count(*) FROM metering.call_adjustments a
+        WHERE a.workspace_id = r.workspace_id AND a.dispatched_at >= r.day::timestamp AT TIME ZONE 'UTC'
+          AND a.dispatched_at < (r.day + 1)::timestamp AT TIME ZONE 'UTC' AND a.raw_cost_pico IS DISTINCT FROM a.raw_cost_before_pico))) AS state, d.state AS counted, CASE WHEN d.state IS NOT NULL THEN d.sums END AS sums
   FROM metering.call_daily_rollups r
   LEFT JOIN metering.counterfactual_days d ON d.workspace_id = r.workspace_id AND d.day = r.day
   WHERE r.workspace_id = ${workspaceId}::uuid AND r.day BETWEEN ${from}::date AND ${to}::date
-  GROUP BY r.day, d.state, d.sums ORDER BY r.day`
+  GROUP BY r.workspace_id, r.day, d.state, d.sums ORDER BY r.day`
 
 interface StateRow {
   day: string

@@ -39,7 +39,9 @@ const sums = [
   ],
   ...['reasoning_tokens', 'raw_cost_pico', 'tier_price_pico', 'charge_pico', 'credit_pico'],
 ]
-const added = Prisma.raw(sums.map((name) => `sum(${name}) AS ${name}`).join(', '))
+/** A cost is what is known of it now: corrections of a provider's are kept beside what the calls were settled with. */
+const kept = (name: string) => (name === 'raw_cost_pico' ? 'raw_cost_pico + cost_corrected_pico' : name)
+const added = Prisma.raw(sums.map((name) => `sum(${kept(name)}) AS ${name}`).join(', '))
 const texts = Prisma.raw(sums.map((name) => `${name}::text`).join(', '))
 const addedTexts = Prisma.raw(sums.map((name) => `sum(${name})::text AS ${name}`).join(', '))
 

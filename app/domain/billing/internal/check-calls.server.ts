@@ -152,20 +152,30 @@ async function stretchesOf(workspaceId: string, month: CalendarMonth, most: numb
   )
 }
 
+/** What was corrected of costs after their calls were settled: a rollup keeps it beside them. */
+const correctedCost = 'cost_corrected_pico'
+const comparedSums = [...rollupSums, correctedCost]
+
 const sumsOf = rollupSums
   .filter((name) => name !== 'calls' && name !== 'held_calls')
   .map((name) => `coalesce(sum(${name}), 0) AS ${name}`)
-const each = (table: string) => rollupSums.map((name) => `coalesce(${table}.${name}, 0)`).join(', ')
+const each = (table: string) => comparedSums.map((name) => `coalesce(${table}.${name}, 0)`).join(', ')
 const asJson = (table: string) =>
-  `jsonb_build_object(${rollupSums.map((name) => `'${name}', coalesce(${table}.${name}, 0)::text`).join(', ')})`
+  `jsonb_build_object(${comparedSums.map((name) => `'${name}', coalesce(${table}.${name}, 0)::text`).join(', ')})`
 
 // metering.call_daily_recount counts by a day that is worked out of the time: asked for some days it would count all of them.
 const compareStretch = `
   WITH n AS (
     SELECT workspace_id, (dispatched_at AT TIME ZONE 'UTC')::date AS day, billing_month, model, tier, key_source, surface, charge_mode,
       price_book_version, provider, coalesce(markup_bp, 0) AS markup_bp, count(*) AS calls,
-      count(*) FILTER (WHERE charge_pico IS NULL) AS held_calls, ${sumsOf.join(', ')}
+      count(*) FILTER (WHERE charge_pico IS NULL) AS held_calls, ${sumsOf.join(', ')},
+      coalesce(sum(x.change), 0) AS ${correctedCost}
     FROM metering.calls_now
+    LEFT JOIN (
+      SELECT call_id, sum(cost_change_pico) AS change FROM metering.call_adjustments
+      WHERE workspace_id = $1 AND raw_cost_pico IS DISTINCT FROM raw_cost_before_pico
+        AND dispatched_at >= $3::date::timestamp AT TIME ZONE 'UTC' AND dispatched_at < ($4::date + 1)::timestamp AT TIME ZONE 'UTC'
+      GROUP BY call_id) x ON x.call_id = id
     WHERE workspace_id = $1 AND billing_month = $2::date
       AND dispatched_at >= $3::date::timestamp AT TIME ZONE 'UTC' AND dispatched_at < ($4::date + 1)::timestamp AT TIME ZONE 'UTC'
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
@@ -202,7 +212,7 @@ export async function checkRollups(
     if (rows.length >= most) break
   }
   return rows.flatMap(({ reference, expected, actual }) =>
-    rollupSums
+    comparedSums
       .filter((column) => expected[column] !== actual[column])
       .map(
         (column): Finding => ({

@@ -130,6 +130,7 @@ const digestsOfUsage = `
     )} AS hash, '{}'::jsonb AS sums
   FROM metering.usage_events WHERE workspace_id = $1 AND billing_month = $2::date GROUP BY 2 ORDER BY 2`
 
+// What corrects a cost and no charge is not behind an invoice.
 const digestsOfCorrections = `
   SELECT 'corrections' AS kind, to_char(dispatched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, count(*)::text AS entries,
     ${inOrder(
@@ -138,7 +139,8 @@ const digestsOfCorrections = `
       charge_before_pico::text, charge_after_pico::text)`,
       'dispatched_at, call_id, seq',
     )} AS hash, '{}'::jsonb AS sums
-  FROM metering.call_adjustments WHERE workspace_id = $1 AND billing_month = $2::date GROUP BY 2 ORDER BY 2`
+  FROM metering.call_adjustments
+  WHERE workspace_id = $1 AND billing_month = $2::date AND charge_after_pico <> charge_before_pico GROUP BY 2 ORDER BY 2`
 
 /** UTC days that calls of a billing month can be of: its own, and earlier ones of late calls; `YYYY-MM-DD`, in order. */
 export async function daysOfCalls(workspaceId: string, month: CalendarMonth): Promise<string[]> {

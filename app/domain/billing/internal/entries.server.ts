@@ -81,6 +81,11 @@ const columns: Record<EntryKind, { from: string; lineKey: string; at: string; id
   },
 }
 
+/** An entry that corrects a call's cost and not its charge is on no invoice. */
+const onInvoice: Partial<Record<EntryKind, string>> = {
+  correction: 'AND e.charge_after_pico <> e.charge_before_pico',
+}
+
 export interface EntriesQuestion {
   workspaceId: string
   /** The month whose invoice carries them. */
@@ -107,6 +112,7 @@ export async function readEntries(question: EntriesQuestion): Promise<Entry[]> {
        ${zulu(at)} || ' ' || ${id}::text || ' ' || ${corrections ? 'e.seq' : '0'} AS cursor, ${rest}
      FROM ${from}
      WHERE e.workspace_id = $1::uuid AND e.billing_month = $2::date AND ${at} >= $3::timestamptz AND ${at} < $4::timestamptz
+       ${onInvoice[question.kind] ?? ''}
        AND ($5::text[] IS NULL OR ((${lineKey}) = ANY ($5::text[])) = $6::boolean)
        AND ($7::timestamptz IS NULL OR (${order}) > (${past})) AND $9::integer >= 0
      ORDER BY ${order} LIMIT $10`,

@@ -73,7 +73,7 @@ export async function countBefore(tx: Tx, workspaceId: string, counts: Counts): 
 /**
  * Sets what the budget's present window has come to, from the ledger: calls of this gateway by their dispatch, and usage events.
  * The caller holds the workspace's ledger lock (`lockSpending`), so nothing is settled meanwhile; what `countBefore` went through
- * is not gone through again, and costs that became known since are in the corrections.
+ * is not gone through again, and costs that became known or were corrected since are entries of their own.
  */
 export async function beginWindow(
   tx: Tx,
@@ -95,6 +95,13 @@ export async function beginWindow(
            FROM metering.call_corrections k JOIN metering.inference_calls c
              ON c.workspace_id = k.workspace_id AND c.dispatched_at = k.dispatched_at AND c.id = k.call_id
           WHERE k.workspace_id = ${workspaceId}::uuid AND ${calls})
+      + (SELECT coalesce(sum(x.charge_after_pico - x.charge_before_pico + ${ownCost(counts, Prisma.sql`x.cost_change_pico`)}), 0)
+           FROM metering.call_adjustments x JOIN metering.inference_calls c
+             ON c.workspace_id = x.workspace_id AND c.dispatched_at = x.dispatched_at AND c.id = x.call_id
+          WHERE x.workspace_id = ${workspaceId}::uuid AND x.reason = 'cost_corrected' AND c.origin <> 'import'
+            AND ${ofScope(workspaceId, counts, { token: Prisma.sql`c.token_id`, key: Prisma.sql`c.key_id` })}
+            AND CASE ${counts.period} WHEN 'billing_month' THEN x.billing_month = ${day}::date
+                ELSE x.dispatched_at >= ${day}::timestamp AT TIME ZONE 'UTC' END)
       + (SELECT coalesce(sum(u.charge_pico + u.credit_pico), 0) FROM metering.usage_events u
           WHERE u.workspace_id = ${workspaceId}::uuid AND ${made}
             AND CASE ${counts.period} WHEN 'billing_month' THEN u.billing_month = ${day}::date
