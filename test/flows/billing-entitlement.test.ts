@@ -129,6 +129,23 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise', subscriptionStatus: 'paused' })
   })
 
+  test('a paused plan disables the key also beside a subscription to a product that nobody mapped', async () => {
+    const { customer } = await customerWithKey(world)
+    const product = await world.stripe.products.create({ name: 'Unmapped' })
+    const recurring = { interval: 'month' as const }
+    const price = await world.stripe.prices.create({ product: product.id, currency: 'usd', unit_amount: 1, recurring })
+    await world.stripe.subscriptions.create({ customer: customer.customerId, items: [{ price: price.id }] })
+    world.sandbox.control.overrideSubscription(customer.subscriptionId, { status: 'paused' })
+    await settle(world)
+    expect(await keysOf(customer)).toEqual([{ enabled: false }])
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise', subscriptionStatus: 'paused' })
+    const told = { kind: 'stripe_unknown_product', reference: product.id, resolvedAt: null }
+    expect(await inSystem((tx) => tx.alert.count({ where: told }))).toBe(1)
+    world.sandbox.control.overrideSubscription(customer.subscriptionId, { status: 'active' })
+    await settle(world)
+    expect(await keysOf(customer)).toEqual([{ enabled: true }])
+  })
+
   test('a key that its holder switched off stays off when a pause ends', async () => {
     const { customer, admin } = await customerWithKey(world)
     const [key] = await listProviderKeys(admin)

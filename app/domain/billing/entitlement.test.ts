@@ -68,6 +68,17 @@ describe('leaving Enterprise (stripe §2.7), row by row', () => {
     expect(entitled(since(30))).toMatchObject({ kind: 'paused', purge: true })
     expect(planOf(since(40), facts({ id: 'sub_2', productIds: ['prod_pro'] }))).toBe('pro')
   })
+  test('paused beside a product that nobody mapped is paused: what is paid there may be anything', () => {
+    const unmapped = facts({ id: 'sub_2', productIds: ['prod_new'] })
+    const paused = facts({ status: 'paused', pausedAt: NOW })
+    expect(entitled(unmapped, paused)).toMatchObject({
+      ...{ kind: 'paused', plan: { id: 'enterprise' }, purge: false },
+      subscription: { id: 'sub_1' },
+    })
+    expect(unknownProducts([unmapped, paused], meaningOf)).toEqual(['prod_new'])
+    expect(planOf(unmapped, facts({ status: 'paused', productIds: ['prod_support'] }))).toBe('unknown_product')
+    expect(planOf(unmapped, facts({ status: 'canceled', endedAt: NOW }))).toBe('unknown_product')
+  })
   test('an unknown product keeps the last plan and is named', () =>
     expect(entitled(facts({ productIds: ['prod_new'] }))).toMatchObject({
       kind: 'unknown_product',

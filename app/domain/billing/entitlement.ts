@@ -39,10 +39,7 @@ export function entitlementOf(subscriptions: SubscriptionFacts[], meaningOf: Mea
   const good = subscriptions.filter((subscription) => GOOD.has(subscription.status))
   const best = bestOf(good, meaningOf)
   if (best) return { kind: 'plan', ...best }
-  for (const subscription of good) {
-    const productId = subscription.productIds.find((id) => meaningOf(id) === null)
-    if (productId) return { kind: 'unknown_product', productId, subscription }
-  }
+  // A plan that is paused is known to be paused, whatever is paid beside it: only where no plan is known does the last one stay.
   const paused = bestOf(
     subscriptions.filter((subscription) => subscription.status === 'paused'),
     meaningOf,
@@ -50,6 +47,10 @@ export function entitlementOf(subscriptions: SubscriptionFacts[], meaningOf: Mea
   if (paused) {
     const since = paused.subscription.pausedAt ?? now
     return { kind: 'paused', ...paused, purge: now.getTime() - since.getTime() >= PURGE_PAUSED_AFTER_MS }
+  }
+  for (const subscription of good) {
+    const productId = subscription.productIds.find((id) => meaningOf(id) === null)
+    if (productId) return { kind: 'unknown_product', productId, subscription }
   }
   // An add-on that goes on is not what ended: its status would say that the workspace pays for a plan.
   return { kind: 'none', subscription: lastEnded(subscriptions.filter((one) => isMoreThanAddOns(one, meaningOf))) }
