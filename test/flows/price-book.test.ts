@@ -20,6 +20,14 @@ test('a price takes effect only when every process can know of it, and never in 
   expect(await publish(9, 60)).toMatchObject({ priceBooks: 1 })
 })
 
+test('a catalogue file that names a day the calendar does not have is refused', async () => {
+  const tiers = { balanced: { inputUsd: '0.000001', outputUsd: '0.000002' } }
+  const load = (effectiveFrom: string) =>
+    loadCatalogueFile({ priceBooks: [{ version: 12, effectiveFrom, tiers }] }, NOW)
+  for (const time of ['2031-02-31T00:00:00Z', '2031-02-29T00:00:00Z', '2031-04-31T00:00:00Z'])
+    await expect(load(time), time).rejects.toThrow('effectiveFrom')
+})
+
 test('a file is not passed over in silence where its version is published with other prices', async () => {
   await expect(publish(2, 3_600)).rejects.toThrow('published already')
   expect(await publish(9, 60)).toMatchObject({ priceBooks: 0 })

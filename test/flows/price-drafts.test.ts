@@ -110,6 +110,15 @@ describe('a draft', () => {
       changeDraft(operator, version, { ...typed, tiers: { ...typed.tiers, frontier: { ...frontier, ...tier } } })
     await expect(wrong({ input: 'abc' })).rejects.toMatchObject({ code: 'invalid_price', field: 'frontier.input' })
     await expect(wrong({ bands: 'x' })).rejects.toMatchObject({ field: 'frontier.bands' })
+    // JavaScript takes 31 February for 3 March: prices would begin on a day that nobody wrote.
+    for (const time of ['2031-02-31T00:00', '2031-02-29T00:00', '2031-12-01T24:00', '2031-12-01', 'soon'])
+      for (const field of ['effectiveFrom', 'effectiveUntil'] as const)
+        await expect(
+          changeDraft(operator, version, { ...typed, [field]: time }),
+          `${field} ${time}`,
+        ).rejects.toMatchObject({
+          ...{ code: 'invalid_price', field },
+        })
     await discardDraft(operator, version)
   })
 })

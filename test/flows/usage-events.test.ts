@@ -104,6 +104,8 @@ describe('one event', () => {
     ['type', 'invalid_event', event(1, { type: 'constructor' })],
     ['time', 'invalid_event', event(1, { time: 'yesterday' })],
     ['time', 'invalid_event', event(1, { time: '2026-02-31' })],
+    ['time', 'invalid_event', event(1, { time: '2026-02-31T10:00:00Z' })],
+    ['time', 'invalid_event', event(1, { time: '2026-10-31T24:00:00Z' })],
     ['time', 'invalid_event', event(1, { time: new Date(Date.now() + 6 * 60_000).toISOString() })],
     ['type', 'invalid_event', event(1, { time: '2019-12-31T23:59:59Z' })],
     ['data', 'invalid_event', event(1, { data: undefined })],

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isLosslessNumber } from 'lossless-json'
+import { isCalendarDay } from '#app/platform/calendar-day.ts'
 import { parseDecimal } from '#app/platform/pico.ts'
 
 /** Usage that is no call, as a CloudEvent 1.0 said it. */
@@ -35,7 +36,7 @@ const largestQuantity = 10n ** 15n * 10n ** BigInt(quantityScale)
 /** How far ahead of ours a sender's clock may be, in ms. */
 const clockPatienceMs = 5 * 60_000
 
-const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/
+const rfc3339 = /^(\d{4}-\d{2}-\d{2})[Tt](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/
 
 type Bag = Record<string, unknown>
 const isBag = (value: unknown): value is Bag =>
@@ -83,7 +84,8 @@ class Reading {
   time(now: Date): Date | null {
     const value = this.bag.time
     if (value === undefined || value === null) return now
-    const at = typeof value === 'string' && rfc3339.test(value) ? new Date(value) : null
+    const day = typeof value === 'string' ? rfc3339.exec(value)?.[1] : undefined
+    const at = day && isCalendarDay(day) ? new Date(value as string) : null
     if (!at || Number.isNaN(at.getTime()))
       return this.wrong(
         'time',

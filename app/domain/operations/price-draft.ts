@@ -3,6 +3,7 @@ import { isCurrency } from '#app/domain/pricing/currency.ts'
 import type { PriceBook, Tier, TokenRates } from '#app/domain/pricing/pricing.ts'
 import { tiers } from '#app/domain/pricing/pricing.ts'
 import { perMillionUsd, readTypedPrice } from '#app/domain/pricing/typed-price.ts'
+import { isCalendarDay } from '#app/platform/calendar-day.ts'
 import { AppError } from '#app/platform/errors.ts'
 
 /** Per million tokens; empty: the tier is not priced, or the class costs what plain input does. */
@@ -101,9 +102,9 @@ function meterOf(line: string) {
 }
 
 function instant(field: string, text: string): Date {
-  const at = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}$/.test(text) ? new Date(`${text}:00.000Z`) : new Date(Number.NaN)
-  if (Number.isNaN(at.getTime())) throw wrong(field, 'Enter a time as 2026-12-01T00:00, UTC.')
-  return at
+  const [, day = '', time] = /^(\d{4}-\d{2}-\d{2})T((?:[01]\d|2[0-3]):[0-5]\d)$/.exec(text) ?? []
+  if (!isCalendarDay(day)) throw wrong(field, 'Enter a time as 2026-12-01T00:00, UTC.')
+  return new Date(`${day}T${time}:00.000Z`)
 }
 
 const longestNote = 200
