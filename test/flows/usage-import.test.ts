@@ -85,7 +85,7 @@ describe('usage import', () => {
       '2026-10-01 00:00:01,-4,1',
       '2026-10-01 00:00:02,1,1',
     )
-    await expect(importInto(id, bad)).rejects.toThrow(/line 3: timestamp "soon"[\s\S]*line 4: inputtokens "-4"/)
+    await expect(importInto(id, bad)).rejects.toThrow(/line 3: timestamp "soon"[\s\S]*line 4: input_tokens "-4"/)
     await expect(
       importInto(id, file('s.csv', 'timestamp,input_tokens,output_tokens,surface', '2026-10-01 00:00:00,1,1,nowhere')),
     ).rejects.toThrow(/line 2: surface "nowhere"/)

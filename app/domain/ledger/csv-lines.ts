@@ -24,6 +24,18 @@ export function readCsvLines(csv: string, wrong: (line: number, text: string) =>
   }
 }
 
+/** A header cell as the file's author wrote it. */
+export const headerName = (cell: string): string => cell.replace(/^\uFEFF/, '').trim()
+
+const plain = (name: string): string =>
+  headerName(name)
+    .toLowerCase()
+    .replace(/[\s_-]/g, '')
+
+/** Whether a header cell says one of these names: case, spaces, dashes and underscores do not count. */
+export const isNamed = (cell: string, names: readonly string[]): boolean =>
+  names.some((name) => plain(name) === plain(cell))
+
 export const NOT_CSV = 'this is not CSV: a quotation mark is not closed, or stands where none may'
 
 /** The line on which the parser gave up. */

@@ -61,6 +61,11 @@ describe('a provider’s report', () => {
     expect(bad('5 Oct,a,a,e,p,1,0,1,1,1,0')).toThrow('Line 2: date "5 Oct" is not a day such as 2026-10-31')
     expect(bad('2026-10-05,a,a,e,p,NaN,0,1,1,1,0')).toThrow('Line 2: usage "NaN" is not an amount in USD')
     expect(bad('2026-10-05,a,a,e,p,-1,0,1,1,1,0')).toThrow('usage "-1" is not an amount')
-    expect(() => readProviderReport('x,y\n1,2', TODAY)).toThrow('missing column date, modelpermaslug, usage')
+    const own = 'Day,Model,Cost USD,Input-Tokens'
+    expect(() => readProviderReport(`${own}\n2026-10-05,a,x,1`, TODAY)).toThrow('Line 2: Cost USD "x" is not an amount')
+    expect(() => readProviderReport(`${own}\n2026-10-05,a,1,x`, TODAY)).toThrow('Line 2: Input-Tokens "x" is not')
+    expect(() => readProviderReport(`${own}\n2026-02-31,a,1,1`, TODAY)).toThrow('Line 2: Day "2026-02-31" is not a day')
+    expect(() => readProviderReport(`${own}\n2026-10-05,,1,1`, TODAY)).toThrow('Line 2: Model is empty')
+    expect(() => readProviderReport('x,y\n1,2', TODAY)).toThrow('missing column date, model_permaslug, usage')
   })
 })

@@ -8,14 +8,19 @@ const read = (...cells: string[]) => readRow(cells, 7, header, defaults)
 
 describe('a usage CSV', () => {
   it('finds columns by the names that files in the field use', () => {
-    expect(header).toEqual({ timestamp: 0, inputTokens: 1, outputTokens: 2, cost: 3 })
-    expect(readHeader(['\uFEFFtimestamp', 'input_tokens', 'output tokens', 'model'])).toEqual({
-      timestamp: 0,
-      inputTokens: 1,
-      outputTokens: 2,
-      model: 3,
+    expect(header).toEqual({
+      timestamp: { at: 0, name: 'TIMESTAMP' },
+      inputTokens: { at: 1, name: 'ContextTokens' },
+      outputTokens: { at: 2, name: 'GeneratedTokens' },
+      cost: { at: 3, name: 'cost' },
     })
-    expect(readHeader(['timestamp', 'input_tokens'])).toEqual({ line: 1, message: 'missing column outputtokens' })
+    expect(readHeader(['\uFEFFtimestamp', 'input_tokens', 'output tokens', 'model'])).toEqual({
+      timestamp: { at: 0, name: 'timestamp' },
+      inputTokens: { at: 1, name: 'input_tokens' },
+      outputTokens: { at: 2, name: 'output tokens' },
+      model: { at: 3, name: 'model' },
+    })
+    expect(readHeader(['timestamp', 'input_tokens'])).toEqual({ line: 1, message: 'missing column output_tokens' })
     expect(readHeader(['timestamp', 'colour'])).toEqual({ line: 1, message: 'unknown column "colour"' })
   })
   it('reads times with seven decimals as UTC, cut to the millisecond', () => {
@@ -33,10 +38,11 @@ describe('a usage CSV', () => {
     expect(readTimestamp('2024-02-29 10:00:00')?.toISOString()).toBe('2024-02-29T10:00:00.000Z')
     expect(readTimestamp('2026-10-31 23:59:59')?.toISOString()).toBe('2026-10-31T23:59:59.000Z')
   })
+  // As the file's author writes them: a name that was made plain stands nowhere in the file.
   it.each([
-    [['yesterday', '1', '1', ''], /timestamp "yesterday" is not a time/],
-    [['2023-11-16 18:17:03', '-1', '1', ''], /inputtokens "-1" is not a whole number/],
-    [['2023-11-16 18:17:03', '1', '1.5', ''], /outputtokens "1.5" is not a whole number/],
+    [['yesterday', '1', '1', ''], /TIMESTAMP "yesterday" is not a time/],
+    [['2023-11-16 18:17:03', '-1', '1', ''], /ContextTokens "-1" is not a whole number/],
+    [['2023-11-16 18:17:03', '1', '1.5', ''], /GeneratedTokens "1.5" is not a whole number/],
     [['2023-11-16 18:17:03', '1', '1', 'NaN'], /cost "NaN" is not an amount/],
   ])('names line and column of %j', (cells, message) => {
     expect(read(...cells)).toEqual({ line: 7, message: expect.stringMatching(message) })

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { isTier, type Tier } from '#app/domain/pricing/pricing.ts'
 import { isCalendarDay } from '#app/platform/calendar-day.ts'
 import { type Pico, parsePico } from '#app/platform/pico.ts'
+import { headerName, isNamed } from './csv-lines.ts'
 
 /** One row of a usage CSV, read and checked. */
 export interface UsageRow {
@@ -31,32 +32,30 @@ export interface LineError {
 
 type Column = 'timestamp' | 'inputTokens' | 'outputTokens' | 'cost' | 'surface' | 'model' | 'tier'
 
-/** Names a column may go by, lower case, without spaces, dashes and underscores. The trace of real traffic has its own. */
-const columnNames: Record<Column, string[]> = {
-  timestamp: ['timestamp', 'time', 'date', 'createdat'],
-  inputTokens: ['inputtokens', 'prompttokens', 'contexttokens'],
-  outputTokens: ['outputtokens', 'completiontokens', 'generatedtokens'],
-  cost: ['cost', 'costusd', 'rawcost', 'rawcostusd'],
+/** Names a column may go by, the one to write first; case, spaces, dashes and underscores do not count. Traces have their own. */
+const columnNames: Record<Column, [string, ...string[]]> = {
+  timestamp: ['timestamp', 'time', 'date', 'created_at'],
+  inputTokens: ['input_tokens', 'prompt_tokens', 'context_tokens'],
+  outputTokens: ['output_tokens', 'completion_tokens', 'generated_tokens'],
+  cost: ['cost', 'cost_usd', 'raw_cost', 'raw_cost_usd'],
   surface: ['surface'],
   model: ['model'],
-  tier: ['tier', 'modeltier'],
+  tier: ['tier', 'model_tier'],
 }
 const required: Column[] = ['timestamp', 'inputTokens', 'outputTokens']
 
-export type Header = Partial<Record<Column, number>>
+/** Where each column stands, and what the file calls it. */
+export type Header = Partial<Record<Column, { at: number; name: string }>>
 
 /** Finds the columns by name. @returns the header, or what is missing or unknown */
 export function readHeader(cells: readonly string[]): Header | LineError {
   const header: Header = {}
   for (const [at, cell] of cells.entries()) {
-    const plain = cell
-      .replace(/^\uFEFF/, '')
-      .toLowerCase()
-      .replace(/[\s_-]/g, '')
-    const column = (Object.keys(columnNames) as Column[]).find((name) => columnNames[name].includes(plain))
-    if (!column) return { line: 1, message: `unknown column "${cell.slice(0, 40)}"` }
-    if (header[column] !== undefined) return { line: 1, message: `column "${cell.slice(0, 40)}" stands twice` }
-    header[column] = at
+    const name = headerName(cell).slice(0, 40)
+    const column = (Object.keys(columnNames) as Column[]).find((one) => isNamed(cell, columnNames[one]))
+    if (!column) return { line: 1, message: `unknown column "${name}"` }
+    if (header[column] !== undefined) return { line: 1, message: `column "${name}" stands twice` }
+    header[column] = { at, name }
   }
   const missing = required.filter((column) => header[column] === undefined)
   return missing.length
@@ -85,10 +84,10 @@ export function readRow(
   header: Header,
   defaults: UsageDefaults,
 ): UsageRow | LineError {
-  const cell = (column: Column) => (header[column] === undefined ? '' : (cells[header[column]] ?? '').trim())
+  const cell = (column: Column) => (cells[header[column]?.at ?? -1] ?? '').trim()
   const wrong = (column: Column, expected: string): LineError => ({
     line,
-    message: `${columnNames[column][0]} "${cell(column).slice(0, 40)}" is not ${expected}`,
+    message: `${header[column]?.name ?? columnNames[column][0]} "${cell(column).slice(0, 40)}" is not ${expected}`,
   })
   const at = readTimestamp(cell('timestamp'))
   if (!at) return wrong('timestamp', 'a time such as 2026-10-31 23:59:59')
