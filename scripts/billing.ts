@@ -110,7 +110,7 @@ async function verify(invoice: string): Promise<boolean> {
     `${proof.runId}, ${proof.month}: ${proof.equal ? 'verified' : 'DIFFERS'}, ${calls}, Stripe: ${proof.stripe}`,
   )
   console.log(`  lines ${proof.recountedHash}\n  calls ${proof.recountedCallsHash}`)
-  for (const finding of proof.findings) console.log(`  ${describeFinding(finding)}`)
+  for (const finding of proof.findings) console.log(`  ${describeFinding(finding, proof.currency)}`)
   return proof.equal
 }
 

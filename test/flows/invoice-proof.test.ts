@@ -64,7 +64,8 @@ async function tamper(sql: string): Promise<void> {
   await world.db.owner.query('COMMIT')
 }
 
-const said = (proof: { findings: Parameters<typeof describeFinding>[0][] }) => proof.findings.map(describeFinding)
+const said = (proof: { findings: Parameters<typeof describeFinding>[0][] }) =>
+  proof.findings.map((finding) => describeFinding(finding, 'usd'))
 
 describe('verifying an invoice', () => {
   test('case 78: a closed month replayed from its raw calls gives the very lines and hashes, in Stripe’s metadata too', async () => {
@@ -96,7 +97,7 @@ describe('verifying an invoice', () => {
     const proof = await verify()
     expect(proof.equal).toBe(false)
     expect(said(proof)).toContainEqual(
-      expect.stringMatching(`^Call ${ids[7]} differs in charge_pico: \\d+ instead of \\d+$`),
+      expect.stringMatching(`^Call ${ids[7]} differs in charge_pico: \\$0\\.\\d+ instead of \\$0\\.\\d+$`),
     )
     expect(proof.findings.filter((one) => one.what === 'call').map((one) => one.reference)).toEqual([ids[7]])
     expect(said(proof)).toContainEqual(expect.stringMatching(/^The daily sum of 2026-10-1\d.* differs in charge_pico/))
@@ -157,7 +158,7 @@ describe('verifying an invoice', () => {
     await tamper(
       `UPDATE invoice_runs SET opening_residue_pico = opening_residue_pico + 3, closing_residue_pico = closing_residue_pico + 3 WHERE id = '${runId}'`,
     )
-    expect(said(await verify())).toEqual(['The run differs in opening_residue_pico: 3 instead of 0'])
+    expect(said(await verify())).toEqual(['The run differs in opening_residue_pico: $0.000000000003 instead of $0.00'])
   })
 
   test('a line that Stripe has otherwise is named', async () => {

@@ -81,7 +81,7 @@ describe('nightly', () => {
     expect(await open('provider_usage')).toMatchObject([
       {
         reference: 'openrouter platform 2026-10-12',
-        expected: '3.5 reported by openrouter for 2026-10-12',
+        expected: '$3.50 reported by OpenRouter for 2026-10-12',
         moneyPico: '-500000000000',
       },
     ])
@@ -185,7 +185,7 @@ describe('a provider’s report of a key’s own account', () => {
     expect(await open('provider_usage')).toMatchObject([
       {
         reference: `groq ${keyId} 2026-10-18`,
-        actual: '2 in the ledger, 1 call without a known cost',
+        actual: '$2.00 in the ledger, 1 call without a known cost',
         moneyPico: '-1000000000000',
       },
     ])
@@ -232,7 +232,7 @@ describe('costs that an operator corrects', () => {
     await correct(platform.id, '3')
     await reconcileBooks(nobodyAnswers, NOW)
     expect(await open('provider_usage')).toMatchObject([
-      { actual: '3 in the ledger, 1 call without a known cost', moneyPico: '-4000000000000' },
+      { actual: '$3.00 in the ledger, 1 call without a known cost', moneyPico: '-4000000000000' },
     ])
     await correct(unknown.id, '4')
     await reconcileBooks(nobodyAnswers, NOW)
@@ -323,8 +323,8 @@ describe('costs entered by hand', () => {
     })
     await recordAll([held, charged])
     const csv = `call_id,cost_usd\n${held.id},0.001\n${charged.id},0.002`
-    expect(await enterCosts(operator, { csv })).toEqual({ resolved: 1, corrected: 1, unchanged: 0 })
-    expect(await enterCosts(operator, { csv })).toEqual({ resolved: 0, corrected: 0, unchanged: 2 })
+    expect(await enterCosts(operator, { csv })).toEqual({ resolved: 1, corrected: 1, kept: 0, unchanged: 0 })
+    expect(await enterCosts(operator, { csv })).toEqual({ resolved: 0, corrected: 0, kept: 0, unchanged: 2 })
     const { rows } = await db.owner.query(
       `SELECT charge_pico::text AS charge, cost_source FROM metering.calls_now WHERE id = $1`,
       [held.id],
@@ -371,7 +371,7 @@ describe('ten thousand rows of reports', () => {
     )
     await reconcileBooks(nobodyAnswers, NOW)
     expect(await open('provider_usage')).toMatchObject([
-      { reference: 'novita platform 2026-10-17', actual: '40 in the ledger', moneyPico: '2500000000000' },
+      { reference: 'novita platform 2026-10-17', actual: '$40.00 in the ledger', moneyPico: '2500000000000' },
     ])
   })
 })

@@ -1,4 +1,5 @@
 /** What a verification says: whether an invoice is what its calls come to, and if not, what differs. Pure. */
+import { displayExact, displayMinor } from '#app/domain/pricing/currency.ts'
 
 export interface Finding {
   /** `call` one call · `calls` several of a day · `rollup` a daily sum · `line`, `total`, `hash` of the frozen run · `stripe` */
@@ -31,9 +32,22 @@ export interface InvoiceProof {
 
 export const MOST_FINDINGS = 50
 
-/** In one sentence: which call, line or sum differs, in which column. */
-export function describeFinding({ what, reference, column, expected, actual }: Finding): string {
-  const shown = expected === '' ? '' : `: ${actual || 'nothing'} instead of ${expected}`
+/** Columns that hold money: those in 1e-12 of a main unit, and those in minor units. What providers charge is in USD. */
+const exactColumn = /pico$/i
+const minorColumn = /cents$/i
+const dollarColumn = /^raw_?cost|^cost_corrected/i
+
+/** A value as a person reads it: money with its currency, everything else as it stands. */
+function readable(column: string, value: string, currency: string): string {
+  if (!/^-?\d+$/.test(value)) return value || 'nothing'
+  if (exactColumn.test(column)) return displayExact(BigInt(value), dollarColumn.test(column) ? 'usd' : currency)
+  return minorColumn.test(column) || column === 'sum of lines' ? displayMinor(BigInt(value), currency) : value
+}
+
+/** In one sentence: which call, line or sum differs, in which column. @param currency what the workspace is billed in */
+export function describeFinding({ what, reference, column, expected, actual }: Finding, currency: string): string {
+  const shown =
+    expected === '' ? '' : `: ${readable(column, actual, currency)} instead of ${readable(column, expected, currency)}`
   const subjects: Record<Finding['what'], string> = {
     call: `Call ${reference} differs in ${column}`,
     calls: `Several calls of ${reference} differ in ${column}`,

@@ -1,9 +1,9 @@
 import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import type { GenerationReader } from '#app/domain/ledger/sweep-attempts.server.ts'
 import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
+import { displayExact } from '#app/domain/pricing/currency.ts'
 import { type CalendarMonth, monthOf, monthToDate, shiftMonth } from '#app/platform/calendar-month.ts'
 import { inSystem, systemPool } from '#app/platform/db.server.ts'
-import { picoToUsd } from '#app/platform/pico.ts'
 import { chargesApart, checkRollups } from './internal/check-calls.server.ts'
 import { checkSpots, compareReports } from './internal/compare-providers.server.ts'
 import { type Books, type Comparison, keepDifferences, type ReconcileResult } from './internal/comparison.server.ts'
@@ -55,13 +55,15 @@ function tellOperators({ compared, different }: ReconcileResult, at: Date): Prom
 
 /** @param open `<workspace> <month>` of what differed before */
 async function* compareRollups(months: CalendarMonth[], open: string[]): AsyncGenerator<Comparison> {
-  const { rows } = await systemPool().query<{ workspaceId: string; month: CalendarMonth }>(
-    `SELECT DISTINCT workspace_id::text AS "workspaceId", to_char(billing_month, 'YYYY-MM') AS month FROM metering.call_daily_rollups
-      WHERE billing_month = ANY ($1::date[])
-     UNION SELECT split_part(reference, ' ', 1), split_part(reference, ' ', 2) FROM unnest($2::text[]) o(reference) ORDER BY 1, 2`,
+  const { rows } = await systemPool().query<{ workspaceId: string; month: CalendarMonth; currency: string }>(
+    `SELECT d."workspaceId", d.month, w.currency FROM (
+       SELECT DISTINCT workspace_id::text AS "workspaceId", to_char(billing_month, 'YYYY-MM') AS month FROM metering.call_daily_rollups
+        WHERE billing_month = ANY ($1::date[])
+       UNION SELECT split_part(reference, ' ', 1), split_part(reference, ' ', 2) FROM unnest($2::text[]) o(reference)) d
+     JOIN workspaces w ON w.id = d."workspaceId"::uuid ORDER BY 1, 2`,
     [months.map(monthToDate), open],
   )
-  for (const { workspaceId, month } of rows) {
+  for (const { workspaceId, month, currency } of rows) {
     const findings = await checkRollups(workspaceId, month, MOST_FINDINGS)
     const [first] = findings
     // Not all of them may be named: the money is that of all.
@@ -70,7 +72,7 @@ async function* compareRollups(months: CalendarMonth[], open: string[]): AsyncGe
       ...{ reference: `${workspaceId} ${month}`, workspaceId, equal: !first },
       expected: `${month}: daily sums as the calls come to`,
       actual: first
-        ? `${describeFinding(first)}${findings.length > 1 ? `, and ${many}${findings.length - 1} more` : ''}`
+        ? `${describeFinding(first, currency)}${findings.length > 1 ? `, and ${many}${findings.length - 1} more` : ''}`
         : '',
       moneyPico: first ? await chargesApart(workspaceId, month) : 0n,
     }
@@ -94,8 +96,8 @@ async function* compareClosedRuns(from: CalendarMonth, open: string[]): AsyncGen
     const frozen = BigInt(run.exactPico.toFixed(0))
     yield {
       ...{ reference: run.id, workspaceId: run.workspaceId, moneyPico: frozen - replayed.exactPico },
-      expected: `${run.month}: ${picoToUsd(replayed.exactPico)} in ${replayed.calls} calls`,
-      actual: `${picoToUsd(frozen)} in ${run.calls} calls, lines ${run.linesHash.slice(0, 12)}`,
+      expected: `${run.month}: ${displayExact(replayed.exactPico, run.currency)} in ${replayed.calls} calls`,
+      actual: `${displayExact(frozen, run.currency)} in ${run.calls} calls, lines ${run.linesHash.slice(0, 12)}`,
       equal: replayed.linesHash === run.linesHash && replayed.totalCents === run.totalCents,
     }
   }
@@ -119,8 +121,8 @@ async function* compareCredits(): AsyncGenerator<Comparison> {
     yield {
       ...{ reference: `${workspaceId} ${account}`, workspaceId, equal: kept === counted },
       ...{
-        expected: `${picoToUsd(BigInt(counted))} by the transfers`,
-        actual: `${picoToUsd(BigInt(kept))} kept in ${account}`,
+        expected: `${displayExact(BigInt(counted), 'usd')} by the transfers`,
+        actual: `${displayExact(BigInt(kept), 'usd')} kept in ${account}`,
       },
       moneyPico: BigInt(kept) - BigInt(counted),
     }

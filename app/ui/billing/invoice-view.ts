@@ -149,7 +149,7 @@ export function toVerdict(proof: InvoiceProof): Verdict {
   const rated = proof.ratedAgain ? ', each priced again by its own price book,' : ''
   return {
     equal: proof.equal,
-    findings: proof.findings.map(describeFinding),
+    findings: proof.findings.map((finding) => describeFinding(finding, proof.currency)),
     message: proof.equal
       ? `Verified: ${calls}, counted again one by one${rated} come to exactly ${exactMoney(proof.recountedExactPico, proof.currency)} and to these very lines.${stripeWords[proof.stripe]}`
       : `Something differs from what was invoiced: ${calls} come to ${exactMoney(proof.recountedExactPico, proof.currency)}. Please tell us: nothing was changed.`,

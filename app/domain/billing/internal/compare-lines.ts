@@ -1,3 +1,4 @@
+import { displayMinor } from '#app/domain/pricing/currency.ts'
 import type { RunBundle, StripeInvoice, StripeLine } from './writer-ports.ts'
 
 /** What was frozen, and whom it is billed to. */
@@ -29,16 +30,17 @@ export function compareWithFrozen(
   if (owner !== customer) return `customer ${owner} instead of ${customer}`
   if (invoice.currency !== run.currency) return `currency ${invoice.currency} instead of ${run.currency}`
   if (invoice.metadata?.lines_hash !== run.linesHash) return 'the invoice carries another lines_hash'
+  const shown = (amount: bigint) => displayMinor(amount, run.currency)
   const expected = new Map(
     lines.filter((line) => line.amountCents > 0n).map((line) => [line.lineKey, line.amountCents]),
   )
   for (const { lineKey, amount } of linesOnStripe(onInvoice)) {
     const frozen = lineKey === null ? undefined : expected.get(lineKey)
     if (frozen === undefined) return `a line that was not frozen, or twice the same: ${lineKey ?? 'no key'}`
-    if (frozen !== amount) return `line ${lineKey}: ${amount} instead of ${frozen}`
+    if (frozen !== amount) return `line ${lineKey}: ${shown(amount)} instead of ${shown(frozen)}`
     expected.delete(lineKey as string)
   }
   if (expected.size) return `missing line ${[...expected.keys()][0]}`
   const billed = billedOf(invoice)
-  return billed === run.totalCents ? null : `subtotal ${billed} instead of ${run.totalCents}`
+  return billed === run.totalCents ? null : `subtotal ${shown(billed)} instead of ${shown(run.totalCents)}`
 }

@@ -1,8 +1,10 @@
 /** Costs in the ledger against what providers say of them. */
 import type { GenerationReader } from '#app/domain/ledger/sweep-attempts.server.ts'
+import { displayExact } from '#app/domain/pricing/currency.ts'
+import { isProviderId } from '#app/domain/providers/provider.ts'
+import { providerOf } from '#app/domain/providers/registry.ts'
 import { systemPool } from '#app/platform/db.server.ts'
 import { idTime } from '#app/platform/ids.ts'
-import { picoToUsd } from '#app/platform/pico.ts'
 import type { Comparison } from './comparison.server.ts'
 
 /** A provider's report and our sum of a day may differ by a hundredth and a cent: calls at midnight, roundings of theirs. */
@@ -12,6 +14,9 @@ const toleranceFloor = 10_000_000_000n
 const spotChecks = 20
 const DAY_MS = 86_400_000
 
+/** What providers say of costs is in USD. */
+const usd = (amount: bigint): string => displayExact(amount, 'usd')
+const nameOf = (provider: string): string => (isProviderId(provider) ? providerOf(provider).name : provider)
 const size = (amount: bigint): bigint => (amount < 0n ? -amount : amount)
 
 interface ReportedDay {
@@ -82,13 +87,13 @@ export async function* compareReports(from: Date, open: string[]): AsyncGenerato
   const { rows } = await systemPool().query<ReportedDay>(reportedDays, [from, open])
   const unknown = await countUnknown(rows.filter((row) => !isNear(row)).map(({ day }) => day))
   for (const row of rows) {
-    const { provider, day, reported, counted } = row
+    const { provider, account, day, reported, counted } = row
     const missing = unknown.get(referenceOf(row))
     yield {
       reference: referenceOf(row),
       workspaceId: null,
-      expected: `${picoToUsd(BigInt(reported))} reported by ${provider} for ${day}`,
-      actual: `${picoToUsd(BigInt(counted))} in the ledger${missing ? `, ${missing} ${missing === '1' ? 'call' : 'calls'} without a known cost` : ''}`,
+      expected: `${usd(BigInt(reported))} reported by ${nameOf(provider)} for ${day}${account === 'platform' ? '' : `, account of key ${account}`}`,
+      actual: `${usd(BigInt(counted))} in the ledger${missing ? `, ${missing} ${missing === '1' ? 'call' : 'calls'} without a known cost` : ''}`,
       moneyPico: BigInt(counted) - BigInt(reported),
       equal: isNear(row),
     }
@@ -146,8 +151,8 @@ export async function* checkSpots(
     yield {
       reference: call.id,
       workspaceId: call.workspaceId,
-      expected: `${picoToUsd(told)} by the provider’s record`,
-      actual: `${picoToUsd(counted)} in the ledger`,
+      expected: `${usd(told)} by the provider’s record`,
+      actual: `${usd(counted)} in the ledger`,
       moneyPico: counted - told,
       equal: counted === told,
     }
