@@ -1,6 +1,6 @@
 import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
-import { picoPerMinor } from '#app/domain/pricing/currency.ts'
+import { displayMinor, picoPerMinor } from '#app/domain/pricing/currency.ts'
 import type { InvoiceRun } from '#app/generated/prisma/client.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { monthToCloseAt } from './billing.ts'
@@ -15,6 +15,8 @@ import {
 import { loadRun } from './internal/run-store.server.ts'
 import { findInvoice, listInvoices, listLines } from './internal/stripe.server.ts'
 import type { StripeInvoice } from './internal/writer-ports.ts'
+
+const counted = (lines: number): string => (lines === 1 ? '1 line' : `${lines} lines`)
 
 /** How far back every run is compared again. */
 const COMPARED_DAYS = 40
@@ -70,7 +72,7 @@ export interface ComparedWorkspace {
 /**
  * Compares what Stripe holds with what was frozen here: each run of the last 40 days, each that Stripe has not settled and each with
  * a difference, line by line, and Stripe's invoices by the run they name. An unknown one is never made again: its month is closed
- * anew, which finds it by its run (stripe §4 case 80). A difference is closed when its cause is gone.
+ * anew, which finds it by its run (stripe §4 case 80). A run is compared with the customer it was billed to. A difference is closed when its cause is gone.
  * @throws StripeCallError
  */
 export async function compareWorkspace(workspaceId: string, now: Date): Promise<ComparedWorkspace> {
@@ -78,8 +80,23 @@ export async function compareWorkspace(workspaceId: string, now: Date): Promise<
   const customer = workspace.stripeCustomerId
   if (!customer) return { runs: 0, differences: 0, unknown: 0 }
   const { runs, differences } = await compareRuns(workspaceId, now)
-  const unknown = await compareInvoices(workspaceId, await listInvoices(customer), now)
+  const invoices: StripeInvoice[] = []
+  for (const one of new Set([customer, ...(await formerCustomers(workspaceId))]))
+    invoices.push(...(await listInvoices(one)))
+  const unknown = await compareInvoices(workspaceId, invoices, now)
   return { runs, differences, unknown }
+}
+
+/** Customers that the workspace was billed to before it was linked to another. */
+async function formerCustomers(workspaceId: string): Promise<string[]> {
+  const rows = await inSystem((tx) =>
+    tx.invoiceRun.findMany({
+      where: { workspaceId, stripeCustomerId: { not: null } },
+      select: { stripeCustomerId: true },
+      distinct: ['stripeCustomerId'],
+    }),
+  )
+  return rows.map(({ stripeCustomerId }) => stripeCustomerId as string)
 }
 
 async function compareRuns(workspaceId: string, now: Date): Promise<{ runs: number; differences: number }> {
@@ -116,8 +133,8 @@ async function compareRun(run: InvoiceRun, now: Date): Promise<boolean> {
       kind: 'stripe_lines',
       workspaceId: run.workspaceId,
       reference: run.id,
-      expected: `${run.totalCents} in ${bundle.lines.length} lines`,
-      actual: `${actual} in ${found.length} lines: ${difference}`,
+      expected: `${displayMinor(run.totalCents, run.currency)} in ${counted(bundle.lines.length)}`,
+      actual: `${displayMinor(actual, run.currency)} in ${counted(found.length)}: ${difference}`,
       moneyPico: (run.totalCents - actual) * picoPerMinor(run.currency),
       at: now,
     })
@@ -162,7 +179,7 @@ async function compareOwner(tx: Tx, run: InvoiceRun, invoice: StripeInvoice, now
     workspaceId: run.workspaceId,
     reference: invoice.id,
     expected: `${run.stripeInvoiceId} alone for ${run.month}`,
-    actual: `${invoice.id} (${invoice.status ?? 'unknown'}) of ${billed} names the same run`,
+    actual: `${invoice.id} (${invoice.status ?? 'unknown'}) of ${displayMinor(billed, invoice.currency)} names the same run`,
     moneyPico: -billed * picoPerMinor(invoice.currency),
     at: now,
   })
@@ -205,7 +222,7 @@ async function takeUnknown(tx: Tx, workspaceId: string, invoice: StripeInvoice, 
     workspaceId,
     reference: invoice.id,
     expected: 'no invoice',
-    actual: `${billed} for ${period ?? '?'}, run ${runId}`,
+    actual: `${displayMinor(billed, invoice.currency)} for ${period ?? '?'}, run ${runId}`,
     moneyPico: -billed * picoPerMinor(invoice.currency),
     at: now,
   })

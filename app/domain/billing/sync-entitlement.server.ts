@@ -31,7 +31,7 @@ const SYSTEM: Actor = { kind: 'system' }
  * Reads all that Stripe holds of the workspace's customer and makes the workspace what that entitles to now: plan, keys,
  * what is planned, how it pays. Where the plan holds no keys they are destroyed in the same transaction (stripe §2.7).
  * Reading and applying happen under one lock per customer, so an older answer never overtakes a newer one.
- * @returns `plan_<id>` · `paused` · `unknown_product` · `no_subscription` · `no_customer` · `unknown_customer`
+ * @returns `plan_<id>` · `paused` · `unknown_product` · `no_subscription` · `no_customer` · `unknown_customer` · `customer_changed`
  */
 export async function syncEntitlement({ workspaceId, cause }: EntitlementInput, now: Date): Promise<string> {
   const workspace = await inSystem((tx) =>
@@ -60,6 +60,8 @@ interface Applied {
 async function apply(tx: Tx, input: Applied): Promise<string> {
   const { workspaceId, customerId, cause, reading, now } = input
   const before = await lockWorkspace(tx, workspaceId)
+  // Linked to another while this one was read: what was read is not of the workspace any more.
+  if (before.stripeCustomerId !== customerId) return 'customer_changed'
   await resolveAlert(tx, 'stripe_customer_missing', workspaceId, now)
   if (reading.deleted) await suspend(tx, workspaceId, customerId, cause, now)
   else await endSuspension(tx, workspaceId, cause, now)

@@ -1,6 +1,6 @@
 import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
 import type { StripeEvent } from '#app/generated/prisma/client.ts'
-import { inSystem } from '#app/platform/db.server.ts'
+import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { type Look, looksAfter } from './internal/event-table.ts'
 import { syncCheckout } from './internal/sync-checkout.server.ts'
 import { syncInvoice } from './internal/sync-invoice.server.ts'
@@ -41,9 +41,7 @@ export async function syncStripeObject({ eventId }: SyncInput, now: Date): Promi
 async function apply(event: StripeEvent, types: string[], now: Date): Promise<string> {
   const looks = [...new Set(types.flatMap((type) => looksAfter(type) ?? []))]
   const customerId = event.customerId ?? (looks.includes('dispute') ? await customerOfDispute(event.objectId) : null)
-  const workspace = customerId
-    ? await inSystem((tx) => tx.workspace.findUnique({ where: { stripeCustomerId: customerId }, select: { id: true } }))
-    : null
+  const workspace = customerId ? await inSystem((tx) => workspaceOf(tx, customerId)) : null
   if (!workspace) {
     await inSystem((tx) =>
       raiseAlert(tx, {
@@ -58,6 +56,14 @@ async function apply(event: StripeEvent, types: string[], now: Date): Promise<st
   const outcomes: string[] = []
   for (const look of looks) outcomes.push(...(await LOOK[look]({ workspaceId: workspace.id, event, types, now })))
   return outcomes.join(', ')
+}
+
+/** The workspace that is billed to a customer, or was before it was linked to another: its invoices go on there. */
+async function workspaceOf(tx: Tx, stripeCustomerId: string): Promise<{ id: string } | null> {
+  const now = await tx.workspace.findUnique({ where: { stripeCustomerId }, select: { id: true } })
+  if (now) return now
+  const run = await tx.invoiceRun.findFirst({ where: { stripeCustomerId }, select: { workspaceId: true } })
+  return run && { id: run.workspaceId }
 }
 
 interface Looking {

@@ -8,7 +8,10 @@ import type { RunStopped } from '../errors.ts'
 import { toLine } from './frozen-run.ts'
 import type { Receipt, RunBundle, RunStore, StripeInvoice, WrittenRun } from './writer-ports.ts'
 
-/** @throws AppError not_found */
+/**
+ * A run with everything behind it. Its customer is the one that it is billed to: the workspace may have been linked to another since.
+ * @throws AppError not_found
+ */
 export async function loadRun(workspaceId: string, runId: string): Promise<RunBundle & { run: InvoiceRun }> {
   const found = await inSystem((tx) =>
     tx.invoiceRun.findUnique({
@@ -22,7 +25,8 @@ export async function loadRun(workspaceId: string, runId: string): Promise<RunBu
   )
   if (!found) throw notFound('Invoice run')
   const { lines, operations, workspace, ...run } = found
-  return { run, lines: lines.map(toLine), operations, workspace }
+  const stripeCustomerId = run.stripeCustomerId ?? workspace.stripeCustomerId
+  return { run, lines: lines.map(toLine), operations, workspace: { ...workspace, stripeCustomerId } }
 }
 
 type OperationId = Pick<StripeOperation, 'workspaceId' | 'runId' | 'seq'>

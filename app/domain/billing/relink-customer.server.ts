@@ -1,0 +1,157 @@
+/** A workspace whose Stripe customer was deleted, or merged into another one, goes on with another customer. */
+import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
+import { resolveAlert } from '#app/domain/notifications/alerts.server.ts'
+import { authorize, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
+import { lockWorkspace } from '#app/domain/workspaces/change-plan.server.ts'
+import { inSystem, type Tx } from '#app/platform/db.server.ts'
+import { AppError, notFound } from '#app/platform/errors.ts'
+import { runBusy } from './errors.ts'
+import { withCustomerLock, withRunLock } from './internal/advisory-lock.server.ts'
+import { listSubscriptions, readCustomer } from './internal/stripe-customers.server.ts'
+import { syncEntitlement } from './sync-entitlement.server.ts'
+
+export interface RelinkInput {
+  /** Slug. */
+  workspace: string
+  customerId: string
+}
+
+export interface Relink {
+  workspaceId: string
+  /** The customer until now; null: there was none. */
+  from: { id: string; state: 'there' | 'deleted' | 'unknown' } | null
+  /** Subscriptions of the new one that have not ended. */
+  subscriptions: { id: string; status: string }[]
+}
+
+const refused = (code: string, text: string) => new AppError('conflict', code, text, { field: 'customer' })
+
+/** One that is billed for another workspace, or was, would mix up whose invoices are whose. @throws AppError conflict `customer_taken` */
+async function requireFree(tx: Tx, workspaceId: string, stripeCustomerId: string): Promise<void> {
+  const other = { not: workspaceId }
+  const holder =
+    (await tx.workspace.findFirst({ where: { id: other, stripeCustomerId }, select: { slug: true } })) ??
+    (
+      await tx.invoiceRun.findFirst({
+        where: { workspaceId: other, stripeCustomerId },
+        select: { workspace: { select: { slug: true } } },
+      })
+    )?.workspace
+  if (holder) throw refused('customer_taken', `${stripeCustomerId} is, or was, the customer of ${holder.slug}.`)
+}
+
+const stateOf = (found: Awaited<ReturnType<typeof readCustomer>>) => (typeof found === 'string' ? found : 'there')
+
+/** Stripe must have it, alive, and billed in the workspace's currency. @throws AppError · StripeCallError */
+async function requireCustomer(customerId: string, currency: string): Promise<void> {
+  const found = await readCustomer(customerId)
+  if (found === 'unknown')
+    throw refused('customer_unknown', `Stripe has no customer ${customerId} under the key that is set here.`)
+  if (found === 'deleted') throw refused('customer_deleted', `${customerId} was deleted in Stripe.`)
+  if (found.currency && found.currency !== currency)
+    throw refused(
+      'currency_mismatch',
+      `${customerId} is billed in ${found.currency.toUpperCase()}, the workspace in ${currency.toUpperCase()}.`,
+    )
+}
+
+/**
+ * What linking would do, without doing it.
+ * @throws AppError not_found, bad_request `invalid_customer`, conflict `customer_same`, `customer_taken`, `customer_unknown`,
+ * `customer_deleted`, `currency_mismatch`, `workspace_ended` · StripeCallError
+ */
+export async function readRelink(ctx: OperatorCtx, { workspace: slug, customerId }: RelinkInput): Promise<Relink> {
+  authorize(ctx, 'operate:Platform', { workspaceId: '*' })
+  if (!/^cus_\w{1,250}$/.test(customerId))
+    throw new AppError('bad_request', 'invalid_customer', 'Name a customer as cus_….', { field: 'customer' })
+  const workspace = await inSystem((tx) => tx.workspace.findUnique({ where: { slug } }))
+  if (!workspace) throw notFound('Workspace')
+  const { id: workspaceId, stripeCustomerId: before } = workspace
+  if (workspace.endedAt) throw refused('workspace_ended', `${slug} has ended: nothing is billed to it any more.`)
+  if (before === customerId) throw refused('customer_same', `${customerId} is the customer of ${slug} already.`)
+  await inSystem((tx) => requireFree(tx, workspaceId, customerId))
+  await requireCustomer(customerId, workspace.currency)
+  const subscriptions = await listSubscriptions(customerId)
+  return {
+    workspaceId,
+    from: before === null ? null : { id: before, state: stateOf(await readCustomer(before)) },
+    subscriptions: subscriptions.flatMap(({ id, status, ended_at }) => (ended_at ? [] : [{ id, status }])),
+  }
+}
+
+/**
+ * Links a workspace to another customer, and makes it what that customer's subscriptions entitle to. Runs keep the customer that they
+ * were billed to: all that are over, and those of which Stripe holds something under a customer that is still there. The others are
+ * billed to the new one; those of a deleted customer are resumed by hand.
+ * @returns what was linked, and what `syncEntitlement` made of it
+ * @throws what `readRelink` throws; AppError conflict `run_busy` while a run is being written
+ */
+export async function relinkCustomer(ctx: OperatorCtx, input: RelinkInput): Promise<Relink & { outcome: string }> {
+  const relink = await readRelink(ctx, input)
+  const { workspaceId, from } = relink
+  // In one order: two operators that exchange two customers do not wait for each other.
+  const customers = [input.customerId, ...(from ? [from.id] : [])].sort()
+  await locked(customers, withCustomerLock, async () => {
+    const unfinished = await inSystem((tx) =>
+      tx.invoiceRun.findMany({
+        where: { workspaceId, state: { in: ['frozen', 'writing', 'review', 'held', 'uncollectable'] } },
+        select: { id: true },
+        orderBy: { id: 'asc' },
+      }),
+    )
+    const ids = unfinished.map(({ id }) => id)
+    await locked(ids, whileNobodyWrites, () => inSystem((tx) => link(tx, ctx, relink, input.customerId)))
+  })
+  return { ...relink, outcome: await syncEntitlement({ workspaceId, cause: 'operator' }, ctx.now()) }
+}
+
+type Lock = <T>(name: string, work: () => Promise<T>) => Promise<T>
+
+const locked = <T>([first, ...rest]: string[], lock: Lock, work: () => Promise<T>): Promise<T> =>
+  first === undefined ? work() : lock(first, () => locked(rest, lock, work))
+
+/** A writer that is at work has read whom it bills: it would make an invoice for the customer of before. */
+const whileNobodyWrites: Lock = async (runId, work) => {
+  let done = false
+  const result = await withRunLock(runId, async () => {
+    const value = await work()
+    done = true
+    return value
+  })
+  if (!done) throw runBusy()
+  return result as Awaited<ReturnType<typeof work>>
+}
+
+async function link(tx: Tx, ctx: OperatorCtx, { workspaceId, from }: Relink, customerId: string): Promise<void> {
+  const at = ctx.now()
+  const { stripeCustomerId } = await lockWorkspace(tx, workspaceId)
+  if (stripeCustomerId !== (from?.id ?? null))
+    throw refused(
+      'customer_changed',
+      'The workspace was linked to another customer meanwhile. Look at it, then decide again.',
+    )
+  await requireFree(tx, workspaceId, customerId)
+  const runs = from ? await keepCustomer(tx, workspaceId, from) : 0
+  await tx.workspace.update({ where: { id: workspaceId }, data: { stripeCustomerId: customerId } })
+  if (from) await resolveAlert(tx, 'customer_deleted', from.id, at)
+  await resolveAlert(tx, 'stripe_customer_missing', workspaceId, at)
+  await resolveAlert(tx, 'stripe_unknown_customer', customerId, at)
+  await recordAudit(tx, {
+    workspaceId,
+    actor: ctx.actor,
+    action: 'workspace.customer_linked',
+    subjectType: 'workspace',
+    subjectId: workspaceId,
+    detail: { customer: customerId, before: from?.id ?? '', runsKept: runs },
+    at,
+  })
+}
+
+/** @returns how many runs stay with the customer of before */
+const keepCustomer = (tx: Tx, workspaceId: string, { id, state }: NonNullable<Relink['from']>): Promise<number> =>
+  tx.$executeRaw`
+    UPDATE invoice_runs r SET stripe_customer_id = ${id}
+    WHERE r.workspace_id = ${workspaceId}::uuid AND r.stripe_customer_id IS NULL AND (
+      r.state IN ('done', 'done_zero', 'carried', 'superseded', 'settled')
+      OR (${state === 'there'} AND (r.stripe_invoice_id IS NOT NULL OR EXISTS (SELECT FROM stripe_operations o
+        WHERE o.workspace_id = r.workspace_id AND o.run_id = r.id AND o.state <> 'planned'))))`

@@ -1,0 +1,232 @@
+/** A workspace whose Stripe customer was deleted or merged goes on with another, and what was billed stays where it was billed. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { compareWorkspace } from '#app/domain/billing/compare-stripe.server.ts'
+import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
+import { withRunLock } from '#app/domain/billing/internal/advisory-lock.server.ts'
+import { resolveInvoiceRun } from '#app/domain/billing/release-invoice-run.server.ts'
+import { relinkCustomer } from '#app/domain/billing/relink-customer.server.ts'
+import { verifyInvoice } from '#app/domain/billing/verify-invoice.server.ts'
+import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
+import { inSystem } from '#app/platform/db.server.ts'
+import { makeMember, makeWorkspace } from '#test/factories.ts'
+import { seedCustomer } from '#test/sandbox/stripe/sdk-client.ts'
+import { customerWithKey, keysOf, settle, webhookEndpoint, workspaceOf } from './billing-endpoint.ts'
+import {
+  billingWorld,
+  CLOSE_TIME,
+  type Customer,
+  clock,
+  freezeOctober,
+  makeCustomer,
+  NOVEMBER,
+  OCTOBER_USAGE,
+  recordUsage,
+  runRow,
+  stripeInvoices,
+  write,
+} from './billing-world.ts'
+
+const world = billingWorld()
+webhookEndpoint(world)
+const operator: OperatorCtx = {
+  actor: { kind: 'operator', id: 'operator-1' },
+  ability: abilityFor({ role: null, workspaceId: null, isOperator: true }),
+  now: clock,
+  requestId: 'flow',
+}
+
+const slugOf = async ({ workspaceId }: Customer) =>
+  (await inSystem((tx) => tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } }))).slug
+const relink = async (customer: Customer, customerId: string) =>
+  relinkCustomer(operator, { workspace: await slugOf(customer), customerId })
+const differencesOf = ({ workspaceId }: Customer) =>
+  inSystem((tx) => tx.reconciliationDifference.findMany({ where: { workspaceId, resolvedAt: null } }))
+
+/** A customer that subscribes to a plan and is nobody's yet. */
+async function another(plan: 'pro' | 'enterprise' = 'enterprise'): Promise<string> {
+  const customer = await seedCustomer(world.stripe)
+  await world.stripe.subscriptions.create({ customer, items: [{ price: world.prices[plan] }] })
+  return customer
+}
+
+async function billed({ card = true } = {}) {
+  const { customer } = await customerWithKey(world)
+  if (!card) world.sandbox.world.state.customers[customer.customerId]!.defaultPaymentMethod = null
+  await recordUsage(customer.workspaceId, OCTOBER_USAGE)
+  const runId = await freezeOctober(customer)
+  expect(await write(customer, runId)).toBe('done')
+  return { customer, runId }
+}
+
+describe('merged: the customer of before is still there', () => {
+  test('what was billed stays with it and is compared with it; plan and keys follow the new one; it is in the audit trail', async () => {
+    const { customer, runId } = await billed()
+    const next = await another()
+    expect(await relink(customer, next)).toMatchObject({
+      ...{ from: { id: customer.customerId, state: 'there' }, subscriptions: [{ status: 'active' }] },
+      outcome: 'plan_enterprise',
+    })
+    expect(await workspaceOf(customer)).toMatchObject({ stripeCustomerId: next, planId: 'enterprise' })
+    expect(await keysOf(customer)).toEqual([{ enabled: true }])
+    expect(await runRow(customer, runId)).toMatchObject({ stripeCustomerId: customer.customerId })
+    expect(await compareWorkspace(customer.workspaceId, CLOSE_TIME)).toEqual({ runs: 1, differences: 0, unknown: 0 })
+    expect(await differencesOf(customer)).toEqual([])
+    const owner = await makeMember(customer.workspaceId, 'owner')
+    expect(await verifyInvoice(owner, runId)).toMatchObject({ stripe: 'equal' })
+    const audit = await inSystem((tx) =>
+      tx.auditEvent.findFirstOrThrow({
+        where: { workspaceId: customer.workspaceId, action: 'workspace.customer_linked' },
+      }),
+    )
+    expect(audit).toMatchObject({
+      actorKind: 'operator',
+      detail: { customer: next, before: customer.customerId, runsKept: 1 },
+    })
+    await settle(world)
+  })
+
+  test('a second invoice that is made there, and a payment of an invoice there, are still seen', async () => {
+    const { customer, runId } = await billed({ card: false })
+    const [ours] = stripeInvoices(world, customer)
+    expect(ours?.status).toBe('open')
+    await relink(customer, await another())
+    await world.stripe.invoices.pay(ours?.id ?? '', { paid_out_of_band: true })
+    await settle(world)
+    expect(await runRow(customer, runId)).toMatchObject({ stripeStatus: 'paid' })
+    const { metadata } = await world.stripe.invoices.retrieve(ours?.id ?? '')
+    const { customerId } = customer
+    const copy = await world.stripe.invoices.create({ customer: customerId, currency: 'usd', metadata: metadata ?? {} })
+    await compareWorkspace(customer.workspaceId, CLOSE_TIME)
+    expect(await differencesOf(customer)).toMatchObject([{ kind: 'second_invoice', reference: copy.id }])
+    await settle(world)
+  })
+
+  test('a run of which nothing was sent yet is billed to the new one, one that was begun is finished where it was begun', async () => {
+    const fresh = await makeCustomer(world)
+    await recordUsage(fresh.workspaceId, OCTOBER_USAGE)
+    const freshRun = await freezeOctober(fresh)
+    const next = await another()
+    await relink(fresh, next)
+    expect(await write(fresh, freshRun)).toBe('done')
+    expect(stripeInvoices(world, fresh)).toEqual([])
+    expect(stripeInvoices(world, { ...fresh, customerId: next })).toMatchObject([{ runId: freshRun }])
+
+    const begun = await makeCustomer(world)
+    await recordUsage(begun.workspaceId, OCTOBER_USAGE)
+    const begunRun = await freezeOctober(begun)
+    const away = { operation: 'invoices.finalizeInvoice', times: 20, when: 'before', effect: 'socket_close' } as const
+    world.sandbox.faults.add(away)
+    await expect(write(begun, begunRun)).rejects.toThrow()
+    world.sandbox.faults.clear()
+    await relink(begun, await another())
+    expect(await write(begun, begunRun)).toBe('done')
+    await settle(world)
+    expect(await runRow(begun, begunRun)).toMatchObject({ state: 'done', stripeCustomerId: begun.customerId })
+    expect(stripeInvoices(world, begun)).toHaveLength(1)
+    expect((await compareWorkspace(begun.workspaceId, CLOSE_TIME)).differences).toBe(0)
+  })
+})
+
+describe('deleted in Stripe', () => {
+  test('the workspace goes on, its past stays, and what could not be collected is billed to the new customer', async () => {
+    const { customer, runId } = await billed()
+    await recordUsage(customer.workspaceId, [{ at: '2026-10-20T00:00:00.000Z', tierPrice: '5', raw: '1' }])
+    const december = new Date('2026-12-03T02:00:00Z')
+    const late = await freezeInvoiceRun({ workspaceId: customer.workspaceId, month: NOVEMBER, now: december })
+    await world.stripe.customers.del(customer.customerId)
+    await settle(world)
+    expect(await runRow(customer, late?.runId ?? '')).toMatchObject({ state: 'uncollectable' })
+    const next = await another('pro')
+    expect(await relink(customer, next)).toMatchObject({ from: { state: 'deleted' }, outcome: 'plan_pro' })
+    expect(await workspaceOf(customer)).toMatchObject({ suspendedAt: null, stripeCustomerId: next, planId: 'pro' })
+    const told = { kind: 'customer_deleted', reference: customer.customerId, resolvedAt: null }
+    expect(await inSystem((tx) => tx.alert.count({ where: told }))).toBe(0)
+    expect(await runRow(customer, runId)).toMatchObject({ stripeCustomerId: customer.customerId })
+    const resumed = { workspaceId: customer.workspaceId, runId: late?.runId ?? '', resolution: 'resume' } as const
+    await resolveInvoiceRun(operator, resumed)
+    await settle(world)
+    expect(await runRow(customer, resumed.runId)).toMatchObject({ state: 'done', stripeCustomerId: null })
+    expect(stripeInvoices(world, { ...customer, customerId: next })).toMatchObject([{ runId: resumed.runId }])
+    expect((await compareWorkspace(customer.workspaceId, CLOSE_TIME)).differences).toBe(0)
+  })
+})
+
+describe('refused, and nothing changed', () => {
+  test('a customer of another workspace, or who was; one that Stripe has not, has deleted, or bills in another currency', async () => {
+    const { customer } = await billed()
+    const other = await makeCustomer(world)
+    const moved = await billed()
+    await relink(moved.customer, await another())
+    const deleted = await another()
+    await world.stripe.customers.del(deleted)
+    const euro = await another()
+    world.sandbox.world.state.customers[euro]!.currency = 'eur'
+    const cases = {
+      [other.customerId]: 'customer_taken',
+      [moved.customer.customerId]: 'customer_taken',
+      cus_nobody: 'customer_unknown',
+      [deleted]: 'customer_deleted',
+      [euro]: 'currency_mismatch',
+      [customer.customerId]: 'customer_same',
+      'cus_ ; DROP': 'invalid_customer',
+    }
+    for (const [customerId, code] of Object.entries(cases))
+      await expect(relink(customer, customerId), customerId).rejects.toMatchObject({ code })
+    await expect(relinkCustomer(operator, { workspace: 'nobody', customerId: 'cus_1' })).rejects.toMatchObject({
+      kind: 'not_found',
+    })
+    const ended = await makeWorkspace({})
+    await inSystem((tx) => tx.workspace.update({ where: { id: ended.id }, data: { endedAt: CLOSE_TIME } }))
+    await expect(
+      relinkCustomer(operator, { workspace: ended.slug, customerId: await another() }),
+    ).rejects.toMatchObject({ code: 'workspace_ended' })
+    expect(await workspaceOf(customer)).toMatchObject({ stripeCustomerId: customer.customerId })
+    await settle(world)
+  })
+
+  test('while an invoice is being written: the writer has read whom it bills', async () => {
+    const customer = await makeCustomer(world)
+    await recordUsage(customer.workspaceId, OCTOBER_USAGE)
+    const runId = await freezeOctober(customer)
+    const next = await another()
+    await withRunLock(runId, async () => {
+      await expect(relink(customer, next)).rejects.toMatchObject({ code: 'run_busy' })
+    })
+    expect(await workspaceOf(customer)).toMatchObject({ stripeCustomerId: customer.customerId })
+    expect(await relink(customer, next)).toMatchObject({ outcome: 'plan_enterprise' })
+    await settle(world)
+  })
+})
+
+describe('npm run stripe:customer', () => {
+  const script = path.resolve(import.meta.dirname, '../../scripts/stripe-customer.ts')
+  async function run(...args: string[]): Promise<{ code: number | null; text: string }> {
+    const child = spawn(process.execPath, [script, ...args], { env: world.db.childEnv({ NODE_OPTIONS: '' }) })
+    let text = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    const [code] = (await once(child, 'exit')) as [number | null]
+    return { code, text }
+  }
+
+  test('says what it would do, does it with --yes, and ends with 1 where it is refused', async () => {
+    const customer = await makeCustomer(world)
+    const next = await another('pro')
+    const args = ['--workspace', await slugOf(customer), '--customer', next]
+    const said = `Until now: ${customer.customerId}, still there. From now on: ${next}.`
+    const asked = await run(...args)
+    expect(asked).toMatchObject({ code: 0, text: expect.stringContaining(said) })
+    expect(asked.text).toContain('Nothing was changed.')
+    expect(await workspaceOf(customer)).toMatchObject({ stripeCustomerId: customer.customerId })
+    expect(await run(...args, '--yes')).toMatchObject({
+      code: 0,
+      text: expect.stringContaining('is linked: plan pro.'),
+    })
+    expect(await workspaceOf(customer)).toMatchObject({ stripeCustomerId: next, planId: 'pro' })
+    expect(await run(...args, '--yes')).toMatchObject({ code: 1, text: expect.stringContaining('already') })
+    expect(await run('--workspace', 'x')).toMatchObject({ code: 2 })
+    await settle(world)
+  })
+})
