@@ -173,7 +173,8 @@ export const loader = workspaceLoader('read:ProviderKey', async (door, { request
     money,
     certificates: rows,
     leaving: leaving && toLeavingView(leaving, (await loadCatalogue()).surfaces, here.ctx.now()),
-    beforeKey: ownKeys?.keys.groups.length === 0 ? beforeKeyWords(await comparePlan(here.ctx)) : null,
+    beforeKey:
+      ownKeys?.keys.groups.length === 0 ? beforeKeyWords(await comparePlan(here.ctx), here.workspace.currency) : null,
   } satisfies BillingView
 })
 

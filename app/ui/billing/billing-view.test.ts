@@ -86,11 +86,14 @@ describe('before a first key', () => {
   const days = { from: '2026-10-23', to: '2026-11-21' }
 
   test('says both sums, and what of the second goes where', () => {
-    const words = beforeKeyWords({
-      ...days,
-      platform: scenario(5_000_000_000_000n, 0n, 9n),
-      ownKey: scenario(4_000_000_000_000n, 3_000_000_000_000n, 9n),
-    }, 'usd')
+    const words = beforeKeyWords(
+      {
+        ...days,
+        platform: scenario(5_000_000_000_000n, 0n, 9n),
+        ownKey: scenario(4_000_000_000_000n, 3_000_000_000_000n, 9n),
+      },
+      'usd',
+    )
     expect(words).toBe(
       'Your last 30 days (9 calls) come to $5.00 on the platform key. With a key of your own they come to $4.00: $1.00 here and $3.00 at your provider.',
     )

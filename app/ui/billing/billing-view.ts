@@ -214,8 +214,10 @@ export const toCertificateRow = (root: string, certificate: PurgeCertificate): C
   at: utcMinute(certificate.purgedAt),
 })
 
-/** Beside the field for a first key: what it would have changed. */
-export function beforeKeyWords(compared: PlanComparison | null): string | null {
+/** Beside the field for a first key: what it would have changed. @param currency what the workspace is billed in */
+export function beforeKeyWords(compared: PlanComparison | null, currency: string): string | null {
+  if (currency !== 'usd')
+    return `What a key of your own would have changed is not worked out: providers bill in US dollars, your prices are in ${currency.toUpperCase()}, and no rate between them is kept.`
   const { platform, ownKey } = compared ?? {}
   const calls = platform?.parts.reduce((sum, part) => sum + part.sums.calls, 0n) ?? 0n
   if (!platform || !ownKey || calls === 0n) return null

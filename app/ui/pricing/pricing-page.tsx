@@ -36,8 +36,9 @@ function Scenarios({ view }: { view: PricingView }) {
     return (
       <Panel title="Your last 30 days, charged in every way there is">
         <Empty title={`Not compared in ${view.otherCurrency}`}>
-          Providers bill in US dollars. Prices in {view.otherCurrency} and costs in dollars have no common sum, so
-          nothing is shown rather than a wrong one. What your calls came to is in the analytics and on your invoices.
+          Providers bill in US dollars, your prices are in {view.otherCurrency}, and no rate between them is kept: they
+          have no common sum, so nothing is shown rather than a wrong one. What your calls came to is in the analytics
+          and on your invoices.
         </Empty>
       </Panel>
     )
