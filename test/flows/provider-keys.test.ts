@@ -121,7 +121,7 @@ describe('keys of a plan that allows only some of them', () => {
     const [told] = await noticesOf(workspaceId)
     expect(told).toMatchObject({
       title: 'A provider key was destroyed',
-      message: `Destroyed here, because the plan of the workspace no longer allows it: xAI key ${certificate?.hint}. It cannot be brought back, and has a certificate. Revoke it at its provider too, if nothing else uses it.`,
+      message: `Destroyed here, because the plan of the workspace no longer allows it: xAI key ${certificate?.hint}. It cannot be brought back; a certificate says when and why. Revoke it at its provider too, if nothing else uses it.`,
       path: `settings/billing/certificates/${certificate?.id}`,
     })
     expect(told.message).not.toContain(sandboxKey('xai', 'live', 'gone').slice(8, 20))

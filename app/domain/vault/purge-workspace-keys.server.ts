@@ -106,7 +106,7 @@ async function tellOfPurge(tx: Tx, { workspaceId, cause, at }: PurgeInput, destr
     kind: 'keys_destroyed',
     reference: first.certificate,
     title: many ? 'Provider keys were destroyed' : 'A provider key was destroyed',
-    message: `Destroyed here, because ${because}: ${names.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}. ${many ? 'They' : 'It'} cannot be brought back, and ${many ? 'each has a certificate' : 'has a certificate'}. Revoke ${many ? 'them at their providers' : 'it at its provider'} too, if nothing else uses ${many ? 'them' : 'it'}.`,
+    message: `Destroyed here, because ${because}: ${names.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}. ${many ? 'They' : 'It'} cannot be brought back; ${many ? 'each has a certificate that' : 'a certificate'} says when and why. Revoke ${many ? 'them at their providers' : 'it at its provider'} too, if nothing else uses ${many ? 'them' : 'it'}.`,
     path: many ? 'settings/billing' : `settings/billing/certificates/${first.certificate}`,
     at,
   })
