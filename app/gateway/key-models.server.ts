@@ -6,10 +6,16 @@ import type { AdmissionKey } from './admission.server.ts'
 /** How long a process works with a key's list of models, in ms, and how many lists it holds. */
 const ageMaxMs = 60_000
 const mostHeld = 2_000
+/**
+ * How long it takes a list for absent, in ms: it comes with a job right after a key is saved, or not at all where the provider
+ * does not give it out. Looked for at every call, an absent list was a third round trip of each.
+ */
+const absentMaxMs = 1_000
 
 interface Held {
   index: Promise<ModelIndex | null>
-  readAt: number
+  /** Monotonic ms. */
+  validUntil: number
 }
 
 const held = () => singleton('gateway:key-models', () => new Map<string, Held>())
@@ -23,19 +29,20 @@ async function readIndex(workspaceId: string, key: AdmissionKey): Promise<ModelI
   return rows[0] ? indexModels(rows[0].models) : null
 }
 
-/** The models that a key's provider last listed for it; null where it has not been asked yet. Read at most once a minute. */
+/** The models that a key's provider last listed for it; null where there is no list. Read at most once a minute. */
 export function modelsOfKey(workspaceId: string, key: AdmissionKey): Promise<ModelIndex | null> {
   const name = `${key.id} ${key.version}`
   const known = held().get(name)
   const now = performance.now()
-  if (known && now - known.readAt < ageMaxMs) return known.index
+  if (known && now < known.validUntil) return known.index
   if (held().size >= mostHeld) held().delete(held().keys().next().value as string)
-  const index = readIndex(workspaceId, key)
-  held().set(name, { index, readAt: now })
-  index.then(
-    // A list that is not there yet is looked for again at the next call: it is fetched right after a key is saved.
-    (found) => found === null && held().delete(name),
+  const read: Held = { index: readIndex(workspaceId, key), validUntil: now + ageMaxMs }
+  held().set(name, read)
+  read.index.then(
+    (found) => {
+      if (found === null) read.validUntil = performance.now() + absentMaxMs
+    },
     () => held().delete(name),
   )
-  return index
+  return read.index
 }
