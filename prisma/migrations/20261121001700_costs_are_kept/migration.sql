@@ -3,31 +3,31 @@
 -- provider's reports stayed wrong. It is an entry too now, with a difference of 0, which no invoice tells of.
 
 -- ── The entry says what the cost was before ──────────────────────────────────────────────────────────────────────────
+-- First what may take its time: a re-rate run wrote an entry for each of millions of calls, and changed no cost. No call waits for it.
 ALTER TABLE metering.call_adjustments
   ADD COLUMN raw_cost_before_pico bigint CHECK (raw_cost_before_pico >= 0),
-  DROP CONSTRAINT adjustment_differs;
-
--- Row level security is for its owner too; here all workspaces are meant.
-ALTER TABLE metering.call_adjustments NO FORCE ROW LEVEL SECURITY;
-ALTER TABLE metering.inference_calls NO FORCE ROW LEVEL SECURITY;
-ALTER TABLE metering.call_corrections NO FORCE ROW LEVEL SECURITY;
-ALTER TABLE metering.call_daily_rollups NO FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE metering.call_adjustments DISABLE TRIGGER append_only;
-UPDATE metering.call_adjustments a SET raw_cost_before_pico = coalesce(
-    (SELECT x.raw_cost_pico FROM metering.call_adjustments x WHERE x.workspace_id = a.workspace_id AND x.call_id = a.call_id
-       AND x.seq < a.seq AND x.raw_cost_pico IS NOT NULL ORDER BY x.seq DESC LIMIT 1),
-    (SELECT c.raw_cost_pico FROM metering.calls_now c WHERE c.workspace_id = a.workspace_id AND c.dispatched_at = a.dispatched_at
-       AND c.id = a.call_id));
-ALTER TABLE metering.call_adjustments ENABLE TRIGGER append_only;
-
+  DROP CONSTRAINT adjustment_differs,
+  NO FORCE ROW LEVEL SECURITY, -- which is for the table's owner too; here all workspaces are meant
+  DISABLE TRIGGER append_only;
+UPDATE metering.call_adjustments SET raw_cost_before_pico = raw_cost_pico WHERE reason = 're_rate';
 -- An entry without a cost of its own says nothing of it.
 ALTER TABLE metering.call_adjustments
   ADD COLUMN cost_change_pico bigint NOT NULL GENERATED ALWAYS AS
     (coalesce(raw_cost_pico, raw_cost_before_pico, 0) - coalesce(raw_cost_before_pico, 0)) STORED,
   ADD CONSTRAINT adjustment_differs CHECK (charge_before_pico <> charge_after_pico OR raw_cost_pico IS DISTINCT FROM raw_cost_before_pico);
--- A re-rate run writes an entry for each of millions of calls, and changes no cost.
 CREATE INDEX call_adjustments_of_costs ON metering.call_adjustments (workspace_id, dispatched_at) WHERE raw_cost_pico IS DISTINCT FROM raw_cost_before_pico;
+
+-- From here on calls wait until this is committed. Of corrected costs there are as many as somebody entered.
+ALTER TABLE metering.inference_calls NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE metering.call_corrections NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE metering.call_daily_rollups NO FORCE ROW LEVEL SECURITY;
+UPDATE metering.call_adjustments a SET raw_cost_before_pico = coalesce(
+    (SELECT x.raw_cost_pico FROM metering.call_adjustments x WHERE x.workspace_id = a.workspace_id AND x.call_id = a.call_id
+       AND x.seq < a.seq AND x.raw_cost_pico IS NOT NULL ORDER BY x.seq DESC LIMIT 1),
+    (SELECT c.raw_cost_pico FROM metering.calls_now c WHERE c.workspace_id = a.workspace_id AND c.dispatched_at = a.dispatched_at
+       AND c.id = a.call_id))
+  WHERE a.reason = 'cost_corrected';
+ALTER TABLE metering.call_adjustments ENABLE TRIGGER append_only;
 
 -- ── Daily sums ───────────────────────────────────────────────────────────────────────────────────────────────────────
 -- Beside the costs that the calls were settled with, which frozen lines are compared with: what has been corrected of them since.
@@ -57,7 +57,7 @@ FROM (
     c.charge_mode, c.price_book_version, c.provider, coalesce(c.markup_bp, 0) AS markup_bp, sum(a.cost_change_pico) AS change
   FROM metering.call_adjustments a
   JOIN metering.inference_calls c ON c.workspace_id = a.workspace_id AND c.dispatched_at = a.dispatched_at AND c.id = a.call_id
-  WHERE a.cost_change_pico <> 0
+  WHERE a.raw_cost_pico IS DISTINCT FROM a.raw_cost_before_pico
   GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 ) s
 WHERE r.workspace_id = s.workspace_id AND r.day = s.day AND r.billing_month = s.billing_month AND r.model = s.model AND r.tier = s.tier
