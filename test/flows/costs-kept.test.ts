@@ -125,6 +125,25 @@ test('corrected again, and back: the newest counts, each is kept, and the rollup
   expect(rows.map((row) => row.before)).toEqual(['2', '3', '2', '3'].map((usd) => dollars(Number(usd)).toString()))
 })
 
+test('a re-rate run that read a cost of before neither puts it back nor charges by it', async () => {
+  const { id } = await makeWorkspace({})
+  const own = { keySource: 'workspace', keyId: newId(), keyVersion: 1 } as const
+  const call = await makeCall(id, new Date('2026-10-18T12:00:00Z'), { ...own, rawCostPico: 1_000_000_000n })
+  await recordAll([call])
+  expect(await enter(call.id, '0.002')).toEqual({ resolved: 0, corrected: 1, kept: 0, unchanged: 0 })
+  const rerate = async (raw: string) => {
+    const { rows } = await db.owner.query(
+      `SELECT written FROM metering.adjust_calls($1, 're_rate', 'run-1', ARRAY[$2::uuid], ARRAY[$3::timestamptz], ARRAY[2], ARRAY[$4::bigint],
+         ARRAY[9000000000], ARRAY[NULL::bigint], ARRAY[9000000000 - $4::bigint])`,
+      [id, call.id, call.dispatchedAt, raw],
+    )
+    return rows[0].written
+  }
+  expect(await rerate('1000000000')).toBe('0')
+  expect(await rerate('2000000000')).toBe('1')
+  expect(await apart(id)).toBe(0)
+})
+
 test('a rollup whose corrected cost is not what the entries come to is found', async () => {
   const { id } = await makeWorkspace({})
   const call = await makeCall(id, new Date('2026-10-19T10:00:00Z'), { rawCostPico: dollars(2) })

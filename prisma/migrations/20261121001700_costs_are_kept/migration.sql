@@ -72,7 +72,8 @@ ALTER TABLE metering.call_daily_rollups FORCE ROW LEVEL SECURITY;
 -- ── The function that writes entries ─────────────────────────────────────────────────────────────────────────────────
 -- Writes difference entries for calls, each once per reason and reference, where charge or cost are not what they were: the call's
 -- own, or what its newest entry made of them. A cost of null leaves the cost as it is. Daily sums and budgets follow a corrected cost
--- in the same transaction; what a call is priced anew by another book changes what is billed, not what budgets have counted.
+-- in the same transaction; what a call is priced anew by another book changes what is billed, not what budgets have counted. A call whose
+-- cost was corrected after the re-rate run read it is left to the run's next night: its new price was reckoned with the cost of before.
 -- Answers how many were written and what they come to.
 CREATE OR REPLACE FUNCTION metering.adjust_calls(
   workspace uuid, why text, what_for text, calls uuid[], dispatches timestamptz[], books integer[], raw_costs bigint[],
@@ -104,6 +105,7 @@ BEGIN
       FROM before b
      WHERE b.charge_before IS NOT NULL AND b.charge IS NOT NULL
        AND (b.charge <> b.charge_before OR coalesce(b.raw_cost, b.cost_before) IS DISTINCT FROM b.cost_before)
+       AND (why <> 're_rate' OR b.raw_cost IS NULL OR b.raw_cost = b.cost_before)
        AND NOT EXISTS (SELECT FROM metering.call_adjustments x WHERE x.workspace_id = workspace AND x.call_id = b.call_id
          AND x.reason = why AND x.reference = what_for)
     RETURNING call_id, cost_change_pico, charge_after_pico - charge_before_pico AS change
