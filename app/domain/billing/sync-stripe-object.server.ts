@@ -47,7 +47,7 @@ async function apply(event: StripeEvent, types: string[], now: Date): Promise<st
       raiseAlert(tx, {
         kind: 'stripe_unknown_customer',
         reference: customerId ?? event.objectId,
-        message: `Stripe sent ${event.type} for a customer that belongs to no workspace. Link the customer or ignore it.`,
+        message: `Stripe sent ${event.type} for a customer that belongs to no workspace. Link the customer (npm run stripe:customer) or ignore it.`,
         at: now,
       }),
     )

@@ -103,7 +103,7 @@ export async function suspend(
     reference: customerId,
     workspaceId,
     message:
-      'The Stripe customer of this workspace was deleted. Its plan and keys are gone and its calls are refused. Collect what is owed by other means, and link another customer to let it go on.',
+      'The Stripe customer of this workspace was deleted. Its plan and keys are gone and its calls are refused. Collect what is owed by other means, and link another customer (npm run stripe:customer) to let it go on.',
     at: now,
   })
   await recordAudit(tx, {
