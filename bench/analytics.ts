@@ -1,7 +1,7 @@
 /**
  * The analytics page among many workspaces, for the largest and the median one: milliseconds inside the database (median of nine,
  * from EXPLAIN ANALYZE, as the console's role with row level security), how much the rollups save against the raw calls and against a
- * covering index over them, how the page's time grows from a tenth of the calls to all, and how soon a call is seen.
+ * covering index over them, how the page's time grows from a tenth of the calls to all (both at hand, asked in turns), and how soon a call is seen.
  *   node bench/analytics.ts [calls, default 10,000,000] [workspaces, default 1,000] [--models all|most|some] [--quick]
  * `--models`: see many-workspaces.ts. `--quick`: the large size alone.
  */
@@ -19,16 +19,19 @@ import { fill, isModelsUsed, type ModelsUsed, openWorld, partition } from './man
 const ROUNDS = 9
 const DAY_MS = 86_400_000
 
+/** ms in the executor. */
+async function execute(client: pg.Client, query: Prisma.Sql): Promise<number> {
+  const { rows } = await client.query(
+    `EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) ${query.text}`,
+    query.values as unknown[],
+  )
+  return rows[0]['QUERY PLAN'][0]['Execution Time']
+}
+
 /** Median ms in the executor. The connection keeps the console's role and names the workspace, as inTenant does. */
 async function measure(client: pg.Client, query: Prisma.Sql): Promise<number> {
   const taken: number[] = []
-  for (let round = 0; round < ROUNDS; round++) {
-    const { rows } = await client.query(
-      `EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) ${query.text}`,
-      query.values as unknown[],
-    )
-    taken.push(rows[0]['QUERY PLAN'][0]['Execution Time'])
-  }
+  for (let round = 0; round < ROUNDS; round++) taken.push(await execute(client, query))
   return taken.sort((a, b) => a - b)[Math.floor(ROUNDS / 2)] as number
 }
 
@@ -123,8 +126,25 @@ async function visibleAfter(owner: pg.Client, { id }: Sized): Promise<number> {
   return taken.sort((a, b) => a - b)[198] as number
 }
 
-/** @returns ms of the largest workspace's sums */
-async function run(calls: number, workspaces: number): Promise<number> {
+/** The largest workspace's sums in turns in both databases, so that the machine's moods meet both: median of 51, ms. */
+async function growth(small: pg.Client, large: pg.Client, id: string): Promise<void> {
+  const taken: [number[], number[]] = [[], []]
+  const query = usageQuery(id, read(''))
+  for (let round = 0; round < 52; round++)
+    for (const [index, client] of [small, large].entries()) {
+      const ms = await asConsole(client, id, () => execute(client, query))
+      if (round > 0) taken[index as 0 | 1].push(ms)
+    }
+  const [before, after] = taken.map((all) => all.sort((a, b) => a - b)[25] as number) as [number, number]
+  console.log(
+    `\nin turns, with a tenth of the calls and with all: the largest workspace's sums take ${before.toFixed(2)} and ${after.toFixed(2)} ms, ${(after / before).toFixed(2)} ×`,
+  )
+}
+
+const kept = 'bench_tenth'
+
+/** `keep`: the database stays for the run that follows, which is `against` it. */
+async function run(calls: number, workspaces: number, { keep = false, against = false } = {}): Promise<void> {
   const world = await openWorld()
   const { owner } = world
   try {
@@ -142,13 +162,17 @@ async function run(calls: number, workspaces: number): Promise<number> {
       const usage = await asConsole(owner, workspace.id, () => page(owner, workspace, which))
       pages.push({ which, workspace, usage })
     }
+    if (against) {
+      const tenth = await world.connect(kept)
+      await growth(tenth, owner, largest.id).finally(() => tenth.end())
+      await owner.query(`DROP DATABASE ${kept} WITH (FORCE)`)
+    }
     await againstCalls(owner, pages)
     console.log(
       `a call is on the page ${(await visibleAfter(owner, largest)).toFixed(1)} ms (p99) after the ledger has it`,
     )
-    return pages[0]?.usage as number
   } finally {
-    await world.stop()
+    await world.stop(keep ? kept : undefined)
   }
 }
 
@@ -160,9 +184,5 @@ if (!isModelsUsed(values.models)) throw new Error('--models takes all, most or s
 const models: ModelsUsed = values.models
 const calls = Number(positionals[0] ?? 10_000_000)
 const workspaces = Number(positionals[1] ?? 1_000)
-const small = values.quick ? null : await run(Math.round(calls / 10), workspaces)
-const large = await run(calls, workspaces)
-if (small)
-  console.log(
-    `\nfrom ${Math.round(calls / 10)} to ${calls} calls the largest workspace's sums take ${(large / small).toFixed(2)} ×`,
-  )
+if (!values.quick) await run(Math.round(calls / 10), workspaces, { keep: true })
+await run(calls, workspaces, { against: !values.quick })

@@ -15,7 +15,10 @@ const seed = path.resolve(import.meta.dirname, '../prisma/seed/tier-margin.json'
 export interface ManyWorkspaces {
   /** Superuser: sees every workspace. */
   owner: pg.Client
-  stop(): Promise<void>
+  /** Another database of the same server, as superuser. */
+  connect(name: string): Promise<pg.Client>
+  /** Throws the database away, or keeps it under another name for a later world of this bench. */
+  stop(keepAs?: string): Promise<void>
 }
 
 /** A fresh, migrated database on a server of its own, and this process's settings pointed at it. */
@@ -53,13 +56,21 @@ export async function openWorld(): Promise<ManyWorkspaces> {
   await owner.connect()
   return {
     owner,
-    stop: async () => {
+    connect: async (name) => {
+      const url = new URL(ownerUrl)
+      url.pathname = `/${name}`
+      const client = new pg.Client({ connectionString: url.href })
+      await client.connect()
+      return client
+    },
+    stop: async (keepAs) => {
       await closeDatabase()
       for (const name of ['env', 'keks', 'catalogue', 'process-secrets']) dropSingleton(name)
       await owner.end()
       const last = new pg.Client({ connectionString: cluster.url })
       await last.connect()
-      await last.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`)
+      await last.query(`DROP DATABASE IF EXISTS ${keepAs ?? database} WITH (FORCE)`)
+      if (keepAs) await last.query(`ALTER DATABASE ${database} RENAME TO ${keepAs}`)
       await last.end()
       await cluster.stop()
     },
