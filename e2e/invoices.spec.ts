@@ -25,6 +25,7 @@ test('an invoice leads line by line to its calls and receipts, prints, exports a
   await expect(page.getByRole('heading', { name: 'Statement of AI usage' })).toBeVisible()
   await page.emulateMedia({ media: 'print' })
   await expect(page.getByRole('button', { name: 'Print' })).toBeHidden()
+  await page.evaluate(() => Object.assign(document.body.style, { padding: '40px 60px' })) // as a sheet's margins
   await picture('statement', 640)
   await page.emulateMedia({ media: 'screen' })
   await page.getByRole('link', { name: /^← Invoice/ }).click()
