@@ -14,8 +14,11 @@ UPDATE metering.call_adjustments SET raw_cost_before_pico = raw_cost_pico WHERE 
 ALTER TABLE metering.call_adjustments
   ADD COLUMN cost_change_pico bigint NOT NULL GENERATED ALWAYS AS
     (coalesce(raw_cost_pico, raw_cost_before_pico, 0) - coalesce(raw_cost_before_pico, 0)) STORED,
+  -- A column, so that the planner knows how few there are: by the comparison alone it took them for all, and went through every entry.
+  ADD COLUMN corrects_cost boolean NOT NULL GENERATED ALWAYS AS
+    (raw_cost_pico IS NOT NULL AND raw_cost_pico IS DISTINCT FROM raw_cost_before_pico) STORED,
   ADD CONSTRAINT adjustment_differs CHECK (charge_before_pico <> charge_after_pico OR raw_cost_pico IS DISTINCT FROM raw_cost_before_pico);
-CREATE INDEX call_adjustments_of_costs ON metering.call_adjustments (workspace_id, dispatched_at) WHERE raw_cost_pico IS DISTINCT FROM raw_cost_before_pico;
+CREATE INDEX call_adjustments_of_costs ON metering.call_adjustments (workspace_id, dispatched_at) WHERE corrects_cost;
 
 -- From here on calls wait until this is committed. Of corrected costs there are as many as somebody entered.
 ALTER TABLE metering.inference_calls NO FORCE ROW LEVEL SECURITY;
@@ -46,7 +49,7 @@ SELECT c.workspace_id, (c.dispatched_at AT TIME ZONE 'UTC')::date AS day, c.bill
 FROM metering.calls_now c
 LEFT JOIN (
   SELECT workspace_id, dispatched_at, call_id, sum(cost_change_pico) AS change
-  FROM metering.call_adjustments WHERE raw_cost_pico IS DISTINCT FROM raw_cost_before_pico GROUP BY workspace_id, dispatched_at, call_id
+  FROM metering.call_adjustments WHERE corrects_cost GROUP BY workspace_id, dispatched_at, call_id
 ) a ON a.workspace_id = c.workspace_id AND a.dispatched_at = c.dispatched_at AND a.call_id = c.id
 GROUP BY c.workspace_id, (c.dispatched_at AT TIME ZONE 'UTC')::date, c.billing_month, c.model, c.tier, c.key_source, c.surface, c.charge_mode,
   c.price_book_version, c.provider, coalesce(c.markup_bp, 0);
@@ -57,7 +60,7 @@ FROM (
     c.charge_mode, c.price_book_version, c.provider, coalesce(c.markup_bp, 0) AS markup_bp, sum(a.cost_change_pico) AS change
   FROM metering.call_adjustments a
   JOIN metering.inference_calls c ON c.workspace_id = a.workspace_id AND c.dispatched_at = a.dispatched_at AND c.id = a.call_id
-  WHERE a.raw_cost_pico IS DISTINCT FROM a.raw_cost_before_pico
+  WHERE a.corrects_cost
   GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 ) s
 WHERE r.workspace_id = s.workspace_id AND r.day = s.day AND r.billing_month = s.billing_month AND r.model = s.model AND r.tier = s.tier

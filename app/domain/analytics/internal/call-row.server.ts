@@ -9,7 +9,7 @@ export const callColumns = Prisma.sql`
   raw_cost_pico::text, cost_source, tier_price_pico::text, charge_pico::text, credit_pico::text, correction_reason, latency_ms, first_byte_ms,
   price_book_version, upstream_id,
   (SELECT x.raw_cost_pico::text FROM metering.call_adjustments x WHERE x.workspace_id = calls_now.workspace_id
-     AND x.call_id = calls_now.id AND x.raw_cost_pico IS DISTINCT FROM x.raw_cost_before_pico ORDER BY x.seq DESC LIMIT 1) AS corrected_cost_pico`
+     AND x.call_id = calls_now.id AND x.corrects_cost ORDER BY x.seq DESC LIMIT 1) AS corrected_cost_pico`
 
 export interface RawCall {
   id: string

@@ -53,7 +53,7 @@ const callsOf = (workspaceId: string, day: string) => Prisma.sql`
     FROM metering.calls_now n
     LEFT JOIN (
       SELECT DISTINCT ON (call_id) call_id, raw_cost_pico, basis_pico FROM metering.call_adjustments
-      WHERE ${ofDay(workspaceId, day)} AND raw_cost_pico IS DISTINCT FROM raw_cost_before_pico ORDER BY call_id, seq DESC) x ON x.call_id = n.id
+      WHERE ${ofDay(workspaceId, day)} AND corrects_cost ORDER BY call_id, seq DESC) x ON x.call_id = n.id
     WHERE ${ofDay(workspaceId, day)}) c`
 
 /** One pass over the calls of a day. The margin's floor and a share's rounding are per call; everything else is linear. */
@@ -104,7 +104,7 @@ const statesQuery = (workspaceId: string, { from, to }: Days, shares: readonly n
       sum(r.calls), sum(r.held_calls), sum(r.input_tokens), sum(r.output_tokens), sum(r.raw_cost_pico), sum(r.tier_price_pico),
       sum(r.charge_pico), sum(r.basis_pico), (SELECT count(*) FROM metering.call_adjustments a
         WHERE a.workspace_id = r.workspace_id AND a.dispatched_at >= r.day::timestamp AT TIME ZONE 'UTC'
-          AND a.dispatched_at < (r.day + 1)::timestamp AT TIME ZONE 'UTC' AND a.raw_cost_pico IS DISTINCT FROM a.raw_cost_before_pico))) AS state, d.state AS counted, CASE WHEN d.state IS NOT NULL THEN d.sums END AS sums
+          AND a.dispatched_at < (r.day + 1)::timestamp AT TIME ZONE 'UTC' AND a.corrects_cost))) AS state, d.state AS counted, CASE WHEN d.state IS NOT NULL THEN d.sums END AS sums
   FROM metering.call_daily_rollups r
   LEFT JOIN metering.counterfactual_days d ON d.workspace_id = r.workspace_id AND d.day = r.day
   WHERE r.workspace_id = ${workspaceId}::uuid AND r.day BETWEEN ${from}::date AND ${to}::date

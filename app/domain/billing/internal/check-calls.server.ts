@@ -173,7 +173,7 @@ const compareStretch = `
     FROM metering.calls_now
     LEFT JOIN (
       SELECT call_id, sum(cost_change_pico) AS change FROM metering.call_adjustments
-      WHERE workspace_id = $1 AND raw_cost_pico IS DISTINCT FROM raw_cost_before_pico
+      WHERE workspace_id = $1 AND corrects_cost
         AND dispatched_at >= $3::date::timestamp AT TIME ZONE 'UTC' AND dispatched_at < ($4::date + 1)::timestamp AT TIME ZONE 'UTC'
       GROUP BY call_id) x ON x.call_id = id
     WHERE workspace_id = $1 AND billing_month = $2::date
