@@ -206,8 +206,10 @@ test('a month of imported usage closes into an invoice of exactly the margin', a
   expect(printed).toContain('exact 2245000000000 pico')
   await signIn(page, system.origin, 'owner@fjord.example')
   await page.goto(`${system.origin}/w/fjord/settings/billing`)
-  await expect(page.getByRole('row', { name: /Paid/ })).toContainText('$2.24')
-  await page.getByRole('row', { name: /Paid/ }).getByRole('link').click()
+  const paid = page.getByRole('row', { name: /Paid/ })
+  await reloadUntil(page, paid) // Stripe's event says so, and a job hears it
+  await expect(paid).toContainText('$2.24')
+  await paid.getByRole('link').click()
   await expect(page.getByText('$2.245').first()).toBeVisible()
   await picture('invoice-of-margins')
   const invoices = await stripe.invoices.list({ customer: customer.id })
