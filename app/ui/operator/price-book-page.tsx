@@ -5,6 +5,7 @@ import { AskButton, ConfirmDialog } from '#app/ui/confirm-dialog.tsx'
 import { DataTable } from '#app/ui/data-table.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
 import type { BookRow, PriceBookView } from './price-book-view.ts'
+import { PricePreview } from './price-preview.tsx'
 
 export type PriceBookAnswer = Answer<{ message: string }>
 type Editing = NonNullable<PriceBookView['editing']>
@@ -180,44 +181,6 @@ function EditDraft({ draft, answer }: { draft: Editing; answer: PriceBookAnswer 
   )
 }
 
-function Preview({ preview }: { preview: NonNullable<PriceBookView['preview']> }) {
-  const { rows, total, notes } = preview
-  if (!rows.length) return <Empty title="No calls in that month">Nothing would have been charged differently.</Empty>
-  const rerates = total.rerate !== null
-  return (
-    <>
-      <DataTable
-        caption={`${preview.month} under price book ${preview.version}`}
-        columns={[
-          { label: 'Workspace' },
-          { label: 'Calls', numeric: true },
-          { label: 'Priced by it', numeric: true },
-          { label: 'As charged', numeric: true },
-          { label: 'Under this draft', numeric: true },
-          { label: 'Difference', numeric: true },
-          ...(rerates ? [{ label: 'By a re-rate run', numeric: true }] : []),
-        ]}
-        rows={rows.map((row) => ({
-          key: row.id,
-          cells: [
-            ...[row.workspace, row.calls, row.priced, row.before, row.after, row.difference],
-            ...(rerates ? [row.rerate] : []),
-          ],
-        }))}
-        footer={[
-          ...['Total', null, null, total.before, total.after, total.difference],
-          ...(rerates ? [total.rerate] : []),
-        ]}
-      />
-      {notes.map((note) => (
-        <Text key={note} size="sm" mt="xs">
-          {note}
-        </Text>
-      ))}
-    </>
-  )
-}
-
 function PublishDialog({ book }: { book: BookRow }) {
   return (
     <ConfirmDialog
@@ -295,7 +258,7 @@ export function PriceBookPage({ view, answer }: { view: PriceBookView; answer: P
           title={`${view.preview.month} under draft ${view.preview.version}`}
           note="Every workspace with calls or usage in the month, priced again by the same rules. Charges and what was drawn from credits together; nothing is stored."
         >
-          <Preview preview={view.preview} />
+          <PricePreview preview={view.preview} />
         </Panel>
       )}
       <Panel title="New draft" note="A copy of what holds now, to begin next month.">
