@@ -144,6 +144,37 @@ test('a re-rate run that read a cost of before neither puts it back nor charges 
   expect(await apart(id)).toBe(0)
 })
 
+test('a cost that is entered while the call is re-rated keeps the new price, whatever was read before', async () => {
+  const { id } = await makeWorkspace({})
+  const call = await makeCall(id, new Date('2026-10-18T13:00:00Z'), { rawCostPico: 1_000_000_000n })
+  await recordAll([call])
+  const twice = 2n * (call.tierPricePico ?? 0n)
+  const waiting = async () =>
+    (await db.owner.query(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 7304 AND NOT granted`))
+      .rowCount
+  await db.owner.query('BEGIN')
+  await db.owner.query('SELECT pg_advisory_xact_lock(7304, hashtext($1))', [id])
+  const entered = enter(call.id, '0.002')
+  await expect.poll(waiting).toBe(1)
+  await db.owner.query(
+    `SELECT FROM metering.adjust_calls($1, 're_rate', 'run-2', ARRAY[$2::uuid], ARRAY[$3::timestamptz], ARRAY[2], ARRAY[1000000000],
+       ARRAY[$4::bigint], ARRAY[NULL::bigint], ARRAY[$4::bigint])`,
+    [id, call.id, call.dispatchedAt, twice],
+  )
+  await db.owner.query('COMMIT')
+  expect(await entered).toEqual(KEPT)
+  const { rows } = await db.owner.query(
+    'SELECT reason, price_book_version AS book, charge_after_pico::text AS charge FROM metering.call_adjustments WHERE workspace_id = $1 ORDER BY seq',
+    [id],
+  )
+  const priced = { book: 2, charge: twice.toString() }
+  expect(rows).toEqual([
+    { reason: 're_rate', ...priced },
+    { reason: 'cost_corrected', ...priced },
+  ])
+  expect(await apart(id)).toBe(0)
+})
+
 test('a rollup whose corrected cost is not what the entries come to is found', async () => {
   const { id } = await makeWorkspace({})
   const call = await makeCall(id, new Date('2026-10-19T10:00:00Z'), { rawCostPico: dollars(2) })

@@ -111,32 +111,55 @@ async function price(entry: Entry): Promise<Priced> {
   return { call, rawCostPico, tierPricePico, basis, charge }
 }
 
-async function enter({ call, rawCostPico, tierPricePico, basis, charge }: Priced): Promise<keyof EnteredCosts> {
-  const known = [call.workspace_id, call.dispatched_at, call.id]
-  if (call.held) {
-    const { rows } = await systemPool().query<{ done: boolean }>(
-      `SELECT metering.correct_held_call($1::uuid, $2::timestamptz, $3::uuid, 'cost_resolved', NULL, NULL, $4, 'imported', $5, $6, $7, $8) AS done`,
-      [...known, text(rawCostPico), text(tierPricePico), text(basis.basisPico), basis.basisSource, text(charge)],
-    )
-    return rows[0]?.done ? 'resolved' : 'unchanged'
-  }
-  const { rows } = await systemPool().query<{ written: string; difference: string }>(
-    `SELECT written, difference FROM metering.adjust_calls($1::uuid, 'cost_corrected', $4, ARRAY[$3::uuid], ARRAY[$2::timestamptz], ARRAY[$5::integer],
-       ARRAY[$6::bigint], ARRAY[$7::bigint], ARRAY[$8::bigint], ARRAY[$9::bigint])`,
+/** @returns null where another one changed the call since it was read: a re-rate run, or the job that resolves held calls */
+function enter(priced: Priced): Promise<keyof EnteredCosts | null> {
+  return priced.call.held ? resolve(priced) : correct(priced)
+}
+
+async function resolve({ call, rawCostPico, tierPricePico, basis, charge }: Priced): Promise<'resolved' | null> {
+  const { rows } = await systemPool().query<{ done: boolean }>(
+    `SELECT metering.correct_held_call($1::uuid, $2::timestamptz, $3::uuid, 'cost_resolved', NULL, NULL, $4, 'imported', $5, $6, $7, $8) AS done`,
     [
-      ...known,
-      // By what stood there before: a cost that is put back to an earlier one is an entry of its own, a repeated file is none.
-      `cost ${picoToUsd(rawCostPico)} after ${call.entries}`,
-      call.price_book_version,
-      text(rawCostPico),
-      text(tierPricePico),
-      text(basis.basisPico),
-      text(charge),
+      ...[call.workspace_id, call.dispatched_at, call.id, text(rawCostPico), text(tierPricePico)],
+      ...[text(basis.basisPico), basis.basisSource, text(charge)],
     ],
   )
-  const [entry] = rows
-  if (entry?.written !== '1') return 'unchanged'
-  return entry.difference === '0' ? 'kept' : 'corrected'
+  return rows[0]?.done ? 'resolved' : null
+}
+
+/** The charge was reckoned with the prices of the entries that were read: with one more beside them it would put older prices back. */
+async function correct({
+  call,
+  rawCostPico,
+  tierPricePico,
+  basis,
+  charge,
+}: Priced): Promise<keyof EnteredCosts | null> {
+  return inSystem(async (tx) => {
+    // In the order that metering.adjust_calls takes them.
+    await tx.$queryRaw`SELECT metering.lock_ledger_shared(${call.workspace_id}::uuid)::text`
+    await tx.$queryRaw`SELECT pg_advisory_xact_lock(7304, hashtext(${call.workspace_id}::text))::text`
+    const [now] = await tx.$queryRaw<{ entries: number }[]>`
+      SELECT coalesce(max(seq), 0)::int AS entries FROM metering.call_adjustments
+      WHERE workspace_id = ${call.workspace_id}::uuid AND call_id = ${call.id}::uuid`
+    if (now?.entries !== call.entries) return null
+    // By what stood there before: a cost that is put back to an earlier one is an entry of its own, a repeated file is none.
+    const reference = `cost ${picoToUsd(rawCostPico)} after ${call.entries}`
+    const [entry] = await tx.$queryRaw<{ written: string; difference: string }[]>`
+      SELECT written::text, difference::text FROM metering.adjust_calls(${call.workspace_id}::uuid, 'cost_corrected', ${reference},
+        ARRAY[${call.id}::uuid], ARRAY[${call.dispatched_at}::timestamptz], ARRAY[${call.price_book_version}::integer],
+        ARRAY[${text(rawCostPico)}::bigint], ARRAY[${text(tierPricePico)}::bigint], ARRAY[${text(basis.basisPico)}::bigint],
+        ARRAY[${text(charge)}::bigint])`
+    if (entry?.written !== '1') return 'unchanged'
+    return entry.difference === '0' ? 'kept' : 'corrected'
+  })
+}
+
+async function enterOne(priced: Priced, entry: Entry): Promise<keyof EnteredCosts> {
+  for (let current = priced; ; current = await price(entry)) {
+    const outcome = await enter(current)
+    if (outcome) return outcome
+  }
 }
 
 /**
@@ -158,7 +181,7 @@ export async function enterCosts(ctx: OperatorCtx, { csv }: { csv: string }): Pr
     priced.push(await price(entry))
   }
   const counts: EnteredCosts = { resolved: 0, corrected: 0, kept: 0, unchanged: 0 }
-  for (const one of priced) counts[await enter(one)] += 1
+  for (const [index, one] of priced.entries()) counts[await enterOne(one, entries[index] as Entry)] += 1
   await inSystem((tx) =>
     recordAudit(tx, {
       workspaceId: null,
