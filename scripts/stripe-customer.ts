@@ -15,13 +15,21 @@ const { values } = parseArgs({
 
 const states = { there: 'still there', deleted: 'deleted in Stripe', unknown: 'unknown to this Stripe key' }
 
+const listed = (subscriptions: Relink['subscriptions']) =>
+  subscriptions.map(({ id, status }) => `${id} (${status})`).join(', ')
+
 function describe(customerId: string, { from, subscriptions }: Relink): string {
-  const paid = subscriptions.map(({ id, status }) => `${id} (${status})`).join(', ')
+  const paid = listed(subscriptions)
   return [
     `Until now: ${from ? `${from.id}, ${states[from.state]}` : 'no customer'}. From now on: ${customerId}.`,
     paid
       ? `It subscribes to ${paid}; plan and keys follow that.`
       : 'It subscribes to nothing: a workspace that had a subscription falls to the lowest plan of its product, and keys that this plan does not hold are destroyed.',
+    ...(from?.subscriptions.length
+      ? [
+          `${from.id} goes on paying for ${listed(from.subscriptions)}, which entitle to nothing then: cancel them in Stripe.`,
+        ]
+      : []),
     'Runs that were billed stay with the customer they were billed to.',
   ].join('\n')
 }

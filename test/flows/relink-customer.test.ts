@@ -154,6 +154,61 @@ describe('deleted in Stripe', () => {
   })
 })
 
+describe('what is left with the customer of before', () => {
+  test('a page where a plan could still be bought for it is closed, and what it goes on paying for is said', async () => {
+    const customer = await makeCustomer(world, { plan: 'pro' })
+    await inSystem((tx) =>
+      tx.workspace.update({ where: { id: customer.workspaceId }, data: { subscriptionStatus: 'canceled' } }),
+    )
+    const price = world.prices.enterprise
+    const metadata = { workspace_id: customer.workspaceId, purpose: 'plan', plan_id: 'enterprise' }
+    const session = await world.stripe.checkout.sessions.create({
+      ...{ customer: customer.customerId, mode: 'subscription', line_items: [{ price, quantity: 1 }], metadata },
+      success_url: 'https://keymargin.example/paid',
+    })
+    expect(await relink(customer, await another())).toMatchObject({
+      from: { id: customer.customerId, subscriptions: [{ id: customer.subscriptionId, status: 'active' }] },
+    })
+    expect(await world.stripe.checkout.sessions.retrieve(session.id)).toMatchObject({ status: 'expired' })
+    await settle(world)
+  })
+
+  test('one that the key does not know keeps nobody from being compared', async () => {
+    const { customer, runId } = await billed()
+    await inSystem((tx) =>
+      tx.workspace.update({ where: { id: customer.workspaceId }, data: { stripeCustomerId: 'cus_of_another_mode' } }),
+    )
+    const next = await another()
+    expect(await relink(customer, next)).toMatchObject({ from: { state: 'unknown' } })
+    expect(await runRow(customer, runId)).toMatchObject({ stripeCustomerId: 'cus_of_another_mode' })
+    await recordUsage(customer.workspaceId, [{ at: '2026-11-20T00:00:00.000Z', tierPrice: '5', raw: '1' }])
+    const december = new Date('2026-12-03T02:00:00Z')
+    const november = await freezeInvoiceRun({ workspaceId: customer.workspaceId, month: NOVEMBER, now: december })
+    expect(await write(customer, november?.runId ?? '')).toBe('done')
+    expect(await compareWorkspace(customer.workspaceId, december)).toMatchObject({ runs: 2 })
+    await settle(world)
+  })
+
+  test('a run that was begun there is billed to the new one when that customer is deleted afterwards', async () => {
+    const customer = await makeCustomer(world)
+    await recordUsage(customer.workspaceId, OCTOBER_USAGE)
+    const runId = await freezeOctober(customer)
+    const away = { operation: 'invoices.create', times: 20, when: 'before', effect: 'socket_close' } as const
+    world.sandbox.faults.add(away)
+    await expect(write(customer, runId)).rejects.toThrow()
+    world.sandbox.faults.clear()
+    const next = await another()
+    await relink(customer, next)
+    await world.stripe.customers.del(customer.customerId)
+    await settle(world)
+    expect(await write(customer, runId)).toBe('uncollectable')
+    await resolveInvoiceRun(operator, { workspaceId: customer.workspaceId, runId, resolution: 'resume' })
+    await settle(world)
+    expect(await runRow(customer, runId)).toMatchObject({ state: 'done', stripeCustomerId: null })
+    expect(stripeInvoices(world, { ...customer, customerId: next })).toMatchObject([{ runId }])
+  })
+})
+
 describe('refused, and nothing changed', () => {
   test('a customer of another workspace, or who was; one that Stripe has not, has deleted, or bills in another currency', async () => {
     const { customer } = await billed()

@@ -13,7 +13,7 @@ import {
   STRIPE_KINDS,
 } from './internal/differences.server.ts'
 import { loadRun } from './internal/run-store.server.ts'
-import { findInvoice, listInvoices, listLines } from './internal/stripe.server.ts'
+import { findInvoice, listInvoices, listInvoicesOfFormer, listLines } from './internal/stripe.server.ts'
 import type { StripeInvoice } from './internal/writer-ports.ts'
 
 const counted = (lines: number): string => (lines === 1 ? '1 line' : `${lines} lines`)
@@ -80,9 +80,9 @@ export async function compareWorkspace(workspaceId: string, now: Date): Promise<
   const customer = workspace.stripeCustomerId
   if (!customer) return { runs: 0, differences: 0, unknown: 0 }
   const { runs, differences } = await compareRuns(workspaceId, now)
-  const invoices: StripeInvoice[] = []
-  for (const one of new Set([customer, ...(await formerCustomers(workspaceId))]))
-    invoices.push(...(await listInvoices(one)))
+  const invoices = await listInvoices(customer)
+  for (const former of await formerCustomers(workspaceId))
+    if (former !== customer) invoices.push(...(await listInvoicesOfFormer(former)))
   const unknown = await compareInvoices(workspaceId, invoices, now)
   return { runs, differences, unknown }
 }

@@ -85,7 +85,11 @@ export async function lockForResolution(
 async function resume(tx: Tx, run: InvoiceRun, now: Date): Promise<string> {
   await tx.invoiceRun.update({
     where: { workspaceId_id: { workspaceId: run.workspaceId, id: run.id } },
-    data: { state: 'writing', heldReason: null, heldDetail: null, updatedAt: now },
+    data: {
+      ...{ state: 'writing', heldReason: null, heldDetail: null, updatedAt: now },
+      // Its customer is gone: it goes to the one that the workspace has now. An invoice that was begun is not taken along: it differs.
+      ...(run.state === 'uncollectable' && { stripeCustomerId: null }),
+    },
   })
   await resolveAlert(tx, 'invoice_run_held', run.id, now)
   const job = { workspaceId: run.workspaceId, runId: run.id }

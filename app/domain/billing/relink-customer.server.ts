@@ -7,6 +7,7 @@ import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { AppError, notFound } from '#app/platform/errors.ts'
 import { runBusy } from './errors.ts'
 import { withCustomerLock, withRunLock } from './internal/advisory-lock.server.ts'
+import { expireCheckout, listOpenCheckouts } from './internal/stripe-checkout.server.ts'
 import { listSubscriptions, readCustomer } from './internal/stripe-customers.server.ts'
 import { syncEntitlement } from './sync-entitlement.server.ts'
 
@@ -18,10 +19,16 @@ export interface RelinkInput {
 
 export interface Relink {
   workspaceId: string
-  /** The customer until now; null: there was none. */
-  from: { id: string; state: 'there' | 'deleted' | 'unknown' } | null
-  /** Subscriptions of the new one that have not ended. */
-  subscriptions: { id: string; status: string }[]
+  /** The customer until now, with what it goes on paying for; null: there was none. */
+  from: { id: string; state: 'there' | 'deleted' | 'unknown'; subscriptions: RunningSubscription[] } | null
+  /** Subscriptions of the new one. */
+  subscriptions: RunningSubscription[]
+}
+
+/** One that has not ended. */
+interface RunningSubscription {
+  id: string
+  status: string
 }
 
 const refused = (code: string, text: string) => new AppError('conflict', code, text, { field: 'customer' })
@@ -40,7 +47,16 @@ async function requireFree(tx: Tx, workspaceId: string, stripeCustomerId: string
   if (holder) throw refused('customer_taken', `${stripeCustomerId} is, or was, the customer of ${holder.slug}.`)
 }
 
-const stateOf = (found: Awaited<ReturnType<typeof readCustomer>>) => (typeof found === 'string' ? found : 'there')
+async function runningSubscriptions(customerId: string): Promise<RunningSubscription[]> {
+  const subscriptions = await listSubscriptions(customerId)
+  return subscriptions.flatMap(({ id, status, ended_at }) => (ended_at ? [] : [{ id, status }]))
+}
+
+async function readFrom(id: string): Promise<NonNullable<Relink['from']>> {
+  const found = await readCustomer(id)
+  if (typeof found === 'string') return { id, state: found, subscriptions: [] }
+  return { id, state: 'there', subscriptions: await runningSubscriptions(id) }
+}
 
 /** Stripe must have it, alive, and billed in the workspace's currency. @throws AppError · StripeCallError */
 async function requireCustomer(customerId: string, currency: string): Promise<void> {
@@ -71,11 +87,10 @@ export async function readRelink(ctx: OperatorCtx, { workspace: slug, customerId
   if (before === customerId) throw refused('customer_same', `${customerId} is the customer of ${slug} already.`)
   await inSystem((tx) => requireFree(tx, workspaceId, customerId))
   await requireCustomer(customerId, workspace.currency)
-  const subscriptions = await listSubscriptions(customerId)
   return {
     workspaceId,
-    from: before === null ? null : { id: before, state: stateOf(await readCustomer(before)) },
-    subscriptions: subscriptions.flatMap(({ id, status, ended_at }) => (ended_at ? [] : [{ id, status }])),
+    from: before === null ? null : await readFrom(before),
+    subscriptions: await runningSubscriptions(customerId),
   }
 }
 
@@ -100,9 +115,16 @@ export async function relinkCustomer(ctx: OperatorCtx, input: RelinkInput): Prom
       }),
     )
     const ids = unfinished.map(({ id }) => id)
+    if (from?.state === 'there') await closePlanPages(workspaceId, from.id)
     await locked(ids, whileNobodyWrites, () => inSystem((tx) => link(tx, ctx, relink, input.customerId)))
   })
   return { ...relink, outcome: await syncEntitlement({ workspaceId, cause: 'operator' }, ctx.now()) }
+}
+
+/** A plan bought there later would be paid every month and entitle to nothing. Top-ups are granted whichever customer pays them. */
+async function closePlanPages(workspaceId: string, customerId: string): Promise<void> {
+  for (const { id, metadata } of await listOpenCheckouts(customerId))
+    if (metadata?.purpose === 'plan' && metadata.workspace_id === workspaceId) await expireCheckout(id)
 }
 
 type Lock = <T>(name: string, work: () => Promise<T>) => Promise<T>

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { livingCustomer } from './customers.ts'
-import { invalid } from './errors.ts'
+import { invalid, missing } from './errors.ts'
 import {
   collectAutomatically,
   finalizeInvoice,
@@ -146,6 +146,8 @@ function markUncollectible(world: World, _params: unknown, id: string): object {
 }
 
 function list(world: World, params: z.infer<typeof listParams>): object {
+  // A deleted one keeps its invoices; one that the account never had is an error, not an empty list.
+  if (params.customer && !world.state.customers[params.customer]) throw missing('customer', params.customer, 'customer')
   const all = newestFirst(world.state.invoices).filter(
     (invoice) =>
       !invoice.deleted &&
