@@ -86,3 +86,69 @@ test('an image whose kind is written with escapes is one all the same', () => {
   expect(body.includes('image')).toBe(false)
   expect(heldInputTokens(readInferenceRequest('chat', body))).toBeGreaterThanOrEqual(5_000)
 })
+
+/** As Python's `json.dumps` and PHP write it unless told otherwise. */
+const escaped = (json: string) =>
+  json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+test('a text written with escapes is held as the same text without them, wherever it stands', () => {
+  const words = 'Счёт за месяц складывается из вызовов. 一个月的账单是其所有调用的总和。😀'.repeat(200)
+  const tools = [{ type: 'function', function: { name: 'f', description: words } }]
+  for (const [endpoint, body] of [
+    ['chat', { messages: [{ role: 'user', content: words }] }],
+    ['chat', { messages: [{ role: 'user', content: 'hi' }], tools }],
+    ['responses', { input: words }],
+    ['responses', { input: 'hi', instructions: words }],
+  ] as const) {
+    const json = JSON.stringify({ model: 'a/b', ...body })
+    const [plain, long] = [json, escaped(json)].map((text) =>
+      heldInputTokens(readInferenceRequest(endpoint, Buffer.from(text))),
+    )
+    expect(long).toBe(plain)
+  }
+})
+
+test('words count in every member that some model reads, not in the usual two only', () => {
+  const words = 'many words '.repeat(40_000)
+  expect(held('hi', { functions: [{ name: 'f', description: words }] })).toBeGreaterThan(words.length / 4)
+  const text = { format: { type: 'json_schema', name: 'n', schema: { description: words } } }
+  const body = Buffer.from(JSON.stringify({ model: 'a/b', input: 'hi', text }))
+  expect(heldInputTokens(readInferenceRequest('responses', body))).toBeGreaterThan(words.length / 4)
+  expect(held('hi', { user: 'x'.repeat(400), metadata: { a: 'x'.repeat(400) }, temperature: 0.7 })).toBe(held('hi'))
+})
+
+test('what a provider keeps of a conversation counts a constant', () => {
+  const of = (more: object) =>
+    heldInputTokens(
+      readInferenceRequest('responses', Buffer.from(JSON.stringify({ model: 'a/b', input: 'hi', ...more }))),
+    )
+  expect(of({ previous_response_id: 'resp_1' })).toBe(of({}) + 50_000)
+  expect(of({ conversation: { id: 'conv_1' } })).toBe(of({}) + 50_000)
+  expect(of({ previous_response_id: null })).toBe(of({}))
+})
+
+test('the text of a document is text, also without a space in it or behind the name of an address', () => {
+  for (const words of ['many/words+and/more'.repeat(20_000), `https: ${'many words '.repeat(40_000)}`])
+    expect(held([{ type: 'document', source: { type: 'text', data: words } }])).toBeGreaterThan(
+      50_000 + words.length / 4,
+    )
+})
+
+test('a file that does not say what it is counts as its text, where it is one', () => {
+  const words = 'many words '.repeat(40_000)
+  const encoded = Buffer.from(words).toString('base64')
+  for (const data of [encoded, `data:application/octet-stream;base64,${encoded}`])
+    expect(held([{ type: 'file', file: { file_data: data } }])).toBeGreaterThan(words.length / 4)
+  const picture = Buffer.from(Array.from({ length: 40_000 }, (_, at) => (at * 7919) % 256)).toString('base64')
+  expect(held([{ type: 'file', file: { file_data: picture } }])).toBeLessThan(51_000)
+})
+
+test('numbers that are tokens already count one each', () => {
+  const input = [[100_000, 100_001, 100_002], [7]]
+  const body = Buffer.from(JSON.stringify({ model: 'a/b', input }))
+  expect(heldInputTokens(readInferenceRequest('embeddings', body))).toBe(4)
+})
+
+test('control characters are no cheaper than words', () => {
+  expect(held('\u0001\u0002'.repeat(1_000)) - held('')).toBeGreaterThan(2_000)
+})

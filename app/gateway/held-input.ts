@@ -1,5 +1,8 @@
+import { isUtf8 } from 'node:buffer'
 import { endpoints } from './endpoints.ts'
 import type { InferenceRequest } from './inference-request.ts'
+import { withoutEscapes } from './json-escapes.ts'
+import type { Member } from './json-members.ts'
 import { textTokens } from './text-tokens.ts'
 
 /**
@@ -25,8 +28,17 @@ const address =
 
 /** A text file in the request is read as the text it is. */
 const encodedText = /^data:text\/[^,]*;base64,/i
+/** A file that does not say what it is: some providers go by its name. */
+const encodedFile = /^(?:data:application\/octet-stream[^,]*,)?(?=[\w+/-]*={0,2}$)/i
 
-function addressTokens(value: string): number {
+const isText = (bytes: Buffer): boolean => isUtf8(bytes) && bytes.toString('latin1', 0, 4) !== '%PDF'
+
+function addressTokens(name: string, value: string): number {
+  const file = name === 'file_data' ? encodedFile.exec(value)?.[0] : undefined
+  if (file !== undefined) {
+    const bytes = Buffer.from(value.slice(file.length), 'base64')
+    return isText(bytes) ? textTokens(bytes) : 0
+  }
   if (address.test(value)) return 0
   const encoded = encodedText.exec(value)?.[0]
   return textTokens(encoded ? Buffer.from(value.slice(encoded.length), 'base64') : Buffer.from(value))
@@ -34,47 +46,69 @@ function addressTokens(value: string): number {
 
 /**
  * A part that calls itself an image has its words read all the same: nothing but what is known to be none is left out. `isPart`: the
- * value lies in a part, but in none of its contents.
+ * value lies in a part, but in none of its contents. The loops are bare: a body may hold a million values, and everybody waits for it.
  */
 function valueTokens(name: string, value: unknown, isPart: boolean): number {
   if (typeof value === 'string')
-    return isPart && addressNames.has(name) ? addressTokens(value) : textTokens(Buffer.from(value))
+    return isPart && addressNames.has(name) ? addressTokens(name, value) : textTokens(Buffer.from(value))
   if (typeof value !== 'object' || value === null) return 1
-  const { type } = value as { type?: unknown }
+  let sum = 0
+  if (Array.isArray(value)) {
+    for (const each of value) sum += valueTokens(name, each, isPart && name !== 'content')
+    return sum
+  }
+  const members = value as Record<string, unknown>
+  const { type } = members
   const kind = typeof type === 'string' && Object.hasOwn(partKinds, type) ? partKinds[type] : undefined
-  const inside = kind !== undefined || (isPart && name !== 'content')
-  const isList = Array.isArray(value)
-  return Object.entries(value).reduce(
-    (sum, [member, each]) =>
-      sum + valueTokens(isList ? name : member, each, inside) + (isList ? 0 : textTokens(Buffer.from(member)) + 1),
-    kind ? partTokens[kind] : 0,
-  )
+  if (kind) sum = partTokens[kind]
+  // The source of a document may be its text.
+  const inside = kind !== undefined || (isPart && name !== 'content' && type !== 'text')
+  for (const member in members)
+    sum += valueTokens(member, members[member], inside) + textTokens(Buffer.from(member)) + 1
+  return sum
 }
 
+const writtenTokens = (bytes: Buffer): number => textTokens(withoutEscapes(bytes))
+
 function inputTokens(bytes: Buffer): number {
-  if (!mayHoldParts.some((name) => bytes.includes(name))) return textTokens(bytes)
+  if (!mayHoldParts.some((name) => bytes.includes(name))) return writtenTokens(bytes)
   try {
     return valueTokens('', JSON.parse(bytes.toString('utf8')), false)
   } catch {
-    return textTokens(bytes) // The provider will refuse it.
+    return writtenTokens(bytes) // The provider will refuse it.
   }
 }
 
-/** Members beside the input that the model reads. */
-const alsoRead = ['instructions', 'query', 'tools', 'response_format']
+/** Lists of numbers are tokens already. */
+function countNumbers(bytes: Buffer): number {
+  let sum = 1
+  for (const byte of bytes) if (byte === 0x2c) sum += 1
+  return sum
+}
+
+/** Members that no model reads. Of all others some host's model may. */
+const unread = new Set([
+  ...['model', 'user', 'metadata', 'stream_options', 'logit_bias', 'prompt_cache_key', 'safety_identifier'],
+  ...['previous_response_id', 'conversation'],
+])
+
+/** Members by which a provider adds what it keeps of its own to a Responses input, and tokens that are set aside for it. */
+const keptThere = ['previous_response_id', 'conversation', 'prompt']
+const keptTokens = 50_000
 
 /**
- * Input tokens that are set aside for a call where credits or hard budgets pay for it: what the model reads, by its bytes
- * (text-tokens.ts), and a constant for each image, audio, file or video in it.
+ * Input tokens that are set aside for a call where credits or hard budgets pay for it: what the model may read, by its bytes
+ * (text-tokens.ts), and a constant for each image, audio, file or video in it, and for what the provider keeps of a conversation.
  */
 export function heldInputTokens({ endpoint, bytes, members }: InferenceRequest): number {
-  const input = members.get(endpoints[endpoint].input.member)
-  const bytesOf = ({ start, end }: { start: number; end: number }) => bytes.subarray(start, end)
-  const beside = alsoRead.reduce((sum, name) => {
-    const member = members.get(name)
-    return member ? sum + textTokens(bytesOf(member)) : sum
-  }, 0)
-  if (!input) return Math.ceil(beside)
-  const read = input.kind === 'array' ? inputTokens(bytesOf(input)) : textTokens(bytesOf(input))
-  return Math.ceil(beside + read)
+  const input = endpoints[endpoint].input.member
+  const keeps = endpoint === 'responses' && keptThere.some((name) => (members.get(name)?.kind ?? 'scalar') !== 'scalar')
+  let sum = keeps ? keptTokens : 0
+  const tokensOf = (name: string, { start, end, kind }: Member): number => {
+    const value = bytes.subarray(start, end)
+    if (name !== input || kind !== 'array') return writtenTokens(value)
+    return endpoint === 'embeddings' && !value.includes('"') ? countNumbers(value) : inputTokens(value)
+  }
+  for (const [name, member] of members) if (member.kind !== 'scalar' && !unread.has(name)) sum += tokensOf(name, member)
+  return Math.ceil(sum)
 }

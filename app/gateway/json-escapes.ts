@@ -1,0 +1,48 @@
+const backslash = 0x5c
+const hexEscape = 0x75
+const plain = new Map([...'bfnrt'].map((letter, at) => [letter.charCodeAt(0), '\b\f\n\r\t'.charCodeAt(at)]))
+
+/** The code unit of the escape `\uXXXX` at `at`, or -1 where there is none. */
+function unitAt(bytes: Uint8Array, at: number): number {
+  if (bytes[at] !== backslash || bytes[at + 1] !== hexEscape || at + 6 > bytes.length) return -1
+  let unit = 0
+  for (let index = at + 2; index < at + 6; index++) {
+    const byte = bytes[index] as number
+    const letter = byte | 0x20
+    const value = byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
+    if (value < 0) return -1
+    unit = unit * 16 + value
+  }
+  return unit
+}
+
+/** Writes a code point as UTF-8, a surrogate without its other half included. @returns where the next byte goes */
+function write(to: Uint8Array, at: number, point: number): number {
+  const rest = point < 0x80 ? 0 : point < 0x800 ? 1 : point < 0x10000 ? 2 : 3
+  to[at] = rest === 0 ? point : ([0, 0xc0, 0xe0, 0xf0][rest] as number) | (point >> (6 * rest))
+  for (let left = rest - 1; left >= 0; left--) to[at + rest - left] = 0x80 | ((point >> (6 * left)) & 0x3f)
+  return at + rest + 1
+}
+
+/** JSON with its escapes written out, which makes it text rather than JSON: many clients write every letter beyond ASCII as one. */
+export function withoutEscapes(bytes: Buffer): Buffer {
+  let found = bytes.indexOf(backslash)
+  if (found < 0) return bytes
+  const text = Buffer.allocUnsafe(bytes.length)
+  let [from, to] = [0, 0]
+  for (; found >= 0; found = bytes.indexOf(backslash, from)) {
+    to += bytes.copy(text, to, from, found)
+    const unit = unitAt(bytes, found)
+    const low = unit >= 0xd800 && unit <= 0xdbff ? unitAt(bytes, found + 6) : -1
+    const isPair = low >= 0xdc00 && low <= 0xdfff
+    const next = bytes[found + 1] ?? backslash
+    to = write(
+      text,
+      to,
+      isPair ? (unit - 0xd800) * 0x400 + low - 0xdc00 + 0x10000 : unit >= 0 ? unit : (plain.get(next) ?? next),
+    )
+    from = Math.min(bytes.length, found + (isPair ? 12 : unit >= 0 ? 6 : 2))
+  }
+  to += bytes.copy(text, to, from)
+  return text.subarray(0, to)
+}
