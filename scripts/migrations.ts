@@ -12,12 +12,28 @@ const BOOKKEEPING = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
   id VARCHAR(36) PRIMARY KEY NOT NULL, checksum VARCHAR(64) NOT NULL, finished_at TIMESTAMPTZ,
   migration_name VARCHAR(255) NOT NULL, logs TEXT, rolled_back_at TIMESTAMPTZ,
   started_at TIMESTAMPTZ NOT NULL DEFAULT now(), applied_steps_count INTEGER NOT NULL DEFAULT 0)`
+/** What PostgreSQL says to the one of two transactions that it ended, since each waited for the other. */
+const DEADLOCK = '40P01'
+const MOST_TRIES = 20
 
 interface Applied {
   migration_name: string
   checksum: string
   finished_at: Date | null
   logs: string | null
+}
+
+/** One transaction, begun again where it stood in a circle with one that reads: nothing is left of a try that was cut off. */
+async function runWhole(client: pg.Client, sql: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await client.query(sql)
+      return
+    } catch (error) {
+      await client.query('ROLLBACK')
+      if ((error as pg.DatabaseError).code !== DEADLOCK || tries === MOST_TRIES) throw error
+    }
+  }
 }
 
 async function applyOne(client: pg.Client, name: string, sql: string, checksum: string): Promise<void> {
@@ -28,9 +44,8 @@ async function applyOne(client: pg.Client, name: string, sql: string, checksum: 
     name,
   ])
   try {
-    await client.query(sql)
+    await runWhole(client, sql)
   } catch (error) {
-    await client.query('ROLLBACK')
     await client.query('UPDATE _prisma_migrations SET logs = $2 WHERE id = $1', [id, String(error)])
     throw new Error(`Migration ${name} failed: ${(error as Error).message}`, { cause: error })
   }

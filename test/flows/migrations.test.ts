@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { migrateDatabase } from '#scripts/migrations.ts'
 import { useDatabase } from '#test/database.ts'
@@ -34,5 +35,26 @@ describe('migrations', () => {
   })
   it('change nothing the second time', async () => {
     expect(await migrateDatabase(db.ownerUrl)).toEqual([])
+  })
+  // It was noted as failed, and no later run went past it.
+  it('are begun again where one stood in a circle with a transaction that reads', async () => {
+    const name = '20261121001710_customer_of_a_run'
+    await db.owner.query(`ALTER TABLE invoice_runs DROP COLUMN stripe_customer_id`)
+    await db.owner.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [name])
+    const reader = new pg.Client({ connectionString: db.ownerUrl })
+    await reader.connect()
+    await reader.query(`BEGIN; SET LOCAL lock_timeout = '1500ms'; SELECT FROM invoice_runs`)
+    const migrated = migrateDatabase(db.ownerUrl)
+    const waits = async () =>
+      (await db.owner.query(`SELECT FROM pg_locks WHERE relation = 'invoice_runs'::regclass AND NOT granted`)).rowCount
+    await expect.poll(waits).toBe(1)
+    const lockOfMigrations = 72707369
+    await expect(reader.query('SELECT pg_advisory_xact_lock($1)', [lockOfMigrations])).rejects.toThrow()
+    await reader.end()
+    expect(await migrated).toEqual([name])
+    const { rows } = await db.owner.query(
+      `SELECT count(*)::int AS failed FROM _prisma_migrations WHERE finished_at IS NULL`,
+    )
+    expect(rows).toEqual([{ failed: 0 }])
   })
 })
