@@ -2,14 +2,17 @@ import type { ChargeMode, KeySource } from '#app/domain/plans/plans.ts'
 import { Prisma } from '#app/generated/prisma/client.ts'
 import type { CallRow } from '../analytics.ts'
 
-/** What a list reads of metering.calls_now. Integers come as text, so that no driver makes floats of them. */
+/**
+ * What a list reads of metering.calls_now. Integers come as text, so that no driver makes floats of them. A corrected cost is looked up
+ * by its time as well: without it each call went through all costs that were corrected since the table was last analysed.
+ */
 export const callColumns = Prisma.sql`
   id::text, dispatched_at, surface, provider, model, tier, key_source, charge_mode, streamed, status, http_status, error_code,
   input_tokens::text, output_tokens::text, cache_read_tokens::text, cache_write_tokens::text, reasoning_tokens::text,
   raw_cost_pico::text, cost_source, tier_price_pico::text, charge_pico::text, credit_pico::text, correction_reason, latency_ms, first_byte_ms,
   price_book_version, upstream_id,
   (SELECT x.raw_cost_pico::text FROM metering.call_adjustments x WHERE x.workspace_id = calls_now.workspace_id
-     AND x.call_id = calls_now.id AND x.corrects_cost ORDER BY x.seq DESC LIMIT 1) AS corrected_cost_pico`
+     AND x.call_id = calls_now.id AND x.dispatched_at = calls_now.dispatched_at AND x.corrects_cost ORDER BY x.seq DESC LIMIT 1) AS corrected_cost_pico`
 
 export interface RawCall {
   id: string
