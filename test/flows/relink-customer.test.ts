@@ -8,6 +8,7 @@ import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.
 import { withRunLock } from '#app/domain/billing/internal/advisory-lock.server.ts'
 import { resolveInvoiceRun } from '#app/domain/billing/release-invoice-run.server.ts'
 import { relinkCustomer } from '#app/domain/billing/relink-customer.server.ts'
+import { startTopUp } from '#app/domain/billing/start-checkout.server.ts'
 import { verifyInvoice } from '#app/domain/billing/verify-invoice.server.ts'
 import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import { inSystem } from '#app/platform/db.server.ts'
@@ -207,6 +208,24 @@ describe('what is left with the customer of before', () => {
     expect(await runRow(customer, runId)).toMatchObject({ state: 'done', stripeCustomerId: null })
     expect(stripeInvoices(world, { ...customer, customerId: next })).toMatchObject([{ runId }])
   })
+})
+
+test('a workspace that is linked while its first page of Stripe’s is made keeps the customer that an operator chose', async () => {
+  const { id: workspaceId } = await makeWorkspace({ planId: 'pro' })
+  const owner = await makeMember(workspaceId, 'owner', clock)
+  const chosen = await another('pro')
+  let linked: Promise<unknown> | undefined
+  const link = () =>
+    inSystem((tx) => tx.workspace.update({ where: { id: workspaceId }, data: { stripeCustomerId: chosen } }))
+  const late = { operation: 'customers.create', when: 'after', effect: 'slow', delayMs: 1_000 } as const
+  world.sandbox.faults.add({ ...late, onHit: () => (linked = link()) })
+  await startTopUp(owner, { amountCents: 2_500 })
+  world.sandbox.faults.clear()
+  await linked
+  const { stripeCustomerId } = await inSystem((tx) => tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } }))
+  expect(stripeCustomerId).toBe(chosen)
+  expect(await world.stripe.checkout.sessions.list({ customer: chosen })).toMatchObject({ data: [{ status: 'open' }] })
+  await settle(world)
 })
 
 describe('refused, and nothing changed', () => {

@@ -1,5 +1,6 @@
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
+import { lockWorkspace } from '#app/domain/workspaces/change-plan.server.ts'
 import type { Workspace } from '#app/generated/prisma/client.ts'
 import { inSystem, inTenant } from '#app/platform/db.server.ts'
 import { env } from '#app/platform/env.server.ts'
@@ -110,16 +111,18 @@ async function readBuyer(ctx: Ctx): Promise<Buyer> {
   if (workspace.stripeCustomerId) return { ...workspace, stripeCustomerId: workspace.stripeCustomerId }
   return withCustomerLock(`workspace:${workspaceId}`, async () => {
     const now = await read()
-    const stripeCustomerId =
-      now.stripeCustomerId ?? (await asUpstream(() => createCustomer(workspaceId, now.name, ctx.now())))
-    if (!now.stripeCustomerId) await linkCustomer(ctx, stripeCustomerId)
-    return { ...now, stripeCustomerId }
+    if (now.stripeCustomerId) return { ...now, stripeCustomerId: now.stripeCustomerId }
+    const made = await asUpstream(() => createCustomer(workspaceId, now.name, ctx.now()))
+    return { ...now, stripeCustomerId: await linkCustomer(ctx, made) }
   })
 }
 
-async function linkCustomer(ctx: Ctx, stripeCustomerId: string): Promise<void> {
+/** @returns the customer that is linked now: one that an operator linked while this one was made stays */
+async function linkCustomer(ctx: Ctx, stripeCustomerId: string): Promise<string> {
   const { workspaceId } = ctx
-  await inSystem(async (tx) => {
+  return inSystem(async (tx) => {
+    const { stripeCustomerId: linked } = await lockWorkspace(tx, workspaceId)
+    if (linked) return linked
     await tx.workspace.update({ where: { id: workspaceId }, data: { stripeCustomerId } })
     await recordAudit(tx, {
       workspaceId,
@@ -130,6 +133,7 @@ async function linkCustomer(ctx: Ctx, stripeCustomerId: string): Promise<void> {
       detail: { customer: stripeCustomerId },
       at: ctx.now(),
     })
+    return stripeCustomerId
   })
 }
 
