@@ -82,8 +82,9 @@ async function payerOf(admission: Admission, catalogue: Catalogue, { surface, mo
   if (platformServes(admission)) return { keySource: 'platform', keyId: null }
   return {
     code: 'key_required',
-    message:
-      'The workspace has no enabled key for this, and never uses the platform key. Save a key under Settings → Billing.',
+    message: admission.plan.allowedProviders.length
+      ? 'The workspace has no enabled key for this, and never uses the platform key. Save a key under Settings → Billing.'
+      : 'The workspace never uses the platform key, and its plan has no keys of its own. Allow the platform key again under Settings → Billing.',
   }
 }
 

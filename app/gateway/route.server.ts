@@ -115,7 +115,9 @@ function platformRoute(admission: Admission, question: RouteQuestion, hosted: Mo
   if (!platformServes(admission))
     throw badRequest(
       'key_required',
-      `The workspace has no enabled key that serves this model, and never uses the platform key. Save a key under ${keysPage}.`,
+      admission.plan.allowedProviders.length
+        ? `The workspace has no enabled key that serves this model, and never uses the platform key. Save a key under ${keysPage}.`
+        : `The workspace never uses the platform key, and its plan has no keys of its own. Allow the platform key again under ${keysPage}.`,
       'model',
     )
   if (!hosted) throw modelNotFound()

@@ -58,7 +58,7 @@ import { carriedByKeys } from '#app/ui/billing/keys/money-words.ts'
 import { savedKeyMessage } from '#app/ui/billing/keys/saved-key.ts'
 import { toLeavingView } from '#app/ui/billing/leaving-view.ts'
 import { checkoutWords, type PaymentView, type Said, toPaymentView } from '#app/ui/billing/payment-view.ts'
-import { type RoutingView, toRoutingView } from '#app/ui/billing/routing-view.ts'
+import { stuckWords, toRoutingView } from '#app/ui/billing/routing-view.ts'
 
 export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
 
@@ -89,27 +89,24 @@ async function loadOpen(ctx: Ctx, input: KeysInput, params: URLSearchParams): Pr
   }
 }
 
-interface OwnKeys {
-  keys: KeysView
-  routing: RoutingView
-}
+type OwnKeys = Pick<BillingView, 'keys' | 'routing' | 'stuck'>
 
-async function loadOwnKeys({ ctx, workspace }: Doorstep, params: URLSearchParams): Promise<OwnKeys | null> {
+async function loadOwnKeys({ ctx, workspace }: Doorstep, params: URLSearchParams): Promise<OwnKeys> {
   const allowed = allowedOf(workspace)
-  if (!allowed.length) return null
-  const [keys, rules, settings, { surfaces }] = await Promise.all([
-    listProviderKeys(ctx),
-    getWorkspaceMoney(ctx),
-    getGatewaySettings(ctx),
-    loadCatalogue(),
-  ])
   const canManage = allows(ctx.ability, 'manage:Billing', { workspaceId: ctx.workspaceId })
+  const [rules, settings] = await Promise.all([getWorkspaceMoney(ctx), getGatewaySettings(ctx)])
+  if (!allowed.length) {
+    const sentence = stuckWords(rules.platformChargeMode, settings)
+    return { keys: null, routing: null, stuck: sentence ? { sentence, canManage } : null }
+  }
+  const [keys, { surfaces }] = await Promise.all([listProviderKeys(ctx), loadCatalogue()])
   const paused = workspace.subscriptionStatus === 'paused'
   const endsAt = workspace.subscriptionEndsAt
   const input: KeysInput = { keys, allowed, canManage, paused, rules, endsAt, surfaces, now: ctx.now() }
   return {
     keys: toKeysView(input, await loadOpen(ctx, input, params)),
     routing: toRoutingView({ settings, surfaces, platformChargeMode: rules.platformChargeMode, canManage }),
+    stuck: null,
   }
 }
 
@@ -167,14 +164,13 @@ export const loader = workspaceLoader('read:ProviderKey', async (door, { request
   const rows = certificates.map((certificate) => toCertificateRow(root, certificate))
   return {
     planName: here.workspace.planName,
-    keys: ownKeys?.keys ?? null,
-    routing: ownKeys?.routing ?? null,
+    ...ownKeys,
     payment,
     money,
     certificates: rows,
     leaving: leaving && toLeavingView(leaving, (await loadCatalogue()).surfaces, here.ctx.now()),
     beforeKey:
-      ownKeys?.keys.groups.length === 0 ? beforeKeyWords(await comparePlan(here.ctx), here.workspace.currency) : null,
+      ownKeys.keys?.groups.length === 0 ? beforeKeyWords(await comparePlan(here.ctx), here.workspace.currency) : null,
   } satisfies BillingView
 })
 

@@ -46,6 +46,14 @@ describe('never use the platform key', () => {
     expect((await call(customer)).status).toBe(200)
   })
 
+  test('says under a plan without own keys what to change, for no key can be saved there', async () => {
+    const customer = await makeCustomer({ key: null, planId: 'pro' })
+    await setNeverPlatformKey(customer.owner, { on: true })
+    const { error } = (await (await call(customer)).json()) as { error: { code: string; message: string } }
+    expect(error.code).toBe('key_required')
+    expect(error.message).toContain('Allow the platform key again under Settings → Billing.')
+  })
+
   test('moves background surfaces to the workspace’s own key', async () => {
     const customer = await makeCustomer()
     const background = { 'x-keymargin-surface': 'search_indexer' }

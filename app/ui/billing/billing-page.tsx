@@ -8,13 +8,13 @@ import { ConnectOutcome } from './connect-openrouter.tsx'
 import { type BillingAnswer, KeysPanel } from './keys/keys-panel.tsx'
 import { LeavingPanel } from './leaving-panel.tsx'
 import { PaymentPanel } from './payment-panel.tsx'
-import { RoutingPanel } from './routing-panel.tsx'
+import { RoutingPanel, StuckPanel } from './routing-panel.tsx'
 
 function Usage({ usage }: { usage: UsageView }) {
   return (
     <Panel
       title="AI Usage this month"
-      note={`${usage.month} so far, in UTC. The invoice is written after the month ends.`}
+      note={`${usage.month} so far, in UTC. The invoice is written after the month ends. Amounts are rounded so that they add up, to the cent.`}
     >
       <SimpleGrid cols={{ base: 1, md: 3 }} spacing="xl">
         {usage.parts.map((part) => (
@@ -144,7 +144,11 @@ export function BillingPage({ view, answer }: { view: BillingView; answer: Billi
       {view.payment && <PaymentPanel view={view.payment} planName={view.planName} />}
       {view.leaving && <LeavingPanel view={view.leaving} />}
       {view.keys && <KeysPanel view={view.keys} answer={answer} before={view.beforeKey} />}
-      {view.routing && <RoutingPanel view={view.routing} answer={answer} />}
+      {view.routing ? (
+        <RoutingPanel view={view.routing} answer={answer} />
+      ) : (
+        <StuckPanel view={view.stuck} answer={answer} />
+      )}
       {view.money ? (
         <>
           <Usage usage={view.money.usage} />

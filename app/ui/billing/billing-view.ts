@@ -11,7 +11,7 @@ import { utcMinute } from '#app/ui/time.ts'
 import type { KeysView } from './keys/keys-view.ts'
 import type { LeavingView } from './leaving-view.ts'
 import type { PaymentView } from './payment-view.ts'
-import type { RoutingView } from './routing-view.ts'
+import type { RoutingView, StuckView } from './routing-view.ts'
 
 export interface UsagePart {
   label: string
@@ -55,6 +55,7 @@ export interface BillingView {
   /** Null: the plan allows no keys. */
   keys: KeysView | null
   routing: RoutingView | null
+  stuck: StuckView | null
   /** null: the person may not read invoices. */
   payment: PaymentView | null
   money: { usage: UsageView; invoices: InvoiceRow[] } | null

@@ -5,7 +5,7 @@ import { type Answer, AnswerNotice, answerTo, fieldError } from '#app/ui/answer-
 import { DataTable } from '#app/ui/data-table.tsx'
 import { Panel } from '#app/ui/page.tsx'
 import { StatusBadge } from '#app/ui/status-badge.tsx'
-import type { RoutingView } from './routing-view.ts'
+import type { RoutingView, StuckView } from './routing-view.ts'
 
 const intents = ['set-never-platform', 'set-low-balance', 'allow-fallback', 'forbid-fallback']
 const fields = ['lowBalanceUsd', 'dailyCapUsd', 'surface']
@@ -134,6 +134,22 @@ function LowBalance({ view, answer }: { view: RoutingView; answer: RoutingAnswer
         <Text size="sm">Low below {lowBalance.shown}.</Text>
       )}
     </Setting>
+  )
+}
+
+/** Shown under a plan without own keys only where the platform key is switched off, for then nothing serves any call. */
+export function StuckPanel({ view, answer }: { view: StuckView | null; answer: RoutingAnswer | undefined }) {
+  const about = answerTo(answer, 'set-never-platform')
+  const state = 'On: no call is served.'
+  return (
+    <>
+      <AnswerNotice answer={about} success={about?.ok ? about.message : null} />
+      {view && (
+        <Panel title="How calls are routed">
+          <NeverPlatform never={{ on: true, state, sentence: view.sentence }} canManage={view.canManage} />
+        </Panel>
+      )}
+    </>
   )
 }
 

@@ -15,6 +15,12 @@ export interface RoutingView {
   lowBalance: { usd: string; shown: string; sentence: string }
 }
 
+/** The plan allows no keys, and the platform key is switched off: nothing serves a call. */
+export interface StuckView {
+  sentence: string
+  canManage: boolean
+}
+
 interface RoutingInput {
   settings: GatewaySettings
   surfaces: ReadonlyMap<string, { name: string; background: boolean }>
@@ -34,6 +40,15 @@ const standInPays: Record<PlanRules['platformChargeMode'], string> = {
   markup: 'you pay what the provider charges for it on our invoice',
   none: 'that needs a plan with a platform key',
 }
+
+/** All that is left to decide where the plan allows no keys: a switch from before, which refuses every call now. */
+export const stuckWords = (
+  platformChargeMode: PlanRules['platformChargeMode'],
+  { neverPlatformKey }: Pick<GatewaySettings, 'neverPlatformKey'>,
+): string | null =>
+  platformChargeMode === 'none' || !neverPlatformKey
+    ? null
+    : `This workspace once decided never to use the platform key, and its plan has no keys of your own: every call is refused now. Allowed again, a call runs on the platform key and ${platformPays[platformChargeMode]}.`
 
 const usd = (text: string): string => money(parsePico(text) ?? null)
 
