@@ -43,9 +43,8 @@ async function requireKnownNames(tx: Tx, workspaceId: string, filter: CallFilter
 
 function named(rows: SumsRow[], column: 'model' | 'surface' | 'tier'): NamedSums[] {
   const found = rows.flatMap((row) => (row[column] === null ? [] : [{ name: row[column], sums: toSums(row) }]))
-  return found.sort((a, b) =>
-    a.sums.chargePico === b.sums.chargePico ? 0 : a.sums.chargePico < b.sums.chargePico ? 1 : -1,
-  )
+  const spent = ({ sums }: NamedSums) => sums.chargePico + sums.creditPico
+  return found.sort((a, b) => (spent(a) === spent(b) ? 0 : spent(a) < spent(b) ? 1 : -1))
 }
 
 /** Totals, days and breakdowns of the filter's calls, from the rollups alone. `outcome` does not narrow them. */
