@@ -65,7 +65,8 @@ const parameters = [
   {
     name: 'x-byok-provider',
     in: 'header',
-    description: 'Insists on the workspace’s own key of this provider.',
+    description:
+      'Insists on the workspace’s own key of this provider. Without one of `openrouter`, the platform key may serve the call.',
     schema: string,
   },
 ]
