@@ -66,6 +66,8 @@ describe('a provider’s report', () => {
     expect(() => readProviderReport(`${own}\n2026-10-05,a,1,x`, TODAY)).toThrow('Line 2: Input-Tokens "x" is not')
     expect(() => readProviderReport(`${own}\n2026-02-31,a,1,1`, TODAY)).toThrow('Line 2: Day "2026-02-31" is not a day')
     expect(() => readProviderReport(`${own}\n2026-10-05,,1,1`, TODAY)).toThrow('Line 2: Model is empty')
-    expect(() => readProviderReport('x,y\n1,2', TODAY)).toThrow('missing column date, model_permaslug, usage')
+    expect(() => readProviderReport('x,y\n1,2', TODAY)).toThrow(
+      'missing column date or day, model_permaslug or model, usage or cost',
+    )
   })
 })

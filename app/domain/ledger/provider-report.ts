@@ -43,7 +43,8 @@ function readHeader(cells: string[], line: number): Columns {
     if (at !== undefined) found.set(column, { at, name: headerName(cells[at] ?? '').slice(0, 40) })
   }
   const missing = (['day', 'model', 'cost'] as const).filter((column) => !found.has(column))
-  if (missing.length) throw wrong(line, `missing column ${missing.map((column) => names[column][0]).join(', ')}`)
+  if (missing.length)
+    throw wrong(line, `missing column ${missing.map((column) => names[column].slice(0, 2).join(' or ')).join(', ')}`)
   return found
 }
 
