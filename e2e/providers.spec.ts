@@ -42,9 +42,9 @@ test('it moves up: the first key that may take a call takes it', async ({ page, 
   await page.getByRole('button', { name: `Move ${hintOf(second)} up` }).click()
   await expect(page.getByRole('status').filter({ hasText: 'Order changed.' })).toBeVisible()
   await expect(hints.nth(0)).toHaveText(hintOf(second))
-  await page.getByRole('button', { name: `Switch ${hintOf(second)} off` }).click()
+  await page.getByRole('button', { name: `Switch off ${hintOf(second)}` }).click()
   await expect(page.getByText('This key is switched off', { exact: false })).toBeVisible()
-  await page.getByRole('button', { name: `Switch ${hintOf(second)} on` }).click()
+  await page.getByRole('button', { name: `Switch on ${hintOf(second)}` }).click()
   await expect(page.getByRole('status').filter({ hasText: 'Key switched on.' })).toBeVisible()
 })
 

@@ -47,7 +47,7 @@ function Actions({ view, replacing }: { view: KeyView; replacing: boolean }) {
       <ActButton
         intent="switch-key"
         fields={{ keyId: id, to: enabled ? 'off' : 'on' }}
-        label={`Switch ${hint} ${enabled ? 'off' : 'on'}`}
+        label={`${enabled ? 'Switch off' : 'Switch on'} ${hint}`}
       >
         {enabled ? 'Switch off' : 'Switch on'}
       </ActButton>
