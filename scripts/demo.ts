@@ -32,7 +32,7 @@ function printWelcome(system: LocalSystem, { acme: token, cedar }: DemoTokens): 
 Keymargin is running at ${origin}
 
   Sign in as (password for all: ${demoPassword})
-    ${demoEmail('acme', 'billing_admin').padEnd(30)} Acme, Enterprise: may manage the key and see invoices
+    ${demoEmail('acme', 'billing_admin').padEnd(30)} Acme, Enterprise at first: may manage the key and see invoices
     ${demoEmail('acme', 'owner').padEnd(30)} Acme: everything in the workspace
     ${demoEmail('acme', 'developer').padEnd(30)} Acme: gateway tokens
     ${demoEmail('acme', 'member').padEnd(30)} Acme: reads only
@@ -40,7 +40,7 @@ Keymargin is running at ${origin}
     ${demoEmail('cedar', 'owner').padEnd(30)} Cedar: keys of six providers, each call paid by its own
     ${demoEmail('dune', 'owner').padEnd(30)} Dune: credits, and a monthly fee for its own key
     ${demoEmail('ember', 'owner').padEnd(30)} Ember: at cost, and 5 % of it on its own key
-    ${operatorEmail.padEnd(30)} the vendor's operator console: Ember's last invoice waits there to be approved or held
+    ${operatorEmail.padEnd(30)} the vendor's operator console: at first, Ember's last invoice waits there to be approved or held
 
   Call the gateway with curl
 
