@@ -10,6 +10,7 @@ import { createConsole } from '#app/http/console.server.ts'
 import { answerHealthz, answerReadyz } from '#app/http/health.server.ts'
 import { handleStripeWebhook } from '#app/http/stripe-webhook.server.ts'
 import { closeDatabase } from '#app/platform/db.server.ts'
+import { endInOrder } from '#app/platform/end-in-order.server.ts'
 import { env } from '#app/platform/env.server.ts'
 import { log } from '#app/platform/log.server.ts'
 
@@ -17,6 +18,8 @@ import { log } from '#app/platform/log.server.ts'
 const DRAIN_MS = 30_000
 /** And after them what else is under way: pages, webhooks. */
 const PAGES_MS = 5_000
+/** And after those what is to be written, and the connections. */
+const REST_MS = 10_000
 const buildDir = path.resolve(import.meta.dirname, 'build')
 
 /** The console's pages: the built ones, or with --dev those of the development server with hot reload. */
@@ -69,17 +72,16 @@ async function start(): Promise<void> {
   server.headersTimeout = 66_000
   server.requestTimeout = 0 // the gateway bounds a body's arrival itself
 
-  const stop = async (signal: string) => {
+  endInOrder(async (signal, within) => {
     log.info({ signal }, 'draining')
+    within(DRAIN_MS + PAGES_MS + REST_MS)
     const hangUp = endTaking(server)
     await drainGateway(DRAIN_MS)
     await hangUp()
+    within(REST_MS)
     await Promise.all([keyListener.stop(), heartbeat.stop(), pages.close()])
     await closeDatabase()
-    process.exit(0)
-  }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal))
-  process.once('disconnect', () => void stop('parent gone'))
+  })
 
   server.listen(env().port, env().host, () => {
     const address = server.address()

@@ -126,7 +126,7 @@ export async function landAll(ms: number): Promise<number> {
   const busy = () => underWay(held) > 0 || held.answering > 0
   while (busy() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
   noteAll()
-  held.ending = underWay(held) > 0
+  held.ending = busy() // one whose attempt is being written goes out yet, and is cut off too
   return underWay(held)
 }
 

@@ -32,12 +32,16 @@ export function endsWithProcess(end: () => Promise<unknown>): void {
 export async function endBackground(ms = endMs): Promise<void> {
   const { works, ends } = background()
   let timer: NodeJS.Timeout | undefined
+  let isLate = false
   const tooLong = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms)
+    timer = setTimeout(() => {
+      isLate = true // what ends after that must begin nothing: the database is closed
+      resolve()
+    }, ms)
   })
   const allOver = async () => {
     do await Promise.allSettled([...works, ...[...ends].map((end) => end())])
-    while (works.size > 0)
+    while (works.size > 0 && !isLate)
   }
   await Promise.race([allOver(), tooLong])
   clearTimeout(timer)

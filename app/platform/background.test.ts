@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { endBackground, endsWithProcess, inBackground } from './background.server.ts'
 import { LaterWrite } from './later-write.ts'
 
@@ -32,8 +32,15 @@ describe('work that nobody waits for', () => {
   it('is waited for no longer than the limit', async () => {
     const never = opened()
     inBackground(never.promise)
+    const [began, more] = [vi.fn(), opened()]
+    endsWithProcess(async () => began())
     await endBackground(20)
+    expect(began).toHaveBeenCalledTimes(1)
+    inBackground(more.promise) // begun meanwhile: its end would be another reason to look again
     never.resolve()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(began, 'it makes no work once the database is closed').toHaveBeenCalledTimes(1)
+    more.resolve()
   })
 
   it('is done at once where it waited for more', async () => {

@@ -1,0 +1,79 @@
+/** A process that is told to end does end, whatever becomes of its database, and is not cut short by being told twice. */
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
+import { connect, createServer, type Socket } from 'node:net'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ensureBuilt } from '#scripts/build.ts'
+import { useDatabase } from '#test/database.ts'
+import { until } from '#test/gateway.ts'
+import { freePort, startWeb } from '#test/web.ts'
+
+const db = useDatabase()
+const sockets = new Set<Socket>()
+beforeAll(() => void ensureBuilt(), 120_000)
+afterAll(() => {
+  for (const socket of sockets) socket.destroy()
+})
+
+/** The way to the database, which can fall silent without a word: as a cut network does. */
+async function throughProxy(): Promise<{ url: string; silence: () => void; close: () => void }> {
+  const target = new URL(db.appUrl)
+  const port = await freePort()
+  let silent = false
+  const server = createServer((near) => {
+    const far = connect(Number(target.port || 5432), target.hostname)
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from)
+      from.on('data', (piece) => silent || to.write(piece))
+      from.on('error', () => {})
+      from.on('end', () => silent || to.end())
+    }
+  }).listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  const url = new URL(target)
+  url.hostname = '127.0.0.1'
+  url.port = String(port)
+  const silence = () => {
+    silent = true
+  }
+  return { url: url.href, silence, close: () => server.close() }
+}
+
+test('a process whose database fell silent ends all the same', async () => {
+  const proxy = await throughProxy()
+  const web = await startWeb((more) => db.childEnv({ LOG_LEVEL: 'info', DATABASE_URL: proxy.url, ...more }))
+  proxy.silence()
+  web.child.kill('SIGTERM')
+  expect(await web.exited).toEqual({ code: 1, signal: null })
+  expect(web.output()).toContain('did not end in order')
+  proxy.close()
+}, 40_000)
+
+test('a page that is under way is answered also where the process is told again to end', async () => {
+  const web = await startWeb((more) => db.childEnv({ LOG_LEVEL: 'info', ...more }))
+  const form = 'intent=sign-in&email=nobody%40example.com&password=wrong'
+  const sent = request(`${web.origin}/sign-in`, {
+    method: 'POST',
+    headers: {
+      origin: web.origin,
+      'content-type': 'application/x-www-form-urlencoded',
+      'content-length': form.length,
+      expect: '100-continue',
+    },
+  })
+  sent.flushHeaders()
+  await once(sent, 'continue') // the process has it
+  web.child.kill('SIGTERM')
+  await until(() => web.output().includes('draining'), 'the process to drain')
+  web.child.kill('SIGTERM')
+  web.child.kill('SIGINT')
+  await until(() => web.output().includes('told again'), 'the process to hear it again')
+  const answer = once(sent, 'response')
+  sent.end(form)
+  const [response] = (await answer) as [IncomingMessage]
+  expect(response.resume().statusCode).toBe(400)
+  expect(await web.exited).toEqual({ code: 0, signal: null })
+})
