@@ -37,12 +37,16 @@ export interface PricingView {
 
 const whose = (ownKey: boolean) => (ownKey ? 'with a key of your own' : 'on the platform key')
 
-function linesOf(part: Part): ScenarioView['lines'] {
+/** Modes that no call of a model outside the tiers can be charged in. */
+const needsTier = (mode: Part['mode']): boolean => mode === 'tier' || mode === 'tier_margin' || mode === 'credits'
+
+export function linesOf(part: Part): ScenarioView['lines'] {
   const { sums, mode, markupBp, keySource } = part
   if (sums.calls === 0n) return []
   const on = keySource === 'workspace' ? 'your key' : 'the platform key'
   const amount = mode === 'credits' ? `${exactMoney(part.creditPico)} from credits` : exactMoney(part.chargePico)
-  const line = { what: `${counted(sums.calls, 'call')} on ${on}: ${formulaOf(mode, markupBp)}`, amount }
+  const priced = sums.calls - (needsTier(mode) ? sums.untieredCalls : 0n)
+  const line = { what: `${counted(priced, 'call')} on ${on}: ${formulaOf(mode, markupBp)}`, amount }
   const bases =
     mode === 'tier_margin'
       ? [
@@ -64,8 +68,7 @@ function linesOf(part: Part): ScenarioView['lines'] {
 function warningsOf({ parts }: Scenario): string[] {
   return parts.flatMap(({ mode, sums, keySource }) => {
     const said: string[] = []
-    const needsTier = mode === 'tier' || mode === 'tier_margin' || mode === 'credits'
-    if (needsTier && sums.untieredCalls > 0n)
+    if (needsTier(mode) && sums.untieredCalls > 0n)
       said.push(
         `${counted(sums.untieredCalls, 'call')} of models in no tier could not be made this way and are in none of these sums.`,
       )
