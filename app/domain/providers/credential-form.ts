@@ -69,7 +69,7 @@ export function credentialFields(id: ProviderId, replacing: boolean): Credential
     const begins = keyFormat.requiredPrefix
       ? `Starts with ${keyFormat.requiredPrefix}. `
       : prefix
-        ? `Usually starts with ${prefix}. `
+        ? `Usually starts with “${prefix}”. `
         : ''
     const description = replacing
       ? `The new key is tried before the old one stops. It is stored sealed and never shown again.${withManagement ? ' Leave it empty to change the management key alone.' : ''}`
