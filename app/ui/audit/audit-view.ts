@@ -32,6 +32,13 @@ const actions: Record<string, string> = {
   'gateway_token.revoked': 'Revoked a gateway token',
   'member.role_changed': 'Changed a role',
   'workspace.plan_changed': 'Plan changed',
+  'workspace.never_platform_key_set': 'Set whether the platform key is never used',
+  'workspace.fallback_allowed': 'Allowed a surface to fall back to the platform key',
+  'workspace.fallback_forbidden': 'Stopped a surface from falling back to the platform key',
+  'workspace.low_balance_set': 'Set below which balance of a key to be told',
+  'workspace.low_credits_set': 'Set below how many credits to be told',
+  'invoice_run.frozen': 'Fixed the lines of an invoice',
+  'invoice_run.finalized': 'Issued an invoice',
   'invoice_run.released': 'Released a held invoice',
 }
 
