@@ -57,4 +57,13 @@ describe('how calls are routed', () => {
     expect(html).not.toContain('AI inference key')
     expect(html).not.toContain('How calls are routed')
   })
+
+  it('but for a platform key that is switched off from before: there it is allowed again', async () => {
+    const place = await makePlace('pro')
+    await send(place, { intent: 'set-never-platform', to: 'on' })
+    expect(await page(place)).toContain('every call is refused now')
+    await send(place, { intent: 'set-never-platform', to: 'off' })
+    expect(await page(place)).not.toContain('How calls are routed')
+    expect(await settingsOf(place)).toMatchObject({ never_platform_key: false })
+  })
 })
