@@ -15,8 +15,9 @@ const patienceMs = 30_000
 
 const record = (calls: CallRecord[]): Promise<boolean[]> => recordCalls(calls)
 
-const records = () =>
-  singleton('gateway:records', () => new GroupCommit<CallRecord, boolean>(record, { blames: isRefusal }))
+/** However many wait: each has its attempt, whose number is bounded, and nobody else knows what the call came to. */
+const settling = { blames: isRefusal, mostWaiting: Number.POSITIVE_INFINITY }
+const records = () => singleton('gateway:records', () => new GroupCommit<CallRecord, boolean>(record, settling))
 
 function statusOf(outcome: ReplyOutcome): CallStatus {
   if (outcome.ending === 'refused') return 'rejected_upstream'

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { GroupCommit } from './group-commit.ts'
 
 /** A group commit whose groups are released one by one by the test. */
-function heldBack(options?: { largest?: number; lanes?: number }) {
+function heldBack(options?: { largest?: number; lanes?: number; mostWaiting?: number }) {
   const groups: { items: number[]; release: () => void }[] = []
   const commit = new GroupCommit<number, string>(
     (items) =>
@@ -71,4 +71,24 @@ test('a fault that is no item’s fails all at once, without a try for each', as
   const results = await Promise.allSettled([1, 2, 3].map((item) => commit.add(item)))
   expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected', 'rejected'])
   expect(runs).toBe(1)
+})
+
+test('what waits for a database that does not answer is bounded, and what is turned away leaves room behind', async () => {
+  const { commit, groups } = heldBack({ lanes: 1, mostWaiting: 2 })
+  const first = commit.add(1)
+  await turn()
+  const [second, third] = [commit.add(2), commit.add(3)]
+  await expect(commit.add(4)).rejects.toThrow('too much waits')
+  expect(commit.pending).toBe(3)
+  groups[0]?.release()
+  await first
+  await turn()
+  await turn()
+  const fifth = commit.add(5)
+  groups[1]?.release()
+  expect(await Promise.all([second, third])).toEqual(['done 2', 'done 3'])
+  await turn()
+  await turn()
+  groups[2]?.release()
+  expect(await fifth).toBe('done 5')
 })

@@ -11,32 +11,40 @@ interface Waiting<T, R> {
  * `run` answers one result per item, in order. A group that fails is tried again item by item, so that one bad item
  * cannot fail its neighbours; `run` must therefore be safe to repeat. Where `blames` says that no item is at fault (the
  * database is away), all fail at once: hundreds of tries, one after the other, would hold everybody up for their sum.
+ *
+ * What waits is bounded: a database that takes statements and does not answer holds each group for a minute, and with whoever
+ * waits for his turn waits all that he came with, until the process has no memory left.
  */
 export class GroupCommit<T, R> {
   readonly #run: (items: T[]) => Promise<R[]>
   readonly #largest: number
   readonly #lanes: number
+  readonly #mostWaiting: number
   readonly #blames: (error: unknown) => boolean
   #queue: Waiting<T, R>[] = []
   #flying = 0
   #scheduled = false
 
-  /** `lanes`: groups under way at the same time. One makes the largest groups and so the least work; more hide a slow disk. */
+  /** `mostWaiting`: items. `lanes`: groups under way at the same time. One makes the largest groups and so the least work; more hide a slow disk. */
   constructor(
     run: (items: T[]) => Promise<R[]>,
     {
       largest = 500,
       lanes = 1,
+      mostWaiting = 10_000,
       blames = () => true,
-    }: { largest?: number; lanes?: number; blames?: (error: unknown) => boolean } = {},
+    }: { largest?: number; lanes?: number; mostWaiting?: number; blames?: (error: unknown) => boolean } = {},
   ) {
     this.#run = run
     this.#largest = largest
     this.#lanes = lanes
+    this.#mostWaiting = mostWaiting
     this.#blames = blames
   }
 
+  /** @throws Error at once where too many wait; what `run` throws */
   add(item: T): Promise<R> {
+    if (this.#queue.length >= this.#mostWaiting) return Promise.reject(new Error('too much waits for the database'))
     return new Promise<R>((resolve, reject) => {
       this.#queue.push({ item, resolve, reject })
       this.#schedule()
