@@ -115,10 +115,11 @@ async function loadMoney({ ctx, workspace }: Doorstep): Promise<BillingView['mon
   const [usage, invoices] = await Promise.all([getUsageOfMonth(ctx, monthOf(ctx.now())), listInvoices(ctx)])
   const { workspaceChargeMode, platformChargeMode, workspaceMarkupBp } = await getWorkspaceMoney(ctx)
   const [only, ...more] = allowedOf(workspace)
+  const ownKeys = only !== undefined
   const provider = more.length ? null : providerOf(only ?? 'openrouter').name
   const root = `/w/${workspace.slug}`
   return {
-    usage: toUsageView(usage, { provider, platformChargeMode, workspaceChargeMode, workspaceMarkupBp }),
+    usage: toUsageView(usage, { ownKeys, provider, platformChargeMode, workspaceChargeMode, workspaceMarkupBp }),
     invoices: invoices.map((invoice) => toInvoiceRow(root, invoice)),
   }
 }

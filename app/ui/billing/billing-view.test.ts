@@ -11,6 +11,7 @@ const usage: UsageThisMonth = {
   ...{ feePico: '0', usagePico: '0', correctionPico: '0' },
 }
 const rules: Parameters<typeof toUsageView>[1] = {
+  ownKeys: true,
   provider: null,
   platformChargeMode: 'tier',
   workspaceChargeMode: 'tier_margin',
@@ -34,6 +35,11 @@ describe('the month so far, by the plan’s two modes', () => {
     const [, own] = sentencesOf({ workspaceChargeMode })
     expect(own).toContain(words)
     expect(own).not.toMatch(/margin|tier price/i)
+  })
+  test('says nothing of own keys under a plan without them, unless calls of this month ran on one', () => {
+    expect(sentencesOf({ ownKeys: false }, { ...usage, ownKeyCalls: '0' })).toHaveLength(1)
+    expect(sentencesOf({ ownKeys: false }, { ...usage, ownKeyCalls: '3' })).toHaveLength(3)
+    expect(sentencesOf({ ownKeys: true }, { ...usage, ownKeyCalls: '0' })).toHaveLength(3)
   })
   test('a platform key at cost, and one that credits pay', () => {
     expect(sentencesOf({ platformChargeMode: 'markup' })[0]).toContain('what the provider charged')

@@ -105,6 +105,8 @@ const chargesIt = (provider: string | null): string =>
     : 'What the calls on your own keys cost. Each provider charges it to your account there.'
 
 interface UsageRules {
+  /** The plan allows keys of the workspace's own. */
+  ownKeys: boolean
   /** The only provider that the plan allows; null where there may be several. */
   provider: string | null
   platformChargeMode: PlanRules['platformChargeMode']
@@ -154,6 +156,8 @@ export function toUsageView(usage: UsageThisMonth, rules: UsageRules): UsageView
   const { currency } = usage
   const { parts, total } = centsThatAddUp([BigInt(usage.platformPricePico), BigInt(usage.marginPico)], currency)
   const billed = centsThatAddUp([BigInt(usage.providerBilledPico)])
+  // A plan without own keys, before which there was none this month: sums of such calls mean nothing to who reads them.
+  const knowsKeys = rules.ownKeys || usage.ownKeyCalls !== '0'
   const credits = usage.creditPico === '0' ? '' : `, and ${exactMoney(usage.creditPico)} from credits`
   return {
     month: monthName(usage.month),
@@ -182,7 +186,7 @@ export function toUsageView(usage: UsageThisMonth, rules: UsageRules): UsageView
         calls: 'not on our invoice',
         sentence: chargesIt(provider),
       },
-    ],
+    ].slice(0, knowsKeys ? 3 : 1),
     total,
     totalExact: exactMoney(usage.exactPico, currency),
     beside: besideCalls(usage),
