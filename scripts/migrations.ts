@@ -108,29 +108,16 @@ async function applyQueueMigrations(ownerUrl: string): Promise<void> {
   }
 }
 
-/** The ledger's partitions of this month, the last one and the next three. Nothing where there is no ledger yet. */
-async function makePartitions(ownerUrl: string): Promise<void> {
-  const client = new pg.Client({ connectionString: ownerUrl })
-  await client.connect()
-  try {
-    const { rows } = await client.query(`SELECT to_regprocedure('metering.ensure_month_partition(date)') AS found`)
-    if (rows[0]?.found === null) return
-    for (const months of [-1, 0, 1, 2, 3])
-      await client.query('SELECT metering.ensure_month_partition((now() + make_interval(months => $1))::date)', [
-        months,
-      ])
-  } finally {
-    await client.end()
-  }
-}
-
 /** Brings a database up to date: tables, roles, policies, the queue, and the partitions of this and the next months. */
 export async function migrateDatabase(ownerUrl: string, begins: (name: string) => void = () => {}): Promise<string[]> {
-  // Before as well: a partition that is made while a migration goes through the ledger waits for it, and every call behind it.
-  await makePartitions(ownerUrl)
   const applied = await applyPrismaMigrations(ownerUrl, begins)
   await applyQueueMigrations(ownerUrl)
-  await makePartitions(ownerUrl)
+  const client = new pg.Client({ connectionString: ownerUrl })
+  await client.connect()
+  await client.query(
+    'SELECT metering.ensure_month_partition((now() + make_interval(months => m))::date) FROM generate_series(-1, 3) m',
+  )
+  await client.end()
   return applied
 }
 

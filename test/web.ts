@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type IncomingHttpHeaders, request } from 'node:http'
+import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
@@ -159,4 +159,23 @@ export function rawRequest(
     if (headers?.['content-length']) sent.write(body ?? '')
     else sent.end(body)
   })
+}
+
+/**
+ * A form with a wrong password that the process has begun to receive, and waits for the rest of.
+ * @returns sends the rest; answers with the status
+ */
+export async function beginForm(origin: string): Promise<() => Promise<number | undefined>> {
+  const form = 'intent=sign-in&email=nobody%40example.com&password=wrong'
+  const type = 'application/x-www-form-urlencoded'
+  const headers = { origin, 'content-type': type, 'content-length': form.length, expect: '100-continue' }
+  const sent = request(`${origin}/sign-in`, { method: 'POST', headers })
+  sent.flushHeaders()
+  await once(sent, 'continue') // the process has it
+  return async () => {
+    const answer = once(sent, 'response')
+    sent.end(form)
+    const [response] = (await answer) as [IncomingMessage]
+    return response.resume().statusCode
+  }
 }

@@ -57,18 +57,4 @@ describe('migrations', () => {
     )
     expect(rows).toEqual([{ failed: 0 }])
   })
-  // One that a worker made while old calls were gone through waited for that, and every call waited behind it.
-  it('find the partitions of the next months made, before the ledger is gone through', async () => {
-    const name = '20261121001900_rules_hold_for_earlier_calls'
-    const { rows } = await db.owner.query(
-      `SELECT 'metering.inference_calls_' || to_char(now() + interval '3 months', 'YYYY_MM') AS last`,
-    )
-    const [{ last }] = rows as [{ last: string }]
-    await db.owner.query(`DROP TABLE ${last}`)
-    await db.owner.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [name])
-    const found: Promise<pg.QueryResult<{ made: string | null }>>[] = []
-    const look = () => found.push(db.owner.query('SELECT to_regclass($1)::text AS made', [last]))
-    expect(await migrateDatabase(db.ownerUrl, look)).toEqual([name])
-    expect((await Promise.all(found)).flatMap((result) => result.rows)).toEqual([{ made: last }])
-  })
 })

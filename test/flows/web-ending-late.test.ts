@@ -1,12 +1,11 @@
 /** A process that is told to end does end, whatever becomes of its database, and is not cut short by being told twice. */
 import { once } from 'node:events'
-import { type IncomingMessage, request } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ensureBuilt } from '#scripts/build.ts'
 import { useDatabase } from '#test/database.ts'
 import { until } from '#test/gateway.ts'
-import { freePort, startWeb } from '#test/web.ts'
+import { beginForm, freePort, startWeb } from '#test/web.ts'
 
 const db = useDatabase()
 const sockets = new Set<Socket>()
@@ -54,26 +53,12 @@ test('a process whose database fell silent ends all the same', async () => {
 
 test('a page that is under way is answered also where the process is told again to end', async () => {
   const web = await startWeb((more) => db.childEnv({ LOG_LEVEL: 'info', ...more }))
-  const form = 'intent=sign-in&email=nobody%40example.com&password=wrong'
-  const sent = request(`${web.origin}/sign-in`, {
-    method: 'POST',
-    headers: {
-      origin: web.origin,
-      'content-type': 'application/x-www-form-urlencoded',
-      'content-length': form.length,
-      expect: '100-continue',
-    },
-  })
-  sent.flushHeaders()
-  await once(sent, 'continue') // the process has it
+  const finish = await beginForm(web.origin)
   web.child.kill('SIGTERM')
   await until(() => web.output().includes('draining'), 'the process to drain')
   web.child.kill('SIGTERM')
   web.child.kill('SIGINT')
   await until(() => web.output().includes('told again'), 'the process to hear it again')
-  const answer = once(sent, 'response')
-  sent.end(form)
-  const [response] = (await answer) as [IncomingMessage]
-  expect(response.resume().statusCode).toBe(400)
+  expect(await finish()).toBe(400)
   expect(await web.exited).toEqual({ code: 0, signal: null })
 })

@@ -93,19 +93,15 @@ ALTER TABLE metering.inference_calls
   DROP CONSTRAINT inference_calls_tier_price_pico_check,
   DROP CONSTRAINT inference_calls_charge_pico_check,
   DROP CONSTRAINT inference_calls_basis_pico_check;
--- NOT VALID: every new call is held against them from here on, and nobody waits while those that there are are read. A later migration,
--- 20261121001900_rules_hold_for_earlier_calls, reads them, beside the calls that are made meanwhile.
 ALTER TABLE metering.inference_calls
   ADD CONSTRAINT charge_rule CHECK (metering.charge_follows_rule(charge_mode, key_source, raw_cost_pico, tier_price_pico, charge_pico,
-    credit_pico, markup_bp, basis_pico)) NOT VALID,
-  ADD CONSTRAINT words_known CHECK (metering.call_words_known(origin, endpoint, key_source, status, usage_source, cost_source, basis_source))
-    NOT VALID,
-  ADD CONSTRAINT months_fit CHECK (metering.call_months_fit(billing_month, dispatched_at)) NOT VALID,
-  ADD CONSTRAINT facts_agree CHECK (metering.call_facts_agree(key_source, origin, key_id, key_version, cost_source, raw_cost_pico))
-    NOT VALID,
+    credit_pico, markup_bp, basis_pico)),
+  ADD CONSTRAINT words_known CHECK (metering.call_words_known(origin, endpoint, key_source, status, usage_source, cost_source, basis_source)),
+  ADD CONSTRAINT months_fit CHECK (metering.call_months_fit(billing_month, dispatched_at)),
+  ADD CONSTRAINT facts_agree CHECK (metering.call_facts_agree(key_source, origin, key_id, key_version, cost_source, raw_cost_pico)),
   -- least() passes over what is unknown
   ADD CONSTRAINT nothing_negative CHECK (least(input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
-    raw_cost_pico, tier_price_pico, charge_pico, credit_pico, basis_pico) >= 0) NOT VALID;
+    raw_cost_pico, tier_price_pico, charge_pico, credit_pico, basis_pico) >= 0);
 ALTER TABLE metering.attempts
   DROP CONSTRAINT attempt_can_be_charged,
   DROP CONSTRAINT attempts_check1,
@@ -116,11 +112,6 @@ ALTER TABLE metering.attempts
     NOT VALID;
 
 -- ── One value per call ───────────────────────────────────────────────────────────────────────────────────────────────
--- The plans of these functions are made when few calls are open, or none, and kept. With so few, going through all attempts that there
--- are costs no more than looking one up, and would be what is planned: with 100,000 of them open, or as many dead ones that a long
--- transaction keeps from being cleared away, each settlement took 0.2 s. Joined one by one, a call is found by its key whatever there is
--- beside it; `attempt + 0` keeps the second column of that key from being taken for a way in.
-
 -- An attempt to be written, and what it was decided on. `place` counts from 1 in its batch.
 CREATE TYPE metering.opening AS (
   place integer, call_id uuid, workspace_id uuid, key_epoch bigint, token_id uuid, process_id text, dispatched_at timestamptz, surface text,
@@ -135,8 +126,7 @@ DROP FUNCTION metering.open_attempts(uuid[], uuid[], bigint[], uuid[], text[], t
 -- As before, with one value per attempt.
 CREATE FUNCTION metering.open_attempts(openings metering.opening[], OUT stale integer[], OUT refused integer[], OUT refusals text[])
 RETURNS record
-LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
-  SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
   costly record;
   full_budget uuid;
@@ -157,7 +147,7 @@ BEGIN
   -- What has no row now was decided on what no longer holds: one that was written before has its row.
   IF written < cardinality(openings) THEN
     SELECT array_agg(r.place) INTO stale FROM unnest(openings) r
-     WHERE NOT EXISTS (SELECT FROM metering.attempts a WHERE a.call_id = r.call_id AND a.attempt + 0 = 1);
+     WHERE NOT EXISTS (SELECT FROM metering.attempts a WHERE a.call_id = r.call_id AND a.attempt = 1);
   END IF;
   PERFORM FROM unnest(openings) r WHERE r.most_charge IS NOT NULL;
   IF NOT FOUND THEN RETURN; END IF;
@@ -192,7 +182,7 @@ BEGIN
     END IF;
   END LOOP;
   IF refused IS NOT NULL THEN
-    DELETE FROM metering.attempts a USING unnest(openings) r WHERE a.call_id = r.call_id AND a.attempt + 0 = 1 AND r.place = ANY (refused);
+    DELETE FROM metering.attempts a USING unnest(openings) r WHERE a.call_id = r.call_id AND a.attempt = 1 AND r.place = ANY (refused);
   END IF;
 END $$;
 
@@ -210,8 +200,7 @@ DROP FUNCTION metering.settle_calls(uuid[], uuid[], text[], text[], text[], inte
 -- As before, with one value per call. Of two that settle the same call at the same time the ledger's own key lets one: the other
 -- waits for it and takes nothing.
 CREATE FUNCTION metering.settle_calls(outcomes metering.outcome[]) RETURNS integer[]
-LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
-  SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
   not_taken integer[];
   aside boolean;
@@ -235,7 +224,7 @@ BEGIN
       r.price_row, a.price_book_version, r.tier_price_pico, a.charge_mode, r.charge_pico, r.latency_ms, r.first_byte_ms, r.upstream_id,
       a.markup_bp, r.basis_pico, r.basis_source, r.credit_pico
     FROM unnest(outcomes) r
-    JOIN metering.attempts a ON a.call_id = r.call_id AND a.attempt + 0 = 1 AND a.workspace_id = r.workspace_id
+    JOIN metering.attempts a ON a.call_id = r.call_id AND a.attempt = 1 AND a.workspace_id = r.workspace_id
     ON CONFLICT (workspace_id, dispatched_at, id) DO NOTHING
     RETURNING id, workspace_id, dispatched_at, billing_month, model, tier, key_source, surface, charge_mode, price_book_version, status,
       input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, raw_cost_pico, tier_price_pico, charge_pico,
@@ -243,7 +232,7 @@ BEGIN
   ), closed AS (
     -- By an array: a join would carry every row whole through the plan, in case somebody else changes one meanwhile.
     DELETE FROM metering.attempts a
-     WHERE a.attempt + 0 = 1 AND a.call_id = ANY (ARRAY(SELECT t.id FROM taken t))
+     WHERE a.attempt = 1 AND a.call_id = ANY (ARRAY(SELECT t.id FROM taken t))
        AND a.workspace_id = ANY (ARRAY(SELECT t.workspace_id FROM taken t))
     RETURNING a.sets_aside
   ), rolled AS (
@@ -289,7 +278,7 @@ BEGIN
   -- One that is in the ledger already leaves no attempt behind: the sweeper would try to settle it for ever.
   IF not_taken IS NOT NULL THEN
     DELETE FROM metering.attempts a USING unnest(outcomes) r
-     WHERE r.place = ANY (not_taken) AND a.call_id = r.call_id AND a.attempt + 0 = 1 AND a.workspace_id = r.workspace_id
+     WHERE r.place = ANY (not_taken) AND a.call_id = r.call_id AND a.attempt = 1 AND a.workspace_id = r.workspace_id
        AND EXISTS (SELECT FROM metering.inference_calls c
          WHERE c.workspace_id = a.workspace_id AND c.dispatched_at = a.dispatched_at AND c.id = a.call_id);
   END IF;
@@ -309,19 +298,6 @@ BEGIN
     PERFORM metering.settle_credits(held.workspace_id, held.call_id, held.credit_pico);
   END LOOP;
   RETURN not_taken;
-END $$;
-
--- Attempts that are being settled at this moment are passed over: what is noted of those is of no use any more, and waiting for one
--- while it held others it could stand in a circle with the settlement of a batch.
-CREATE OR REPLACE FUNCTION metering.note_progress(ids uuid[], upstream_ids text[], relayed bigint[]) RETURNS void
-LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
-  SET enable_hashjoin = off SET enable_mergejoin = off AS $$
-BEGIN
-  UPDATE metering.attempts a
-     SET upstream_id = coalesce(r.upstream_id, a.upstream_id), relayed_bytes = greatest(a.relayed_bytes, r.relayed_bytes)
-    FROM (SELECT o.call_id, r.upstream_id, r.relayed_bytes FROM unnest(ids, upstream_ids, relayed) AS r(call_id, upstream_id, relayed_bytes)
-            JOIN metering.attempts o ON o.call_id = r.call_id AND o.attempt + 0 = 1 FOR UPDATE OF o SKIP LOCKED) r
-   WHERE a.call_id = r.call_id AND a.attempt + 0 = 1;
 END $$;
 
 GRANT EXECUTE ON FUNCTION metering.open_attempts, metering.settle_calls TO keymargin_app, keymargin_system;
