@@ -4,7 +4,10 @@ import { AppError } from '#app/platform/errors.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import { auth } from './auth.server.ts'
 
-/** Tries per minute: for one account, and from one address. Each process counts its own. */
+/**
+ * Tries per minute that fail: for one account, and from one address. Those that succeed are given back, so that an office
+ * behind one address does not lock itself out by coming to work. Each process counts its own.
+ */
 const limits = () =>
   singleton('sign-in-limits', () => ({
     account: new RateLimiterMemory({ points: 5, duration: 60 }),
@@ -36,7 +39,7 @@ export async function signIn(
       body: { email, password: credentials.password },
       returnHeaders: true,
     })
-    await limits().account.delete(email)
+    await Promise.all([limits().account.delete(email), limits().address.reward(clientAddress)])
     return headers
   } catch (error) {
     if (error instanceof APIError) throw wrong()

@@ -38,7 +38,7 @@ export function useBillingVisits(db: TestDatabase) {
   })
   afterAll(() => Promise.all([providers.close(), openrouter.close()]))
 
-  /** Signed in once each: sign-ins from one address are limited. */
+  /** Signed in once each: a sign-in is slow on purpose. */
   const people = {} as Record<Who, Person>
   beforeAll(async () => {
     for (const who of ['admin', 'member'] as const) {

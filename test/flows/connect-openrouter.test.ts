@@ -40,7 +40,7 @@ describe('connecting OpenRouter', () => {
     return { person, visitor }
   }
 
-  /** One person for all, since sign-ins from one address are limited; each test has a workspace of its own. */
+  /** One person for all, since a sign-in is slow on purpose; each test has a workspace of its own. */
   const signedIn: Partial<Pick<Connecting, 'person' | 'visitor'>> = {}
   async function makeAdmin(planId = 'enterprise'): Promise<Connecting> {
     const { id: workspaceId, slug } = await makeWorkspace({ planId })

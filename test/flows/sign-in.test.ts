@@ -62,6 +62,15 @@ describe('the sign-in', () => {
       expect(statuses).toEqual([...Array(20).fill(400), 429])
     })
 
+    it('counts only tries that fail: an office behind one address comes to work, and a guesser there has his twenty', async () => {
+      const [{ email }, address] = [await makePerson(), newAddress()]
+      for (let n = 0; n < 25; n++) expect((await tryOnce(email, personPassword, address)).status).toBe(204)
+      const guesses: number[] = []
+      for (let n = 0; n < 21; n++) guesses.push((await tryOnce(`guess-${n}@example.com`, 'wrong', address)).status)
+      expect(guesses).toEqual([...Array(20).fill(400), 429])
+      expect((await tryOnce(email, personPassword, address)).status).toBe(429)
+    })
+
     it('answers alike for an unknown account and a wrong password, and takes as long', async () => {
       const shape = async (email: string) => {
         const started = performance.now()
