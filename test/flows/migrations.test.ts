@@ -3,8 +3,12 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
+import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
+import { inSystem } from '#app/platform/db.server.ts'
+import { newId } from '#app/platform/ids.ts'
 import { migrateDatabase } from '#scripts/migrations.ts'
 import { useDatabase } from '#test/database.ts'
+import { makeWorkspace } from '#test/factories.ts'
 
 describe('migrations', () => {
   const db = useDatabase()
@@ -56,5 +60,37 @@ describe('migrations', () => {
       `SELECT count(*)::int AS failed FROM _prisma_migrations WHERE finished_at IS NULL`,
     )
     expect(rows).toEqual([{ failed: 0 }])
+  })
+  // Of one that was linked away before anything was billed to it only the audit trail knew.
+  it('find every customer that a workspace had, and leave one that another took since to that one', async () => {
+    const name = '20261121001720_former_customers'
+    const [first, second] = [await makeWorkspace({ stripeCustomerId: 'cus_now' }), await makeWorkspace({})]
+    await inSystem(async (tx) => {
+      const row = { month: '2026-10', kind: 'ai_usage', currency: 'usd', state: 'done', linesHash: 'x', calls: 0n }
+      const sums = { openingResiduePico: 0, exactPico: 0, totalCents: 0n, closingResiduePico: 0 }
+      const run = { workspaceId: first.id, id: newId(), stripeCustomerId: 'cus_billed', ...row, ...sums }
+      await tx.invoiceRun.create({ data: { ...run, frozenAt: new Date(), updatedAt: new Date() } })
+      await tx.workspace.update({ where: { id: second.id }, data: { stripeCustomerId: 'cus_taken' } })
+      for (const [before, customer] of [
+        ['', 'cus_taken'],
+        ['cus_taken', 'cus_never_billed'],
+        ['cus_never_billed', 'cus_now'],
+      ])
+        await recordAudit(tx, {
+          ...{ workspaceId: first.id, actor: { kind: 'system' }, action: 'workspace.customer_linked' },
+          ...{ subjectType: 'workspace', subjectId: first.id, detail: { customer, before }, at: new Date() },
+        })
+    })
+    await db.owner.query(`DROP TABLE stripe_customers; DROP FUNCTION note_stripe_customer CASCADE;
+      CREATE INDEX IF NOT EXISTS "invoice_runs_stripe_customer_id_idx" ON "invoice_runs"("stripe_customer_id")`)
+    await db.owner.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [name])
+    expect(await migrateDatabase(db.ownerUrl)).toEqual([name])
+    const { rows } = await db.owner.query('SELECT workspace_id, id FROM stripe_customers ORDER BY id')
+    expect(rows).toEqual([
+      { workspace_id: first.id, id: 'cus_billed' },
+      { workspace_id: first.id, id: 'cus_never_billed' },
+      { workspace_id: first.id, id: 'cus_now' },
+      { workspace_id: second.id, id: 'cus_taken' },
+    ])
   })
 })

@@ -10,11 +10,9 @@ import { resolveInvoiceRun } from '#app/domain/billing/release-invoice-run.serve
 import { relinkCustomer } from '#app/domain/billing/relink-customer.server.ts'
 import { startTopUp } from '#app/domain/billing/start-checkout.server.ts'
 import { verifyInvoice } from '#app/domain/billing/verify-invoice.server.ts'
-import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { makeMember, makeWorkspace } from '#test/factories.ts'
-import { seedCustomer } from '#test/sandbox/stripe/sdk-client.ts'
-import { customerWithKey, keysOf, settle, webhookEndpoint, workspaceOf } from './billing-endpoint.ts'
+import { keysOf, settle, webhookEndpoint, workspaceOf } from './billing-endpoint.ts'
 import {
   billingWorld,
   CLOSE_TIME,
@@ -29,43 +27,17 @@ import {
   stripeInvoices,
   write,
 } from './billing-world.ts'
+import { another, billed, operator, relink, slugOf } from './relink-ground.ts'
 
 const world = billingWorld()
 webhookEndpoint(world)
-const operator: OperatorCtx = {
-  actor: { kind: 'operator', id: 'operator-1' },
-  ability: abilityFor({ role: null, workspaceId: null, isOperator: true }),
-  now: clock,
-  requestId: 'flow',
-}
-
-const slugOf = async ({ workspaceId }: Customer) =>
-  (await inSystem((tx) => tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } }))).slug
-const relink = async (customer: Customer, customerId: string) =>
-  relinkCustomer(operator, { workspace: await slugOf(customer), customerId })
 const differencesOf = ({ workspaceId }: Customer) =>
   inSystem((tx) => tx.reconciliationDifference.findMany({ where: { workspaceId, resolvedAt: null } }))
 
-/** A customer that subscribes to a plan and is nobody's yet. */
-async function another(plan: 'pro' | 'enterprise' = 'enterprise'): Promise<string> {
-  const customer = await seedCustomer(world.stripe)
-  await world.stripe.subscriptions.create({ customer, items: [{ price: world.prices[plan] }] })
-  return customer
-}
-
-async function billed({ card = true } = {}) {
-  const { customer } = await customerWithKey(world)
-  if (!card) world.sandbox.world.state.customers[customer.customerId]!.defaultPaymentMethod = null
-  await recordUsage(customer.workspaceId, OCTOBER_USAGE)
-  const runId = await freezeOctober(customer)
-  expect(await write(customer, runId)).toBe('done')
-  return { customer, runId }
-}
-
 describe('merged: the customer of before is still there', () => {
   test('what was billed stays with it and is compared with it; plan and keys follow the new one; it is in the audit trail', async () => {
-    const { customer, runId } = await billed()
-    const next = await another()
+    const { customer, runId } = await billed(world)
+    const next = await another(world)
     expect(await relink(customer, next)).toMatchObject({
       ...{ from: { id: customer.customerId, state: 'there' }, subscriptions: [{ status: 'active' }] },
       outcome: 'plan_enterprise',
@@ -88,28 +60,11 @@ describe('merged: the customer of before is still there', () => {
     })
     await settle(world)
   })
-
-  test('a second invoice that is made there, and a payment of an invoice there, are still seen', async () => {
-    const { customer, runId } = await billed({ card: false })
-    const [ours] = stripeInvoices(world, customer)
-    expect(ours?.status).toBe('open')
-    await relink(customer, await another())
-    await world.stripe.invoices.pay(ours?.id ?? '', { paid_out_of_band: true })
-    await settle(world)
-    expect(await runRow(customer, runId)).toMatchObject({ stripeStatus: 'paid' })
-    const { metadata } = await world.stripe.invoices.retrieve(ours?.id ?? '')
-    const { customerId } = customer
-    const copy = await world.stripe.invoices.create({ customer: customerId, currency: 'usd', metadata: metadata ?? {} })
-    await compareWorkspace(customer.workspaceId, CLOSE_TIME)
-    expect(await differencesOf(customer)).toMatchObject([{ kind: 'second_invoice', reference: copy.id }])
-    await settle(world)
-  })
-
   test('a run of which nothing was sent yet is billed to the new one, one that was begun is finished where it was begun', async () => {
     const fresh = await makeCustomer(world)
     await recordUsage(fresh.workspaceId, OCTOBER_USAGE)
     const freshRun = await freezeOctober(fresh)
-    const next = await another()
+    const next = await another(world)
     await relink(fresh, next)
     expect(await write(fresh, freshRun)).toBe('done')
     expect(stripeInvoices(world, fresh)).toEqual([])
@@ -122,7 +77,7 @@ describe('merged: the customer of before is still there', () => {
     world.sandbox.faults.add(away)
     await expect(write(begun, begunRun)).rejects.toThrow()
     world.sandbox.faults.clear()
-    await relink(begun, await another())
+    await relink(begun, await another(world))
     expect(await write(begun, begunRun)).toBe('done')
     await settle(world)
     expect(await runRow(begun, begunRun)).toMatchObject({ state: 'done', stripeCustomerId: begun.customerId })
@@ -133,14 +88,14 @@ describe('merged: the customer of before is still there', () => {
 
 describe('deleted in Stripe', () => {
   test('the workspace goes on, its past stays, and what could not be collected is billed to the new customer', async () => {
-    const { customer, runId } = await billed()
+    const { customer, runId } = await billed(world)
     await recordUsage(customer.workspaceId, [{ at: '2026-10-20T00:00:00.000Z', tierPrice: '5', raw: '1' }])
     const december = new Date('2026-12-03T02:00:00Z')
     const late = await freezeInvoiceRun({ workspaceId: customer.workspaceId, month: NOVEMBER, now: december })
     await world.stripe.customers.del(customer.customerId)
     await settle(world)
     expect(await runRow(customer, late?.runId ?? '')).toMatchObject({ state: 'uncollectable' })
-    const next = await another('pro')
+    const next = await another(world, 'pro')
     expect(await relink(customer, next)).toMatchObject({ from: { state: 'deleted' }, outcome: 'plan_pro' })
     expect(await workspaceOf(customer)).toMatchObject({ suspendedAt: null, stripeCustomerId: next, planId: 'pro' })
     const told = { kind: 'customer_deleted', reference: customer.customerId, resolvedAt: null }
@@ -155,65 +110,10 @@ describe('deleted in Stripe', () => {
   })
 })
 
-describe('what is left with the customer of before', () => {
-  test('a page where a plan could still be bought for it is closed, and what it goes on paying for is said', async () => {
-    const customer = await makeCustomer(world, { plan: 'pro' })
-    await inSystem((tx) =>
-      tx.workspace.update({ where: { id: customer.workspaceId }, data: { subscriptionStatus: 'canceled' } }),
-    )
-    const price = world.prices.enterprise
-    const metadata = { workspace_id: customer.workspaceId, purpose: 'plan', plan_id: 'enterprise' }
-    const session = await world.stripe.checkout.sessions.create({
-      ...{ customer: customer.customerId, mode: 'subscription', line_items: [{ price, quantity: 1 }], metadata },
-      success_url: 'https://keymargin.example/paid',
-    })
-    expect(await relink(customer, await another())).toMatchObject({
-      from: { id: customer.customerId, subscriptions: [{ id: customer.subscriptionId, status: 'active' }] },
-    })
-    expect(await world.stripe.checkout.sessions.retrieve(session.id)).toMatchObject({ status: 'expired' })
-    await settle(world)
-  })
-
-  test('one that the key does not know keeps nobody from being compared', async () => {
-    const { customer, runId } = await billed()
-    await inSystem((tx) =>
-      tx.workspace.update({ where: { id: customer.workspaceId }, data: { stripeCustomerId: 'cus_of_another_mode' } }),
-    )
-    const next = await another()
-    expect(await relink(customer, next)).toMatchObject({ from: { state: 'unknown' } })
-    expect(await runRow(customer, runId)).toMatchObject({ stripeCustomerId: 'cus_of_another_mode' })
-    await recordUsage(customer.workspaceId, [{ at: '2026-11-20T00:00:00.000Z', tierPrice: '5', raw: '1' }])
-    const december = new Date('2026-12-03T02:00:00Z')
-    const november = await freezeInvoiceRun({ workspaceId: customer.workspaceId, month: NOVEMBER, now: december })
-    expect(await write(customer, november?.runId ?? '')).toBe('done')
-    expect(await compareWorkspace(customer.workspaceId, december)).toMatchObject({ runs: 2 })
-    await settle(world)
-  })
-
-  test('a run that was begun there is billed to the new one when that customer is deleted afterwards', async () => {
-    const customer = await makeCustomer(world)
-    await recordUsage(customer.workspaceId, OCTOBER_USAGE)
-    const runId = await freezeOctober(customer)
-    const away = { operation: 'invoices.create', times: 20, when: 'before', effect: 'socket_close' } as const
-    world.sandbox.faults.add(away)
-    await expect(write(customer, runId)).rejects.toThrow()
-    world.sandbox.faults.clear()
-    const next = await another()
-    await relink(customer, next)
-    await world.stripe.customers.del(customer.customerId)
-    await settle(world)
-    expect(await write(customer, runId)).toBe('uncollectable')
-    await resolveInvoiceRun(operator, { workspaceId: customer.workspaceId, runId, resolution: 'resume' })
-    await settle(world)
-    expect(await runRow(customer, runId)).toMatchObject({ state: 'done', stripeCustomerId: null })
-    expect(stripeInvoices(world, { ...customer, customerId: next })).toMatchObject([{ runId }])
-  })
-})
-
 test('a workspace that is linked while its first page of Stripe’s is made keeps the customer that an operator chose', async () => {
   const { id: workspaceId } = await makeWorkspace({ planId: 'pro' })
   const owner = await makeMember(workspaceId, 'owner', clock)
-  const chosen = await another('pro')
+  const chosen = await another(world, 'pro')
   let linked: Promise<unknown> | undefined
   const link = () =>
     inSystem((tx) => tx.workspace.update({ where: { id: workspaceId }, data: { stripeCustomerId: chosen } }))
@@ -230,13 +130,13 @@ test('a workspace that is linked while its first page of Stripe’s is made keep
 
 describe('refused, and nothing changed', () => {
   test('a customer of another workspace, or who was; one that Stripe has not, has deleted, or bills in another currency', async () => {
-    const { customer } = await billed()
+    const { customer } = await billed(world)
     const other = await makeCustomer(world)
-    const moved = await billed()
-    await relink(moved.customer, await another())
-    const deleted = await another()
+    const moved = await billed(world)
+    await relink(moved.customer, await another(world))
+    const deleted = await another(world)
     await world.stripe.customers.del(deleted)
-    const euro = await another()
+    const euro = await another(world)
     world.sandbox.world.state.customers[euro]!.currency = 'eur'
     const cases = {
       [other.customerId]: 'customer_taken',
@@ -255,7 +155,7 @@ describe('refused, and nothing changed', () => {
     const ended = await makeWorkspace({})
     await inSystem((tx) => tx.workspace.update({ where: { id: ended.id }, data: { endedAt: CLOSE_TIME } }))
     await expect(
-      relinkCustomer(operator, { workspace: ended.slug, customerId: await another() }),
+      relinkCustomer(operator, { workspace: ended.slug, customerId: await another(world) }),
     ).rejects.toMatchObject({ code: 'workspace_ended' })
     expect(await workspaceOf(customer)).toMatchObject({ stripeCustomerId: customer.customerId })
     await settle(world)
@@ -265,12 +165,38 @@ describe('refused, and nothing changed', () => {
     const customer = await makeCustomer(world)
     await recordUsage(customer.workspaceId, OCTOBER_USAGE)
     const runId = await freezeOctober(customer)
-    const next = await another()
+    const next = await another(world)
     await withRunLock(runId, async () => {
       await expect(relink(customer, next)).rejects.toMatchObject({ code: 'run_busy' })
     })
     expect(await workspaceOf(customer)).toMatchObject({ stripeCustomerId: customer.customerId })
     expect(await relink(customer, next)).toMatchObject({ outcome: 'plan_enterprise' })
+    await settle(world)
+  })
+
+  test('where a month was closed, and its writing begun, after linking had looked for what is being written', async () => {
+    const customer = await makeCustomer(world)
+    await recordUsage(customer.workspaceId, OCTOBER_USAGE)
+    const next = await another(world)
+    const metadata = { workspace_id: customer.workspaceId, purpose: 'plan', plan_id: 'enterprise' }
+    const page = { line_items: [{ price: world.prices.enterprise, quantity: 1 }], metadata }
+    const success_url = 'https://keymargin.example/paid'
+    await world.stripe.checkout.sessions.create({
+      ...{ customer: customer.customerId, mode: 'subscription', success_url, ...page },
+    })
+    // Linking closes that page; meanwhile the month is closed, and the writer waits for its invoice.
+    let written: Promise<string> | undefined
+    const begin = async () => write(customer, await freezeOctober(customer))
+    const slow = { when: 'after', effect: 'slow' } as const
+    const onHit = () => (written = begin())
+    world.sandbox.faults.add({ operation: 'checkout.sessions.list', ...slow, delayMs: 1, onHit })
+    world.sandbox.faults.add({ operation: 'checkout.sessions.expire', ...slow, delayMs: 2_000 })
+    world.sandbox.faults.add({ operation: 'invoices.create', ...slow, delayMs: 4_000 })
+    await expect(relink(customer, next)).rejects.toMatchObject({ code: 'run_busy' })
+    expect(await written).toBe('done')
+    world.sandbox.faults.clear()
+    expect(await relink(customer, next)).toMatchObject({ outcome: 'plan_enterprise' })
+    expect((await compareWorkspace(customer.workspaceId, CLOSE_TIME)).differences).toBe(0)
     await settle(world)
   })
 })
@@ -287,7 +213,7 @@ describe('npm run stripe:customer', () => {
 
   test('says what it would do, does it with --yes, and ends with 1 where it is refused', async () => {
     const customer = await makeCustomer(world)
-    const next = await another('pro')
+    const next = await another(world, 'pro')
     const args = ['--workspace', await slugOf(customer), '--customer', next]
     const said = `Until now: ${customer.customerId}, still there. From now on: ${next}.`
     const asked = await run(...args)

@@ -81,22 +81,10 @@ export async function compareWorkspace(workspaceId: string, now: Date): Promise<
   if (!customer) return { runs: 0, differences: 0, unknown: 0 }
   const { runs, differences } = await compareRuns(workspaceId, now)
   const invoices = await listInvoices(customer)
-  for (const former of await formerCustomers(workspaceId))
-    if (former !== customer) invoices.push(...(await listInvoicesOfFormer(former)))
+  const former = await inSystem((tx) => tx.stripeCustomer.findMany({ where: { workspaceId, id: { not: customer } } }))
+  for (const { id } of former) invoices.push(...(await listInvoicesOfFormer(id)))
   const unknown = await compareInvoices(workspaceId, invoices, now)
   return { runs, differences, unknown }
-}
-
-/** Customers that the workspace was billed to before it was linked to another. */
-async function formerCustomers(workspaceId: string): Promise<string[]> {
-  const rows = await inSystem((tx) =>
-    tx.invoiceRun.findMany({
-      where: { workspaceId, stripeCustomerId: { not: null } },
-      select: { stripeCustomerId: true },
-      distinct: ['stripeCustomerId'],
-    }),
-  )
-  return rows.map(({ stripeCustomerId }) => stripeCustomerId as string)
 }
 
 async function compareRuns(workspaceId: string, now: Date): Promise<{ runs: number; differences: number }> {

@@ -33,18 +33,11 @@ interface RunningSubscription {
 
 const refused = (code: string, text: string) => new AppError('conflict', code, text, { field: 'customer' })
 
-/** One that is billed for another workspace, or was, would mix up whose invoices are whose. @throws AppError conflict `customer_taken` */
-async function requireFree(tx: Tx, workspaceId: string, stripeCustomerId: string): Promise<void> {
-  const other = { not: workspaceId }
-  const holder =
-    (await tx.workspace.findFirst({ where: { id: other, stripeCustomerId }, select: { slug: true } })) ??
-    (
-      await tx.invoiceRun.findFirst({
-        where: { workspaceId: other, stripeCustomerId },
-        select: { workspace: { select: { slug: true } } },
-      })
-    )?.workspace
-  if (holder) throw refused('customer_taken', `${stripeCustomerId} is, or was, the customer of ${holder.slug}.`)
+/** One that is another workspace's, or was, would mix up whose invoices are whose. @throws AppError conflict `customer_taken` */
+async function requireFree(tx: Tx, workspaceId: string, id: string): Promise<void> {
+  const held = await tx.stripeCustomer.findUnique({ where: { id }, include: { workspace: { select: { slug: true } } } })
+  if (held && held.workspaceId !== workspaceId)
+    throw refused('customer_taken', `${id} is, or was, the customer of ${held.workspace.slug}.`)
 }
 
 async function runningSubscriptions(customerId: string): Promise<RunningSubscription[]> {
@@ -107,18 +100,20 @@ export async function relinkCustomer(ctx: OperatorCtx, input: RelinkInput): Prom
   // In one order: two operators that exchange two customers do not wait for each other.
   const customers = [input.customerId, ...(from ? [from.id] : [])].sort()
   await locked(customers, withCustomerLock, async () => {
-    const unfinished = await inSystem((tx) =>
-      tx.invoiceRun.findMany({
-        where: { workspaceId, state: { in: ['frozen', 'writing', 'review', 'held', 'uncollectable'] } },
-        select: { id: true },
-        orderBy: { id: 'asc' },
-      }),
-    )
-    const ids = unfinished.map(({ id }) => id)
+    const idle = await inSystem((tx) => unfinishedRuns(tx, workspaceId))
     if (from?.state === 'there') await closePlanPages(workspaceId, from.id)
-    await locked(ids, whileNobodyWrites, () => inSystem((tx) => link(tx, ctx, relink, input.customerId)))
+    await locked(idle, whileNobodyWrites, () => inSystem((tx) => link(tx, ctx, relink, input.customerId, idle)))
   })
   return { ...relink, outcome: await syncEntitlement({ workspaceId, cause: 'operator' }, ctx.now()) }
+}
+
+async function unfinishedRuns(tx: Tx, workspaceId: string): Promise<string[]> {
+  const runs = await tx.invoiceRun.findMany({
+    where: { workspaceId, state: { in: ['frozen', 'writing', 'review', 'held', 'uncollectable'] } },
+    select: { id: true },
+    orderBy: { id: 'asc' },
+  })
+  return runs.map(({ id }) => id)
 }
 
 /** A plan bought there later would be paid every month and entitle to nothing. Top-ups are granted whichever customer pays them. */
@@ -144,9 +139,18 @@ const whileNobodyWrites: Lock = async (runId, work) => {
   return result as Awaited<ReturnType<typeof work>>
 }
 
-async function link(tx: Tx, ctx: OperatorCtx, { workspaceId, from }: Relink, customerId: string): Promise<void> {
+/** @param idle runs that nobody writes meanwhile */
+async function link(
+  tx: Tx,
+  ctx: OperatorCtx,
+  { workspaceId, from }: Relink,
+  customerId: string,
+  idle: string[],
+): Promise<void> {
   const at = ctx.now()
   const { stripeCustomerId } = await lockWorkspace(tx, workspaceId)
+  // While the workspace is locked no run of it can be stored. One that was since the others were locked may have its writer.
+  if ((await unfinishedRuns(tx, workspaceId)).some((id) => !idle.includes(id))) throw runBusy()
   if (stripeCustomerId !== (from?.id ?? null))
     throw refused(
       'customer_changed',

@@ -1,6 +1,6 @@
 import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
 import type { StripeEvent } from '#app/generated/prisma/client.ts'
-import { inSystem, type Tx } from '#app/platform/db.server.ts'
+import { inSystem } from '#app/platform/db.server.ts'
 import { type Look, looksAfter } from './internal/event-table.ts'
 import { syncCheckout } from './internal/sync-checkout.server.ts'
 import { syncInvoice } from './internal/sync-invoice.server.ts'
@@ -41,8 +41,11 @@ export async function syncStripeObject({ eventId }: SyncInput, now: Date): Promi
 async function apply(event: StripeEvent, types: string[], now: Date): Promise<string> {
   const looks = [...new Set(types.flatMap((type) => looksAfter(type) ?? []))]
   const customerId = event.customerId ?? (looks.includes('dispute') ? await customerOfDispute(event.objectId) : null)
-  const workspace = customerId ? await inSystem((tx) => workspaceOf(tx, customerId)) : null
-  if (!workspace) {
+  // The workspace whose customer it is, or was: what was begun there goes on. Plan and keys are never its matter any more.
+  const customer = customerId
+    ? await inSystem((tx) => tx.stripeCustomer.findUnique({ where: { id: customerId } }))
+    : null
+  if (!customer) {
     await inSystem((tx) =>
       raiseAlert(tx, {
         kind: 'stripe_unknown_customer',
@@ -54,16 +57,9 @@ async function apply(event: StripeEvent, types: string[], now: Date): Promise<st
     return 'unknown_customer'
   }
   const outcomes: string[] = []
-  for (const look of looks) outcomes.push(...(await LOOK[look]({ workspaceId: workspace.id, event, types, now })))
+  for (const look of looks)
+    outcomes.push(...(await LOOK[look]({ workspaceId: customer.workspaceId, event, types, now })))
   return outcomes.join(', ')
-}
-
-/** The workspace that is billed to a customer, or was before it was linked to another: its invoices go on there. */
-async function workspaceOf(tx: Tx, stripeCustomerId: string): Promise<{ id: string } | null> {
-  const now = await tx.workspace.findUnique({ where: { stripeCustomerId }, select: { id: true } })
-  if (now) return now
-  const run = await tx.invoiceRun.findFirst({ where: { stripeCustomerId }, select: { workspaceId: true } })
-  return run && { id: run.workspaceId }
 }
 
 interface Looking {

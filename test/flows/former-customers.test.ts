@@ -1,0 +1,148 @@
+/** What is left with the customer that a workspace had before, and what becomes of it. */
+import { describe, expect, test } from 'vitest'
+import { compareWorkspace } from '#app/domain/billing/compare-stripe.server.ts'
+import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
+import { resolveInvoiceRun } from '#app/domain/billing/release-invoice-run.server.ts'
+import { inSystem } from '#app/platform/db.server.ts'
+import { purseOf } from '#test/credit-ground.ts'
+import { customerWithKey, keysOf, settle, webhookEndpoint, workspaceOf } from './billing-endpoint.ts'
+import {
+  billingWorld,
+  CLOSE_TIME,
+  type Customer,
+  freezeOctober,
+  makeCustomer,
+  NOVEMBER,
+  OCTOBER_USAGE,
+  recordUsage,
+  runRow,
+  stripeInvoices,
+  write,
+} from './billing-world.ts'
+import { another, billed, operator, relink, slugOf } from './relink-ground.ts'
+
+const world = billingWorld()
+webhookEndpoint(world)
+const differencesOf = ({ workspaceId }: Customer) =>
+  inSystem((tx) => tx.reconciliationDifference.findMany({ where: { workspaceId, resolvedAt: null } }))
+
+describe('what is left with the customer of before', () => {
+  test('a page where a plan could still be bought for it is closed, and what it goes on paying for is said', async () => {
+    const customer = await makeCustomer(world, { plan: 'pro' })
+    await inSystem((tx) =>
+      tx.workspace.update({ where: { id: customer.workspaceId }, data: { subscriptionStatus: 'canceled' } }),
+    )
+    const price = world.prices.enterprise
+    const metadata = { workspace_id: customer.workspaceId, purpose: 'plan', plan_id: 'enterprise' }
+    const session = await world.stripe.checkout.sessions.create({
+      ...{ customer: customer.customerId, mode: 'subscription', line_items: [{ price, quantity: 1 }], metadata },
+      success_url: 'https://keymargin.example/paid',
+    })
+    expect(await relink(customer, await another(world))).toMatchObject({
+      from: { id: customer.customerId, subscriptions: [{ id: customer.subscriptionId, status: 'active' }] },
+    })
+    expect(await world.stripe.checkout.sessions.retrieve(session.id)).toMatchObject({ status: 'expired' })
+    await settle(world)
+  })
+
+  test('a second invoice that is made there, and a payment of an invoice there, are still seen', async () => {
+    const { customer, runId } = await billed(world, { card: false })
+    const [ours] = stripeInvoices(world, customer)
+    expect(ours?.status).toBe('open')
+    await relink(customer, await another(world))
+    await world.stripe.invoices.pay(ours?.id ?? '', { paid_out_of_band: true })
+    await settle(world)
+    expect(await runRow(customer, runId)).toMatchObject({ stripeStatus: 'paid' })
+    const { metadata } = await world.stripe.invoices.retrieve(ours?.id ?? '')
+    const { customerId } = customer
+    const copy = await world.stripe.invoices.create({ customer: customerId, currency: 'usd', metadata: metadata ?? {} })
+    await compareWorkspace(customer.workspaceId, CLOSE_TIME)
+    expect(await differencesOf(customer)).toMatchObject([{ kind: 'second_invoice', reference: copy.id }])
+    await settle(world)
+  })
+  test('one that the key does not know keeps nobody from being compared', async () => {
+    const { customer, runId } = await billed(world)
+    await inSystem((tx) =>
+      tx.workspace.update({ where: { id: customer.workspaceId }, data: { stripeCustomerId: 'cus_of_another_mode' } }),
+    )
+    const next = await another(world)
+    expect(await relink(customer, next)).toMatchObject({ from: { state: 'unknown' } })
+    expect(await runRow(customer, runId)).toMatchObject({ stripeCustomerId: 'cus_of_another_mode' })
+    await recordUsage(customer.workspaceId, [{ at: '2026-11-20T00:00:00.000Z', tierPrice: '5', raw: '1' }])
+    const december = new Date('2026-12-03T02:00:00Z')
+    const november = await freezeInvoiceRun({ workspaceId: customer.workspaceId, month: NOVEMBER, now: december })
+    expect(await write(customer, november?.runId ?? '')).toBe('done')
+    expect(await compareWorkspace(customer.workspaceId, december)).toMatchObject({ runs: 2 })
+    await settle(world)
+  })
+
+  test('a run that was begun there is billed to the new one when that customer is deleted afterwards', async () => {
+    const customer = await makeCustomer(world)
+    await recordUsage(customer.workspaceId, OCTOBER_USAGE)
+    const runId = await freezeOctober(customer)
+    const away = { operation: 'invoices.create', times: 20, when: 'before', effect: 'socket_close' } as const
+    world.sandbox.faults.add(away)
+    await expect(write(customer, runId)).rejects.toThrow()
+    world.sandbox.faults.clear()
+    const next = await another(world)
+    await relink(customer, next)
+    await world.stripe.customers.del(customer.customerId)
+    await settle(world)
+    expect(await write(customer, runId)).toBe('uncollectable')
+    await resolveInvoiceRun(operator, { workspaceId: customer.workspaceId, runId, resolution: 'resume' })
+    await settle(world)
+    expect(await runRow(customer, runId)).toMatchObject({ state: 'done', stripeCustomerId: null })
+    expect(stripeInvoices(world, { ...customer, customerId: next })).toMatchObject([{ runId }])
+  })
+})
+
+describe('events of a customer of before, to whom nothing was ever billed', () => {
+  const alertsOf = (reference: string) =>
+    inSystem((tx) => tx.alert.count({ where: { kind: 'stripe_unknown_customer', reference } }))
+
+  test('find their workspace: a paid top-up is granted, a deletion takes no plan and no key, and nobody is alarmed', async () => {
+    const { customer } = await customerWithKey(world)
+    const metadata = { workspace_id: customer.workspaceId, purpose: 'top_up', amount_cents: '2500' }
+    const product_data = { name: 'Credits for AI usage' }
+    const item = { price_data: { currency: 'usd', unit_amount: 2_500, product_data }, quantity: 1 }
+    const session = await world.stripe.checkout.sessions.create({
+      ...{ customer: customer.customerId, mode: 'payment', line_items: [item], metadata },
+      success_url: 'https://keymargin.example/paid',
+    })
+    const next = await another(world)
+    await relink(customer, next)
+    world.sandbox.control.payCheckout(session.id, 'card')
+    await settle(world)
+    expect(await purseOf(world.db, customer.workspaceId)).toMatchObject({ available: 25_000_000_000_000n })
+    await world.stripe.customers.del(customer.customerId)
+    await settle(world)
+    expect(await workspaceOf(customer)).toMatchObject({
+      stripeCustomerId: next,
+      planId: 'enterprise',
+      suspendedAt: null,
+    })
+    expect(await keysOf(customer)).toEqual([{ enabled: true }])
+    expect(await alertsOf(customer.customerId)).toBe(0)
+    const outcomes = await inSystem((tx) => tx.stripeEvent.findMany({ where: { customerId: customer.customerId } }))
+    expect(outcomes.filter(({ outcome }) => outcome === 'unknown_customer')).toEqual([])
+  })
+
+  test('no other workspace can take it: linking says whose it was, and the database holds to it', async () => {
+    const customer = await makeCustomer(world)
+    await relink(customer, await another(world))
+    const other = await makeCustomer(world)
+    const slug = await slugOf(customer)
+    await expect(relink(other, customer.customerId)).rejects.toMatchObject({
+      code: 'customer_taken',
+      message: expect.stringContaining(slug),
+    })
+    const data = { stripeCustomerId: customer.customerId }
+    await expect(inSystem((tx) => tx.workspace.update({ where: { id: other.workspaceId }, data }))).rejects.toThrow(
+      /constraint/i,
+    )
+    await expect(world.db.owner.query('DELETE FROM stripe_customers')).rejects.toThrow(/append-only/)
+    // Its own workspace may go back to it.
+    expect(await relink(customer, customer.customerId)).toMatchObject({ outcome: 'plan_enterprise' })
+    await settle(world)
+  })
+})
