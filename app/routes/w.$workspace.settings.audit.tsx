@@ -18,9 +18,9 @@ function parseBefore(request: Request): bigint | undefined {
   return BigInt(text)
 }
 
-export const loader = workspaceLoader('read:AuditEvent', async ({ ctx }, { request }) => {
+export const loader = workspaceLoader('read:AuditEvent', async ({ ctx, workspace }, { request }) => {
   const before = parseBefore(request)
-  return toAuditView(await listAuditEvents(ctx, before), before === undefined)
+  return toAuditView(`/w/${workspace.slug}`, await listAuditEvents(ctx, before), before === undefined)
 })
 
 export default function Audit() {

@@ -2,6 +2,17 @@ import type { Actor } from '#app/domain/permissions/permissions.ts'
 
 export type AuditDetail = Record<string, string | number | boolean | null>
 
+/** What was set, and of each member that was another before, that too, as `<member>Before`. */
+export const changedDetail = (before: AuditDetail, after: AuditDetail): AuditDetail => ({
+  ...after,
+  ...Object.fromEntries(
+    Object.keys(after).flatMap((name) => {
+      const earlier = before[name]
+      return earlier === undefined || earlier === after[name] ? [] : [[`${name}Before`, earlier]]
+    }),
+  ),
+})
+
 /** One thing that happened. `detail` holds names, ids, hints and numbers; never a secret. */
 export interface AuditEntry {
   /** null: the operators' own chain. */

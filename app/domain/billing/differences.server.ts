@@ -129,16 +129,24 @@ export async function writeOffDifference(ctx: OperatorCtx, input: WriteOff): Pro
     // The alert of the same name says the same thing.
     await resolveAlert(tx, row.kind, row.reference, at)
     const { kind, reference, moneyPico } = row
+    const currency = await currencyOf(tx, row)
     await recordAudit(tx, {
       workspaceId: row.workspaceId,
       actor: ctx.actor,
       action: 'difference.written_off',
       subjectType: 'reconciliation',
       subjectId: id,
-      detail: { kind, reference, reason, ...(moneyPico && { moneyPico: moneyPico.toFixed(0) }) },
+      detail: { kind, reference, reason, ...(moneyPico && { moneyPico: moneyPico.toFixed(0), currency }) },
       at,
     })
   })
+}
+
+/** What a difference of money is in. */
+async function currencyOf(tx: Tx, { kind, workspaceId }: ReconciliationDifference): Promise<string> {
+  if (IN_DOLLARS.has(kind) || !workspaceId) return 'usd'
+  const found = await tx.workspace.findUnique({ where: { id: workspaceId }, select: { currency: true } })
+  return found?.currency ?? 'usd'
 }
 
 function requireUnchanged(row: ReconciliationDifference, seen: NonNullable<WriteOff['seen']>): void {

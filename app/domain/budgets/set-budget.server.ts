@@ -1,4 +1,4 @@
-import type { AuditDetail } from '#app/domain/audit/audit.ts'
+import { type AuditDetail, changedDetail } from '#app/domain/audit/audit.ts'
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
 import { lockWorkspace } from '#app/domain/workspaces/change-plan.server.ts'
@@ -171,7 +171,9 @@ export async function changeBudget(ctx: Ctx, given: BudgetTerms & { id: string; 
     })
     if (isCountedAnew(before)) await beginWindow(tx, workspaceId, id, countsOf(before), counted)
     await forgetUntrueMarks(tx, workspaceId, id, terms.limitAmount)
-    return { id, detail: { ...terms, enabled } }
+    const { name, limitAmount, hard, countsOwnKey, currency } = before
+    const was = { name, limitAmount: limitAmount.toFixed(), hard, countsOwnKey, enabled: before.enabled }
+    return { id, detail: { ...changedDetail(was, { ...terms, enabled }), currency } }
   }
   await change(ctx, 'changed', write, async (tx) => {
     const before = await find(tx)
@@ -199,6 +201,6 @@ export async function removeBudget(ctx: Ctx, { id }: { id: string }): Promise<vo
     if (!before) throw notFound('Budget')
     await tx.budget.delete({ where: { workspaceId_id: { workspaceId, id } } })
     await tx.$executeRaw`DELETE FROM metering.budget_spend WHERE workspace_id = ${workspaceId}::uuid AND budget_id = ${id}::uuid`
-    return { id, detail: { name: before.name, limit: before.limitAmount.toFixed(), currency: before.currency } }
+    return { id, detail: { name: before.name, limitAmount: before.limitAmount.toFixed(), currency: before.currency } }
   })
 }

@@ -1,3 +1,4 @@
+import { changedDetail } from '#app/domain/audit/audit.ts'
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
 import { inTenant } from '#app/platform/db.server.ts'
@@ -23,6 +24,7 @@ export async function setLowCredits(ctx: Ctx, given: { usd: string }): Promise<v
     )
   const at = ctx.now()
   await inTenant({ workspaceId }, async (tx) => {
+    const before = await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } })
     await tx.workspace.update({ where: { id: workspaceId }, data: { lowCreditsUsd: usd } })
     const subject = { subjectType: 'workspace', subjectId: workspaceId }
     await recordAudit(tx, {
@@ -30,7 +32,7 @@ export async function setLowCredits(ctx: Ctx, given: { usd: string }): Promise<v
       actor: ctx.actor,
       action: 'workspace.low_credits_set',
       ...subject,
-      detail: { usd },
+      detail: changedDetail({ usd: before.lowCreditsUsd.toFixed() }, { usd }),
       at,
     })
     await noteLowCredits(tx, workspaceId, at)

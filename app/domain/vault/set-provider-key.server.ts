@@ -1,4 +1,4 @@
-import type { AuditDetail } from '#app/domain/audit/audit.ts'
+import { type AuditDetail, changedDetail } from '#app/domain/audit/audit.ts'
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
 import { inTenant, type Tx } from '#app/platform/db.server.ts'
@@ -59,6 +59,11 @@ const actionOf = ({ enabled }: KeyChange, before: { enabled: boolean }): string 
   return enabled ? 'provider_key.enabled' : 'provider_key.disabled'
 }
 
+/** What the audit trail says of a key's use. */
+const termsOf = ({ enabled, name, position, allowedModels, allowedSurfaces }: Omit<KeyChange, 'keyId'>) => ({
+  ...{ enabled, name, position, models: allowedModels?.join(' '), surfaces: allowedSurfaces?.join(' ') },
+})
+
 /** The members that were given, by name: `undefined` is "leave it". */
 const given = <T extends object>(members: T): Partial<T> =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Partial<T>
@@ -94,8 +99,11 @@ export async function setProviderKey(ctx: Ctx, change: KeyChange): Promise<void>
       detail: {
         provider: before.provider,
         hint: before.hint,
-        ...given({ enabled, name, position, models: allowedModels?.join(' '), surfaces: allowedSurfaces?.join(' ') }),
-      } as AuditDetail,
+        ...changedDetail(
+          termsOf(before) as AuditDetail,
+          given(termsOf({ enabled, name, position, allowedModels, allowedSurfaces })) as AuditDetail,
+        ),
+      },
       at: ctx.now(),
     })
     await raiseKeyEpoch(tx, workspaceId)

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { changedDetail } from '#app/domain/audit/audit.ts'
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import type { Ctx } from '#app/domain/permissions/permissions.ts'
@@ -53,6 +54,7 @@ const findKeys = (tx: Tx, workspaceId: string, provider: string) =>
       verification: true,
       position: true,
       name: true,
+      hint: true,
     },
   })
 
@@ -151,7 +153,7 @@ export async function storeSealedKey(tx: Tx, sealing: Sealing): Promise<StoredKe
     action: sealing.byOauth ? 'provider_key.connected' : target ? 'provider_key.replaced' : 'provider_key.saved',
     subjectType: 'provider_key',
     subjectId: keyId,
-    detail: { provider, version, hint: row.hint, verification },
+    detail: changedDetail(target ? { hint: target.hint } : {}, { provider, version, hint: row.hint, verification }),
     at,
   })
   await raiseKeyEpoch(tx, workspaceId)

@@ -1,8 +1,20 @@
-import { Alert, Button, Group } from '@mantine/core'
+import { Alert, Anchor, Button, Group } from '@mantine/core'
 import { Link } from '@remix-run/react'
 import { DataTable } from '#app/ui/data-table.tsx'
+import { Facts } from '#app/ui/facts.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
-import type { AuditView } from './audit-view.ts'
+import type { AuditLine, AuditView } from './audit-view.ts'
+
+const Details = ({ line: { facts, links } }: { line: AuditLine }) => (
+  <>
+    {facts.length > 0 && <Facts facts={facts.map(([label, value]) => [label, value])} />}
+    {links.map(({ label, to }) => (
+      <Anchor key={to} component={Link} to={to} size="sm" mr="sm">
+        {label}
+      </Anchor>
+    ))}
+  </>
+)
 
 export function AuditPage({ view }: { view: AuditView }) {
   return (
@@ -24,7 +36,7 @@ export function AuditPage({ view }: { view: AuditView }) {
             ]}
             rows={view.lines.map((line) => ({
               key: line.seq,
-              cells: [line.seq, line.at, line.who, line.what, line.detail],
+              cells: [line.seq, line.at, line.who, line.what, <Details key="details" line={line} />],
             }))}
           />
         ) : (

@@ -1,12 +1,14 @@
-import type { AuditPage } from '#app/domain/audit/queries.server.ts'
+import type { AuditPage, AuditRow } from '#app/domain/audit/queries.server.ts'
 import { utcMinute } from '#app/ui/time.ts'
+import { detailWords } from './audit-words.ts'
 
 export interface AuditLine {
   seq: string
   at: string
   who: string
   what: string
-  detail: string
+  facts: (readonly [label: string, value: string])[]
+  links: { label: string; to: string }[]
 }
 
 export interface AuditView {
@@ -16,22 +18,35 @@ export interface AuditView {
   verdict: { intact: boolean; text: string }
 }
 
-const actions: Record<string, string> = {
+/** Every action that a workspace's trail may hold. */
+export const actions: Record<string, string> = {
   'provider_key.saved': 'Saved a provider key',
   'provider_key.connected': 'Connected a provider account (OAuth)',
-  'provider_key.replaced': 'Replaced the provider key',
-  'provider_key.removed': 'Removed the provider key',
-  'provider_key.purged': 'Destroyed the provider key',
-  'provider_key.verified': 'Provider key was verified',
-  'provider_key.refused_by_provider': 'Provider refused the key',
+  'provider_key.replaced': 'Replaced a provider key',
+  'provider_key.removed': 'Removed a provider key',
+  'provider_key.purged': 'Destroyed a provider key',
+  'provider_key.verified': 'The provider accepts the key',
+  'provider_key.refused_by_provider': 'The provider refused the key',
   'provider_key.check_limit_reached': 'Tried as many keys as are allowed within minutes',
   'provider_key.enabled': 'Switched a provider key on',
   'provider_key.disabled': 'Switched a provider key off',
   'provider_key.changed': 'Changed what a provider key is for',
   'gateway_token.created': 'Created a gateway token',
   'gateway_token.revoked': 'Revoked a gateway token',
+  'member.added': 'Added a member',
   'member.role_changed': 'Changed a role',
-  'workspace.plan_changed': 'Plan changed',
+  'budget.created': 'Made a budget',
+  'budget.changed': 'Changed a budget',
+  'budget.removed': 'Removed a budget',
+  'credits.granted': 'Granted credits',
+  'checkout.started': 'Began a payment at Stripe',
+  'workspace.created': 'Made the workspace',
+  'workspace.plan_changed': 'The plan changed',
+  'workspace.currency_set': 'Set the currency of invoices',
+  'workspace.customer_linked': 'Linked a Stripe customer',
+  'workspace.suspended': 'Suspended the workspace: its Stripe customer is gone',
+  'workspace.suspension_ended': 'Took calls of the workspace again',
+  'workspace.ended': 'Ended the workspace',
   'workspace.never_platform_key_set': 'Set whether the platform key is never used',
   'workspace.fallback_allowed': 'Allowed a surface to fall back to the platform key',
   'workspace.fallback_forbidden': 'Stopped a surface from falling back to the platform key',
@@ -39,10 +54,26 @@ const actions: Record<string, string> = {
   'workspace.low_credits_set': 'Set below how many credits to be told',
   'invoice_run.frozen': 'Fixed the lines of an invoice',
   'invoice_run.finalized': 'Issued an invoice',
+  'invoice_run.approved': 'Approved an invoice before its time',
+  'invoice_run.held': 'Held an invoice',
+  'invoice_run.uncollectable': 'Found that an invoice cannot be collected: its Stripe customer is gone',
   'invoice_run.released': 'Released a held invoice',
+  'invoice_run.settled': 'Marked an invoice as settled by hand',
+  'invoice_run.adopted': 'Took Stripe’s invoice as it is',
+  'invoice_run.corrected': 'Billed what was missing from an invoice',
+  'credit_note.decided': 'Decided on a credit note',
+  'difference.written_off': 'Wrote off a difference between the books',
 }
 
-const actors: Record<string, string> = { system: 'Keymargin', operator: 'An operator', token: 'A gateway token' }
+/** Subjects that are people, named by the entry's id. */
+const people = new Set(['member', 'user'])
+
+const actors: Record<string, string> = {
+  user: 'A former member',
+  system: 'Keymargin',
+  operator: 'An operator',
+  token: 'A gateway token',
+}
 
 /** `provider_key.saved` → "Provider key saved", for actions that have no words of their own. */
 const fallback = (action: string): string => {
@@ -50,14 +81,20 @@ const fallback = (action: string): string => {
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
-const detailText = (detail: Record<string, unknown>): string =>
-  Object.entries(detail)
-    .filter(([, value]) => value !== null && value !== '')
-    .map(([name, value]) => `${name.replaceAll(/([A-Z])/g, ' $1').toLowerCase()}: ${value}`)
-    .join(', ')
+const linksOf = (root: string, { subjectType, subjectId, detail }: AuditRow): AuditLine['links'] => {
+  const billing = `${root}/settings/billing`
+  const to = (label: string, folder: string, id: unknown) => (id ? [{ label, to: `${billing}/${folder}/${id}` }] : [])
+  const { nextRun, certificate } = detail
+  return [
+    ...to('Invoice', 'invoices', subjectType === 'invoice_run' && subjectId),
+    ...to('Invoice that follows', 'invoices', nextRun !== subjectId && nextRun),
+    ...to('Certificate of destruction', 'certificates', certificate),
+  ]
+}
 
-export function toAuditView(page: AuditPage, isFirst: boolean): AuditView {
-  const { verdict } = page
+/** @param root path of the workspace's pages */
+export function toAuditView(root: string, page: AuditPage, isFirst: boolean): AuditView {
+  const { verdict, names, currencies } = page
   const intact = verdict.brokenAt === null
   return {
     lines: page.rows.map((row) => ({
@@ -65,7 +102,11 @@ export function toAuditView(page: AuditPage, isFirst: boolean): AuditView {
       at: utcMinute(row.at),
       who: actors[row.actor] ?? row.actor,
       what: actions[row.action] ?? fallback(row.action),
-      detail: detailText(row.detail),
+      facts: [
+        ...(people.has(row.subjectType) ? [['Person', names[row.subjectId] ?? 'a former member'] as const] : []),
+        ...detailWords(row.action, { detail: row.detail, names, currency: currencies[row.subjectId] ?? null }),
+      ],
+      links: linksOf(root, row),
     })),
     older: page.next,
     isFirst,

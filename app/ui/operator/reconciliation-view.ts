@@ -39,7 +39,7 @@ export interface ReconciliationView {
   providers: Choice[]
 }
 
-const kinds: Record<string, string> = {
+export const differenceKinds: Record<string, string> = {
   ledger_rollups: 'Daily sums and calls',
   invoice_calls: 'Invoice and calls',
   credits: 'Credits and their transfers',
@@ -53,7 +53,7 @@ const kinds: Record<string, string> = {
 const signed = (amount: string, currency: string): string =>
   `${BigInt(amount) > 0n ? '+' : ''}${exactMoney(amount, currency)}`
 
-const nameOf = (kind: string): string => kinds[kind] ?? kind.replaceAll('_', ' ')
+const nameOf = (kind: string): string => differenceKinds[kind] ?? kind.replaceAll('_', ' ')
 const moneyOf = ({ moneyPico, currency }: { moneyPico: string | null; currency: string }): string =>
   moneyPico === null ? '–' : signed(moneyPico, currency)
 

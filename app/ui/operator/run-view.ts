@@ -40,7 +40,7 @@ export interface RunView {
   reasons: { value: string; label: string }[]
 }
 
-const resolutionWords: Record<Resolution, string> = {
+export const resolutionWords: Record<Resolution, string> = {
   resume: 'Resume',
   reissue: 'Re-issue',
   adopt: 'Take Stripe’s invoice as it is',
@@ -48,12 +48,13 @@ const resolutionWords: Record<Resolution, string> = {
   correct: 'Take it, and bill what is missing',
 }
 
-const reasons = [
-  { value: 'order_change', label: 'Changed afterwards' },
-  { value: 'duplicate', label: 'Billed twice' },
-  { value: 'product_unsatisfactory', label: 'Not as it should have been' },
-  { value: 'fraudulent', label: 'Fraudulent' },
-]
+/** Stripe's codes of why a credit note is given. */
+export const creditReasons: Record<string, string> = {
+  order_change: 'Changed afterwards',
+  duplicate: 'Billed twice',
+  product_unsatisfactory: 'Not as it should have been',
+  fraudulent: 'Fraudulent',
+}
 
 const noteStates: Record<string, string> = { planned: 'Being issued', issued: 'Issued', refused: 'Refused by Stripe' }
 
@@ -129,7 +130,7 @@ export function toRunView(operated: OperatedInvoice): RunView {
       memo: note.memo,
       at: utcMinute(note.createdAt),
     })),
-    reasons,
+    reasons: Object.entries(creditReasons).map(([value, label]) => ({ value, label })),
   }
 }
 

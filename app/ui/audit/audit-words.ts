@@ -1,0 +1,172 @@
+import { periodNames, scopeNames } from '#app/domain/budgets/budgets.ts'
+import { grantKindNames } from '#app/domain/credits/credits.ts'
+import { roleNames } from '#app/domain/permissions/permissions.ts'
+import { displayMinor } from '#app/domain/pricing/currency.ts'
+import { type ProbeReason, reasonText } from '#app/domain/providers/probe-reasons.ts'
+import type { ProviderId } from '#app/domain/providers/provider.ts'
+import { type CalendarMonth, monthName } from '#app/platform/calendar-month.ts'
+import { parsePico } from '#app/platform/pico.ts'
+import { scrubSecrets } from '#app/platform/secret-patterns.ts'
+import { providerName } from '#app/ui/analytics/analytics-view.ts'
+import { causeWords } from '#app/ui/billing/billing-view.ts'
+import { exactMoney } from '#app/ui/money.ts'
+import { differenceKinds } from '#app/ui/operator/reconciliation-view.ts'
+import { creditReasons, resolutionWords } from '#app/ui/operator/run-view.ts'
+
+/** What the words of an entry's values may need to know of the entry. */
+export interface About {
+  detail: Record<string, unknown>
+  /** Of people, tokens, keys, plans and surfaces, by their ids. */
+  names: Record<string, string>
+  /** Of the invoice that the entry is about; null where that is not known. */
+  currency: string | null
+}
+
+interface Field {
+  label: string
+  /** The value in words. */
+  say: (value: string, about: About) => string
+}
+
+const plain = (value: string): string => value
+const named = (value: string, { names }: About): string => names[value] ?? value
+/** A code in words; what a person wrote stays as it is. */
+const words = (value: string): string => (/^[a-z_]+$/.test(value) ? value.replaceAll('_', ' ') : value)
+const among = (known: Record<string, string>) => (value: string) => known[value] ?? words(value)
+const yes = (value: string): string => (value === 'true' ? 'yes' : 'no')
+const list = (value: string, about: About): string =>
+  value
+    ? value
+        .split(' ')
+        .map((one) => named(one, about))
+        .join(', ')
+    : 'all'
+const month = (value: string): string => (/^\d{4}-\d\d$/.test(value) ? monthName(value as CalendarMonth) : value)
+const minor = (value: string, { currency }: About): string =>
+  currency && /^-?\d+$/.test(value) ? displayMinor(BigInt(value), currency) : value
+const probeReason = (value: string, { detail }: About): string =>
+  reasonText(detail.provider as ProviderId, value as ProbeReason)
+const amount = (value: string, currency: unknown): string => {
+  const pico = parsePico(value)
+  return pico === undefined ? value : exactMoney(pico, String(currency ?? 'usd'))
+}
+const dollars = (value: string): string => amount(value, 'usd')
+
+const field = (label: string, say: Field['say'] = plain): Field => ({ label, say })
+
+/** Members of an entry's detail by their names, which mean the same in every action but those of `ofAction`. */
+const fields: Record<string, Field | null> = {
+  amountCents: field('Amount', minor),
+  back: field('What was paid goes', among({ balance: 'onto the balance at Stripe', refund: 'back as it was paid' })),
+  billedCents: field('Stripe’s invoice', minor),
+  cause: field('Cause', among({ ...causeWords, sweep: 'Stripe was read again', portal: 'Changed at Stripe' })),
+  cents: field('Amount', (value) => displayMinor(BigInt(value), 'usd')),
+  checks: field('Keys tried'),
+  countsOwnKey: field('Counts what providers bill own keys', yes),
+  currency: field('Currency', (value) => value.toUpperCase()),
+  customer: field('Stripe customer'),
+  dailyCapUsd: field('At most per UTC day', dollars),
+  displayStart: field('Begins with'),
+  email: field('E-mail'),
+  enabled: field('Switched', (value) => (value === 'true' ? 'on' : 'off')),
+  frozenCents: field('Fixed here', minor),
+  hard: field('At its limit', (value) => (value === 'true' ? 'refuses calls that do not fit' : 'only tells')),
+  hint: field('Key'),
+  invoice: field('Stripe’s id'),
+  kind: field('Kind', words),
+  limitAmount: field('Limit', (value, { detail }) => amount(value, detail.currency)),
+  minutes: field('Within minutes'),
+  models: field('Models', list),
+  moneyPico: field('Differs by', (value, { detail }) => exactMoney(value, String(detail.currency ?? 'usd'))),
+  month: field('Month', month),
+  name: field('Name', (value) => value || 'none'),
+  note: field('Note'),
+  number: field('Number'),
+  on: field('Calls on the platform key', (value) => (value === 'true' ? 'refused' : 'allowed')),
+  outcome: field(
+    'Outcome',
+    among({ bill: 'goes to Stripe', done_zero: 'nothing owed', carried: 'too little to charge: carried over' }),
+  ),
+  period: field('Counted per', among(periodNames)),
+  plan: field('Plan', named),
+  position: field('Place among the provider’s keys', (value) => String(Number(value) + 1)),
+  provider: field('Provider', providerName),
+  purpose: field('For', among({ plan: 'a plan', top_up: 'credits' })),
+  reason: field('Reason', words),
+  reference: field('Reference'),
+  resolution: field('Decided', among(resolutionWords)),
+  role: field('Role', among(roleNames)),
+  runsKept: field('Invoices that stay with the customer of before'),
+  scope: field('For', among(scopeNames)),
+  scopeId: field('Which one', named),
+  slug: field('Short name'),
+  surface: field('Surface', named),
+  surfaces: field('Surfaces', list),
+  totalCents: field('Total', minor),
+  usd: field('Amount', dollars),
+  verification: field(
+    'Check',
+    among({ valid: 'valid', restricted: 'valid, with limits', unverified: 'could not be checked yet' }),
+  ),
+  version: field('Version'),
+  // What the entry links to, or its page shows.
+  certificate: null,
+  creditNote: null,
+  linesHash: null,
+  nextRun: null,
+}
+
+/** Where a name means something else, or more can be said. */
+const ofAction: Record<string, Record<string, Field | null>> = {
+  'credit_note.decided': { reason: field('Reason', among(creditReasons)) },
+  'credits.granted': { kind: field('Kind', among(grantKindNames)) },
+  'difference.written_off': {
+    kind: field('What differed', among(differenceKinds)),
+    reason: field('Reason'),
+    currency: null,
+  },
+  'provider_key.refused_by_provider': { reason: field('Reason', probeReason) },
+  'provider_key.verified': { reason: null },
+  'member.role_changed': { to: field('Role', among(roleNames)), from: null },
+  'workspace.currency_set': { to: field('Currency', (value) => value.toUpperCase()), from: null },
+  'workspace.low_balance_set': { usd: field('Told below', dollars) },
+  'workspace.low_credits_set': { usd: field('Told below', dollars) },
+  'workspace.plan_changed': { to: field('Plan', named), from: null },
+}
+
+/** Under which name an entry has what stood there before. */
+const earlierName: Record<string, string> = { to: 'from', customer: 'before' }
+
+const order = Object.keys(fields)
+const place = (name: string): number => (order.includes(name) ? order.indexOf(name) : order.length)
+const isEmpty = (value: unknown): boolean => value === undefined || value === null || value === ''
+
+/** `lowBalanceUsd` → "Low balance usd", for what has no words of its own. */
+const spelled = (name: string): Field => {
+  const text = name.replaceAll(/([A-Z])/g, ' $1').toLowerCase()
+  return field(text.charAt(0).toUpperCase() + text.slice(1))
+}
+
+/** Null: not to be shown. */
+function fieldOf(action: string, name: string): Field | null {
+  const own = ofAction[action]?.[name]
+  if (own !== undefined) return own
+  const known = fields[name]
+  return known === undefined ? spelled(name) : known
+}
+
+/** The entry's detail as labels and values, what stood there before included: `["Limit", "$5.00 → $10.00"]`. */
+export function detailWords(action: string, about: About): [label: string, value: string][] {
+  const { detail } = about
+  const earlierOf = (name: string) => earlierName[name] ?? `${name}Before`
+  const names = Object.keys(detail).sort((a, b) => place(a) - place(b))
+  const before = new Set(names.map(earlierOf))
+  return names.flatMap((name): [string, string][] => {
+    const [now, was] = [detail[name], detail[earlierOf(name)]]
+    const as = before.has(name) ? null : fieldOf(action, name)
+    if (!as || (isEmpty(now) && isEmpty(was))) return []
+    const text = (value: unknown) => scrubSecrets(as.say(String(value ?? ''), about))
+    const earlier = was === undefined ? '' : text(was)
+    return [[as.label, earlier ? `${earlier} → ${text(now)}` : text(now)]]
+  })
+}
