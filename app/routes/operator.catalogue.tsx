@@ -12,7 +12,7 @@ export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
 export const meta: MetaFunction = () => [{ title: 'Catalogue · Keymargin' }]
 
 export const loader = operatorLoader(async (ctx) =>
-  toCatalogueView(await readOperatorCatalogue(ctx), await listPresets(ctx)),
+  toCatalogueView(await readOperatorCatalogue(ctx), await listPresets(ctx), ctx.now()),
 )
 
 export const action = operatorAction({

@@ -90,7 +90,9 @@ describe('operations', () => {
 
   it('shows the catalogue', async () => {
     const catalogue = await readOperatorCatalogue(operator())
-    expect(catalogue).toMatchObject({ versionsInForce: [1, 2, 3] })
+    // The presets' books stand beside each other: tiers, and two sets of meters.
+    const standing = catalogue.books.map((book) => [book.version, new Set(book.standing.map(({ version }) => version))])
+    expect(standing).toEqual([3, 2, 1].map((version) => [version, new Set([version])]))
     expect(catalogue.plans.map((plan) => plan.id).toSorted()).toEqual([
       'credits',
       'enterprise',

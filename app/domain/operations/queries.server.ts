@@ -3,7 +3,8 @@ import { findOpenJobs, findProcesses, type JobRow, type ProcessRow } from '#app/
 import { authorize, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import type { PlanRules } from '#app/domain/plans/plans.ts'
 import { listPlans } from '#app/domain/plans/queries.server.ts'
-import { type PriceBook, priceBookAt, tiers } from '#app/domain/pricing/pricing.ts'
+import { type PriceStanding, standingOf } from '#app/domain/pricing/price-standing.ts'
+import type { PriceBook } from '#app/domain/pricing/pricing.ts'
 import { loadCatalogue, type ModelRow, type Surface } from '#app/domain/pricing/queries.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 
@@ -57,28 +58,18 @@ export interface OperatorCatalogue {
   plans: (PlanRules & { products: string[]; workspaces: number })[]
   /** Stripe products that are sold beside plans and entitle to none. */
   addOns: { productId: string; name: string }[]
-  books: PriceBook[]
-  /** Versions that price something now for all workspaces, in any currency: a book replaces only what it names. */
-  versionsInForce: number[]
+  /** Newest first, each with how its prices stand now. */
+  books: (PriceBook & { workspaceName: string | null; standing: PriceStanding[] })[]
   models: ModelRow[]
   surfaces: Surface[]
-}
-
-function inForce(books: PriceBook[], at: Date): number[] {
-  const meters = [...new Set(books.flatMap((book) => Object.keys(book.meters)))]
-  const questions = [...tiers.map((tier) => ({ tier })), ...meters.map((meter) => ({ meter }))]
-  const currencies = [...new Set(books.map((book) => book.currency))]
-  const versions = currencies.flatMap((currency) =>
-    questions.map((question) => priceBookAt(books, at, { ...question, currency })?.version ?? 0),
-  )
-  return [...new Set(versions)].filter(Boolean).sort((a, b) => a - b)
 }
 
 /** Plans, prices, models and surfaces as the system works with them now. */
 export async function readOperatorCatalogue(ctx: OperatorCtx): Promise<OperatorCatalogue> {
   authorize(ctx, 'operate:Platform', platform)
   const { books, models, surfaces } = await loadCatalogue()
-  const { plans, addOns } = await inSystem(async (tx) => {
+  const at = ctx.now()
+  const { plans, addOns, names } = await inSystem(async (tx) => {
     const products = await tx.planProduct.findMany({ orderBy: { productId: 'asc' } })
     const counts = await tx.workspace.groupBy({ by: ['planId'], _count: { _all: true } })
     const plans = (await listPlans(tx)).map((plan) => ({
@@ -86,13 +77,21 @@ export async function readOperatorCatalogue(ctx: OperatorCtx): Promise<OperatorC
       products: products.filter((product) => product.planId === plan.id).map((product) => product.productId),
       workspaces: counts.find((count) => count.planId === plan.id)?._count._all ?? 0,
     }))
-    return { plans, addOns: await tx.addOnProduct.findMany({ orderBy: { productId: 'asc' } }) }
+    const whose = books.flatMap((book) => book.workspaceId ?? [])
+    const owners = await tx.workspace.findMany({ where: { id: { in: whose } }, select: { id: true, name: true } })
+    const names = new Map(owners.map(({ id, name }) => [id, name]))
+    return { plans, addOns: await tx.addOnProduct.findMany({ orderBy: { productId: 'asc' } }), names }
   })
   return {
     plans,
     addOns,
-    books: books.toSorted((a, b) => b.effectiveFrom.getTime() - a.effectiveFrom.getTime()),
-    versionsInForce: inForce(books, ctx.now()),
+    books: books
+      .toSorted((a, b) => b.effectiveFrom.getTime() - a.effectiveFrom.getTime())
+      .map((book) => ({
+        ...book,
+        workspaceName: book.workspaceId && (names.get(book.workspaceId) ?? book.workspaceId),
+        standing: standingOf(book, books, at),
+      })),
     models: [...models.values()],
     surfaces: [...surfaces.values()],
   }

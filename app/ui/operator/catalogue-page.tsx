@@ -21,6 +21,8 @@ export interface CatalogueView {
   books: {
     version: string
     title: string
+    /** Which calls it prices, in sentences. */
+    standing: string[]
     prices: { tier: string; input: string; output: string }[]
     meters: { id: string; name: string; price: string }[]
   }[]
@@ -33,8 +35,8 @@ function Listing({ caption, columns, rows }: { caption: string; columns: Column[
 }
 
 const prices: Column[] = [
-  { label: 'Input, USD per million tokens', numeric: true },
-  { label: 'Output, USD per million tokens', numeric: true },
+  { label: 'Input, per million tokens', numeric: true },
+  { label: 'Output, per million tokens', numeric: true },
 ]
 
 function LoadPreset({ preset }: { preset: CatalogueView['presets'][number] }) {
@@ -78,7 +80,8 @@ export function CataloguePage({ view, answer }: { view: CatalogueView; answer: C
     <>
       <PageHeading title="Catalogue">
         It is data: load a preset here, or a file of your own by npm run catalogue:load. It takes effect within a
-        minute. Prices that customers pay are drafted and published in the{' '}
+        minute. Versions of the price book hold side by side, each for the prices that it names; a call is priced by the
+        one in force when it is sent. They are drafted and published in the{' '}
         <Anchor component={Link} to="/operator/price-book" inherit>
           price book
         </Anchor>
@@ -121,7 +124,7 @@ export function CataloguePage({ view, answer }: { view: CatalogueView; answer: C
         )}
       </Panel>
       {view.books.map((book) => (
-        <Panel key={book.version} title={book.title} note="A call is priced by the version in force when it is sent.">
+        <Panel key={book.version} title={book.title} note={book.standing.join(' ')}>
           {book.prices.length > 0 && (
             <Listing
               caption={`Tiers of ${book.title}`}
