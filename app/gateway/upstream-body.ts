@@ -4,7 +4,7 @@ import { providerOf } from '#app/domain/providers/registry.ts'
 import { badRequest } from './gateway-error.ts'
 import type { InferenceRequest } from './inference-request.ts'
 import { memberText, scanMembers } from './json-members.ts'
-import { limitNames } from './most-of-call.ts'
+import { limitNames, renamedLimit } from './most-of-call.ts'
 import type { CallRoute } from './route.server.ts'
 
 export interface UpstreamBody {
@@ -54,9 +54,10 @@ function dropUnknown(
   providerName: string,
   changes: Changes,
 ): void {
-  for (const name of request.members.keys()) {
+  for (const [name, member] of request.members) {
     if (known.includes(name)) continue
-    if (!keptHere.has(name))
+    const isNull = member.kind === 'scalar' && memberText(request.bytes, member) === 'null'
+    if (!isNull && !keptHere.has(name) && changes.get(name) !== null)
       throw badRequest(
         'unsupported_parameter',
         `${providerName} does not accept the parameter '${name.slice(0, 64)}'.`,
@@ -86,7 +87,9 @@ export function toUpstreamBody(
   const provider = providerOf(route.provider)
   const dialect = dialectNamed(provider.routes[request.endpoint]?.dialect ?? 'openai')
   const limitName = request.endpoint === 'responses' ? 'max_output_tokens' : dialect ? 'max_tokens' : provider.limitName
-  const changes: Changes = outputLimit === null ? new Map() : limitTo(outputLimit, request, limitName)
+  const strict = request.endpoint === 'chat' ? provider.knownMembers : null
+  const limit = outputLimit ?? (strict ? renamedLimit(request, provider) : null)
+  const changes: Changes = limit === null ? new Map() : limitTo(limit, request, limitName)
   if (dialect) {
     const bytes = changes.size === 0 ? request.bytes : withChanges(request, changes)
     const body = translated(dialect, { ...request, bytes }, route, provider.name)
@@ -97,7 +100,7 @@ export function toUpstreamBody(
   const asks = chatStream && provider.streamUsage === 'ask' && !request.asksForUsage
   if (asks) changes.set('stream_options', askingForUsage(request))
   if (provider.streamUsage === 'never' && request.members.has('stream_options')) changes.set('stream_options', null)
-  if (provider.knownMembers) dropUnknown(request, provider.knownMembers, provider.name, changes)
+  if (strict) dropUnknown(request, strict, provider.name, changes)
   return { body: changes.size === 0 ? request.bytes : withChanges(request, changes), dialect: null, hidesUsage: asks }
 }
 

@@ -117,7 +117,7 @@ export interface Provider {
   streamUsage: 'always' | 'ask' | 'never'
   /** The name of a chat's output limit here. OpenAI's newer models refuse the older name; other hosts may not know the newer. */
   limitName: 'max_tokens' | 'max_completion_tokens'
-  /** A strict provider refuses members it does not know: only these are sent on. Null: all. */
+  /** A strict provider refuses members of a chat that it does not know: only these are sent on. Null: all. */
   knownMembers: readonly string[] | null
   /** The provider's own bill may be believed: only ever for hosts pinned here (security F10). */
   reportsCost: boolean

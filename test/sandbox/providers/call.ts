@@ -60,7 +60,7 @@ function readCall(exchange: Exchange): Call | null {
   if (!body || full === '')
     return { kind, body: body ?? {}, model, ask: null, wrong: 'The request body is no valid JSON' }
   const ask = askOf(exchange, kind, body, named)
-  const wrong = typeof ask === 'string' ? ask : strictRefusal(exchange.provider, body)
+  const wrong = typeof ask === 'string' ? ask : kind === 'chat' ? strictRefusal(exchange.provider, body) : null
   return { kind, body, model, ask: typeof ask === 'string' ? null : ask, wrong }
 }
 
