@@ -4,6 +4,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { forgetPriceLists } from '#app/domain/pricing/find-price.server.ts'
 import { type ProviderId, providerIds } from '#app/domain/providers/provider.ts'
 import { flushKeyHealth } from '#app/domain/vault/note-key-health.server.ts'
+import { parsePico } from '#app/platform/pico.ts'
 import { useDatabase } from '#test/database.ts'
 import { saveKeyDirectly } from '#test/factories.ts'
 import { type Customer, ledgerOf, makePayer, openAttemptsOf, until, useGateway } from '#test/gateway.ts'
@@ -318,6 +319,29 @@ describe('what a call cost', () => {
       price_row: { source: 'provider_catalogue' },
     })
     expect(await costOf('xai', 'grok-4.3', { input: 101, output: 5 })).toMatchObject({ raw_cost_pico: 1_020_000_000n })
+  })
+
+  test('holds what Bedrock keeps in its cache for an hour at Claude’s price for that, which its tables lack', async () => {
+    const usageText = JSON.stringify({
+      ...{
+        inputTokens: 20,
+        outputTokens: 10,
+        totalTokens: 1_030,
+        cacheReadInputTokens: 0,
+        cacheWriteInputTokens: 1_000,
+      },
+      cacheDetails: [
+        { ttl: '1h', inputTokens: 600 },
+        { ttl: '5m', inputTokens: 400 },
+      ],
+    })
+    const row = await costOf('bedrock', 'anthropic.claude-sonnet-4-6-v1:0', { usageText })
+    const usd = row?.price_row.usd as Record<string, string>
+    const [input = 0n, output = 0n, write = 0n, hour] = [usd.input, usd.output, usd.cacheWrite, usd.cacheWriteHour].map(
+      (text) => parsePico(text ?? ''),
+    )
+    expect(hour).toBe(2n * input)
+    expect(row?.raw_cost_pico).toBe(20n * input + 10n * output + 400n * write + 600n * 2n * input)
   })
 
   test('of a deployment is that of the model that its reply names, not of the name somebody gave it', async () => {

@@ -110,6 +110,10 @@ function tableRow(table: string, model: string, at: Date): TableRow | null {
 /** OpenAI's models that search with every call, by a price per search that neither the tables nor the reply tell. */
 const searchesAlways = /^gpt-[a-z0-9.-]*-search-(?:preview|api)/
 
+/** What Claude keeps in its cache for an hour costs twice its input, wherever it is sold; some tables have no price of that. */
+const hourOfClaude = (model: string, input: number): number | undefined =>
+  /claude/i.test(model) ? 2 * input : undefined
+
 /** Output that is priced apart, of which replies do not tell how much there was. */
 const untold = ['output_reasoning_mtok', 'output_citation_mtok', 'input_text_messages_kcount']
 
@@ -120,7 +124,7 @@ function tablePrices(table: string, model: string, inputTokens: number, at: Date
   const [input, output] = [atSize(price.input_mtok, inputTokens), atSize(price.output_mtok, inputTokens)]
   if (input === undefined || (output === undefined && !/embed|rerank/i.test(model))) return null
   const [read, write] = [atSize(price.cache_read_mtok, inputTokens), atSize(price.cache_write_mtok, inputTokens)]
-  const hour = atSize(price.cache_write_1h_mtok, inputTokens)
+  const hour = atSize(price.cache_write_1h_mtok, inputTokens) ?? (write && hourOfClaude(model, input))
   return {
     input: perToken(input),
     output: perToken(output ?? 0),

@@ -49,8 +49,8 @@ export function chatUsage(said: SaidTokens): Json | null {
   const fresh = said.allInput === undefined ? tokens(said.freshInput) : 0
   const all = said.allInput === undefined ? 0 : tokens(said.allInput)
   const output = tokens(said.output)
-  if (read == null || written == null || reasoning == null || fresh === null || all === null || output === null)
-    return null
+  if (read == null || written == null || hour == null || reasoning == null) return null
+  if (fresh === null || all === null || output === null) return null
   const input = said.allInput === undefined ? fresh + read + written : all
   const reasons = (said.reasoning ?? null) === null ? {} : { reasoning_tokens: reasoning }
   const outputDetails = { ...reasons, ...countsOf(said.outputDetails, media) }

@@ -36,6 +36,22 @@ test('a reply with thinking and parallel tool calls is a chat completion', () =>
   })
 })
 
+test('what is kept in the cache for an hour is told apart: it costs more', () => {
+  const tokensWith = (cacheDetails: unknown) => {
+    const reply = JSON.parse(toolReply)
+    return readReply(whole(JSON.stringify({ ...reply, usage: { ...reply.usage, cacheDetails } })) ?? '')?.tokens
+  }
+  const details = [
+    { ttl: '1h', inputTokens: 120 },
+    { ttl: '1h', inputTokens: 80 },
+    { ttl: '5m', inputTokens: 100 },
+  ]
+  expect(tokensWith(details)).toMatchObject({ cacheWrite: 300, cacheWriteHour: 200 })
+  expect(tokensWith([{ ttl: '5m', inputTokens: 300 }])).not.toHaveProperty('cacheWriteHour')
+  for (const nothing of [[], null, undefined, 'x']) expect(tokensWith(nothing)).toMatchObject({ cacheWrite: 300 })
+  expect(tokensWith([{ ttl: '1h', inputTokens: -1 }])).toBeNull()
+})
+
 describe('what is no reply of this provider', () => {
   test.each(['', '[]', '{}', '<html>', '{"output":{"message":{}}}', '{"message":"no"}'])('%j', (body) => {
     expect(whole(body)).toBe(null)

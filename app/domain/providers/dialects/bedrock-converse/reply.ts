@@ -26,12 +26,23 @@ const reasons: Record<string, FinishReason> = {
 /** `end_turn`, `stop_sequence` and reasons not known yet all end as "stop". */
 export const finishReason = (reason: unknown): FinishReason => reasons[String(reason)] ?? 'stop'
 
+/** Tokens of one cache write after the other that are kept for an hour; a count that is none makes the sum none. */
+const keptForAnHour = (details: unknown): unknown =>
+  arrayOf(details)
+    .map(objectOf)
+    .filter(({ ttl }) => ttl === '1h')
+    .reduce<unknown>((sum, { inputTokens: count }) => {
+      const isCount = typeof sum === 'number' && typeof count === 'number' && count >= 0
+      return isCount ? sum + count : Number.NaN
+    }, 0)
+
 /** Bedrock's `inputTokens` leave out what was read from and written to the cache (providers §2.2). */
 export const usageOf = (usage: Json): Json | null =>
   chatUsage({
     freshInput: usage.inputTokens,
     cacheRead: usage.cacheReadInputTokens,
     cacheWrite: usage.cacheWriteInputTokens,
+    cacheWriteHour: keptForAnHour(usage.cacheDetails),
     output: usage.outputTokens,
     reasoning: null,
     serverTools: usage.serverToolUsage,
