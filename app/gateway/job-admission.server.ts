@@ -125,7 +125,7 @@ export async function answerJobAdmission(request: IncomingMessage): Promise<unkn
     if (keySource === 'platform' && onCredits && plan.creditOverage === 'stop' && availablePico < minimumPico)
       reasons.push({
         code: 'insufficient_credits',
-        message: `The workspace has ${displayUsd(availablePico)} in credits, and a job needs at least ${displayUsd(minimumPico, 2, 12)}. Buy credits, or save a provider key, under Settings.`,
+        message: `The workspace has ${displayUsd(availablePico, 2, 12)} in credits, and a job needs at least ${displayUsd(minimumPico, 2, 12)}. Buy credits, or save a provider key, under Settings.`,
       })
     const mode = chargeModeFor(plan, keySource)
     const charges = mode !== 'pass_through' && mode !== 'flat_fee'

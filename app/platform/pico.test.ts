@@ -20,7 +20,7 @@ describe('exact money', () => {
     expect(picoToUsd(1n)).toBe('0.000000000001')
     expect(picoToUsd(-12_500_000_000_000n)).toBe('-12.5')
     expect(displayUsd(1_234_567_890_000_000n)).toBe('$1,234.56789')
-    expect(displayUsd(-40_000_000n)).toBe('-$0.00004')
+    expect(displayUsd(-40_000_000n)).toBe('−$0.00004')
     expect(displayCents(123_456n)).toBe('$1,234.56')
   })
 })

@@ -64,7 +64,7 @@ export function picoToUsd(amount: Pico): string {
 export function displayUsd(amount: Pico, minDecimals = 2, maxDecimals = 6): string {
   const scale = 12 - maxDecimals
   const rounded = divideHalfEven(amount, 10n ** BigInt(scale))
-  const sign = rounded < 0n ? '-' : ''
+  const sign = rounded < 0n ? '−' : ''
   const digits = (rounded < 0n ? -rounded : rounded).toString().padStart(maxDecimals + 1, '0')
   const whole = BigInt(digits.slice(0, -maxDecimals)).toLocaleString('en-US')
   const fraction = digits.slice(-maxDecimals)

@@ -1,5 +1,5 @@
 import { raiseNotice } from '#app/domain/notifications/notices.server.ts'
-import { displayAmount } from '#app/domain/pricing/currency.ts'
+import { displayExact } from '#app/domain/pricing/currency.ts'
 import { inSystem, systemPool, type Tx } from '#app/platform/db.server.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import { type BudgetPeriod, markReached, percentOf, periodNames } from './budgets.ts'
@@ -34,8 +34,8 @@ const due = `SELECT ${columns} FROM ${tables}
     AND s.told_percent < 100 AND s.spent_pico > 0`
 
 const amountsOf = ({ spentPico, limitPico, currency }: Spent): [spent: string, limit: string] => [
-  displayAmount(BigInt(spentPico), currency),
-  displayAmount(BigInt(limitPico), currency),
+  displayExact(BigInt(spentPico), currency),
+  displayExact(BigInt(limitPico), currency),
 ]
 
 const whatNext = (hard: boolean, mark: number): string => {

@@ -31,7 +31,7 @@ export async function noteLowCredits(tx: Tx, workspaceId: string, at: Date): Pro
     kind,
     reference,
     title: 'Credits are running low',
-    message: `The workspace has ${displayUsd(availablePico)} in credits left, less than the ${displayUsd(thresholdPico)} at which you want to be told. Calls on the platform key are refused once credits do not cover them.`,
+    message: `The workspace has ${displayUsd(availablePico, 2, 12)} in credits left, less than the ${displayUsd(thresholdPico, 2, 12)} at which you want to be told. Calls on the platform key are refused once credits do not cover them.`,
     path: 'settings/credits',
     at,
   })

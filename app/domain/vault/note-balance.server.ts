@@ -24,8 +24,8 @@ interface KeyRow {
   threshold: string
 }
 
-/** `$1.20`; more digits for less than a cent. */
-const shown = (usd: string): string => displayUsd(parsePico(usd) ?? 0n)
+/** Exact: what is left is never rounded up to what it is less than. */
+const shown = (usd: string): string => displayUsd(parsePico(usd) ?? 0n, 2, 12)
 
 const ofWhat = (kind: KeyBalance['kind']): string => (kind === 'account' ? 'in the account' : 'of its limit')
 

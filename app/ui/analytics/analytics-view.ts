@@ -6,7 +6,7 @@ import { isProviderId } from '#app/domain/providers/provider.ts'
 import { providerOf } from '#app/domain/providers/registry.ts'
 import { monthName } from '#app/platform/calendar-month.ts'
 import type { Pico } from '#app/platform/pico.ts'
-import { cents, count, counted, money } from '#app/ui/money.ts'
+import { cents, centsThatAddUp, count, counted, money } from '#app/ui/money.ts'
 import { utcDay, utcSecond } from '#app/ui/time.ts'
 
 export interface Choice {
@@ -139,6 +139,8 @@ function toLine(root: string, call: CallRow, { models, surfaces }: Catalogue, cu
 }
 
 function toCards({ total, platform, workspace }: Usage, currency: string): Card[] {
+  const charged = centsThatAddUp([platform.chargePico, workspace.chargePico], currency)
+  const [onPlatform, onOwn] = charged.parts
   const troubles = [
     total.failedCalls ? `${count(total.failedCalls)} failed` : null,
     total.heldCalls ? `${count(total.heldCalls)} held until their cost is known` : null,
@@ -152,9 +154,9 @@ function toCards({ total, platform, workspace }: Usage, currency: string): Card[
     },
     {
       label: 'Charged to you',
-      value: money(total.chargePico, currency),
+      value: charged.total,
       note: [
-        `${money(platform.chargePico, currency)} on the platform key, ${money(workspace.chargePico, currency)} on your keys`,
+        `${onPlatform} on the platform key, ${onOwn} on your keys`,
         ...(total.creditPico ? [`beside ${money(total.creditPico)} from credits`] : []),
       ].join(', '),
     },

@@ -14,7 +14,7 @@ function Usage({ usage }: { usage: UsageView }) {
   return (
     <Panel
       title="AI Usage this month"
-      note={`${usage.month} so far, in UTC. The invoice is written after the month ends. Amounts are rounded so that they add up, to the cent.`}
+      note={`${usage.month} so far, in UTC. The invoice is written after the month ends. Amounts in large are rounded as on the invoice: the sum once, to the cent, and its parts so that they add up to it.`}
     >
       <SimpleGrid cols={{ base: 1, md: 3 }} spacing="xl">
         {usage.parts.map((part) => (

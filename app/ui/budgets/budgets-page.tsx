@@ -191,8 +191,8 @@ function Budget({
       </Group>
       <Bar budget={budget} marks={view.marks} />
       <Text size="sm">
-        <b>{budget.spent}</b> of {budget.limit} spent{budget.exact === budget.spent ? '' : ` (exactly ${budget.exact})`}
-        , {budget.reserved} reserved for calls that are running now. {budget.counts}.
+        <b>{budget.spent}</b> of {budget.limit} spent, {budget.reserved} reserved for calls that are running now.{' '}
+        {budget.counts}.
       </Text>
       {view.canManage && !editing && (
         <Group gap="xs" mt="sm">

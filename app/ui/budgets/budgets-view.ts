@@ -1,6 +1,6 @@
 import { budgetPeriods, budgetScopes, marks, periodNames, scopeNames } from '#app/domain/budgets/budgets.ts'
 import type { BudgetChoices, BudgetRow } from '#app/domain/budgets/queries.server.ts'
-import { displayAmount, displayExact } from '#app/domain/pricing/currency.ts'
+import { displayExact } from '#app/domain/pricing/currency.ts'
 import { utcDay } from '#app/ui/time.ts'
 
 export interface BudgetView {
@@ -9,7 +9,6 @@ export interface BudgetView {
   what: string
   window: string
   spent: string
-  exact: string
   reserved: string
   limit: string
   percent: number
@@ -42,7 +41,7 @@ const toneOf = (percent: number): BudgetView['tone'] => (percent >= 100 ? 'red' 
 
 function toBudget(row: BudgetRow): BudgetView {
   const { name, limit, hard, countsOwnKey, percent, enabled, currency } = row
-  const money = (pico: bigint) => displayAmount(pico, currency)
+  const money = (pico: bigint) => displayExact(pico, currency)
   const of =
     row.scope === 'workspace' ? scopeNames.workspace : `${row.scopeName ?? 'something that is gone'} (${row.scope})`
   return {
@@ -51,7 +50,6 @@ function toBudget(row: BudgetRow): BudgetView {
     what: `${of}, per ${periodNames[row.period]}`,
     window: `${utcDay(row.windowStart)} to before ${utcDay(row.windowEnd)}, UTC`,
     spent: money(row.spentPico),
-    exact: displayExact(row.spentPico, currency),
     reserved: money(row.reservedPico),
     limit: money(row.limitPico),
     percent,

@@ -57,23 +57,21 @@ function nextExpiry(standing: CreditsStanding): string {
     (grant) => !grant.expired && grant.availablePico !== '0' && grant.expiresAt !== null,
   )
   return first?.expiresAt
-    ? `${money(first.availablePico)} of it until ${utcDay(first.expiresAt)}`
+    ? `${exactMoney(first.availablePico)} of it until ${utcDay(first.expiresAt)}`
     : 'none of it expires'
 }
 
+/** Exact, as credits are held: what was rounded up could be called left to spend where it is not. */
 function figuresOf(standing: CreditsStanding): CreditsView['figures'] {
   return [
     {
       label: 'To spend',
-      value: money(standing.availablePico),
-      note:
-        standing.availablePico > 0n
-          ? `exactly ${exactMoney(standing.availablePico)}, ${nextExpiry(standing)}`
-          : 'nothing left',
+      value: exactMoney(standing.availablePico),
+      note: standing.availablePico > 0n ? nextExpiry(standing) : 'nothing left',
     },
-    { label: 'Held', value: money(standing.heldPico), note: 'for calls that are running now' },
-    { label: 'Spent', value: money(standing.spentPico), note: `exactly ${exactMoney(standing.spentPico)}, so far` },
-    { label: 'Expired', value: money(standing.expiredPico), note: 'not used in time' },
+    { label: 'Held', value: exactMoney(standing.heldPico), note: 'for calls that are running now' },
+    { label: 'Spent', value: exactMoney(standing.spentPico), note: 'so far' },
+    { label: 'Expired', value: exactMoney(standing.expiredPico), note: 'not used in time' },
   ]
 }
 
@@ -106,8 +104,8 @@ export function toCreditsView({
       kind: grantKindNames[grant.kind],
       note: grant.note,
       granted: utcMinute(grant.grantedAt),
-      amount: money(grant.amountPico),
-      left: grant.expired ? '–' : money(grant.availablePico),
+      amount: exactMoney(grant.amountPico),
+      left: grant.expired ? '–' : exactMoney(grant.availablePico),
       expires: grant.expiresAt ? utcMinute(grant.expiresAt) : 'never',
       over: grant.expired || grant.availablePico === '0',
     })),

@@ -1,6 +1,6 @@
 import { grantKindNames } from '#app/domain/credits/credits.ts'
 import type { CreditsOverview } from '#app/domain/credits/operator-queries.server.ts'
-import { money } from '#app/ui/money.ts'
+import { exactMoney } from '#app/ui/money.ts'
 import { utcDay, utcMinute } from '#app/ui/time.ts'
 
 export interface OperatorCreditsView {
@@ -48,9 +48,9 @@ export function toOperatorCreditsView(
       slug: row.slug,
       name: row.name,
       plan: row.inUse ? row.plan : `${row.plan}, which draws on none`,
-      available: money(row.availablePico),
-      held: money(row.heldPico),
-      shortfall: row.shortfallPico === '0' ? 'none' : money(row.shortfallPico),
+      available: exactMoney(row.availablePico),
+      held: exactMoney(row.heldPico),
+      shortfall: row.shortfallPico === '0' ? 'none' : exactMoney(row.shortfallPico),
       expiry: row.nextExpiry ? utcDay(row.nextExpiry) : 'never',
     })),
     grants: grants.map((row) => ({
@@ -58,8 +58,8 @@ export function toOperatorCreditsView(
       workspace: row.workspace,
       slug: row.slug,
       kind: grantKindNames[row.kind],
-      amount: money(row.amountPico),
-      left: row.expired ? 'expired' : money(row.availablePico),
+      amount: exactMoney(row.amountPico),
+      left: row.expired ? 'expired' : exactMoney(row.availablePico),
       granted: utcMinute(row.grantedAt),
       by: byWords[row.grantedBy] ?? row.grantedBy,
       expires: row.expiresAt ? utcMinute(row.expiresAt) : 'never',

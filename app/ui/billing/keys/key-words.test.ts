@@ -47,7 +47,7 @@ describe('a balance', () => {
   test.each([
     [balance({}), '$7.50 left of the key’s own limit (asked 3 minutes ago)'],
     [balance({ kind: 'account', usd: '0.000000004' }), '<$0.000001 left in the account (asked 3 minutes ago)'],
-    [balance({ kind: 'account', usd: '-0.5' }), '-$0.50 left in the account (asked 3 minutes ago)'],
+    [balance({ kind: 'account', usd: '-0.5' }), '−$0.50 left in the account (asked 3 minutes ago)'],
   ])('says how much, of what, and how old that is', (status, words) => {
     expect(balanceOf(status, 'OpenRouter', true, now)).toBe(words)
   })
