@@ -81,6 +81,48 @@ describe('an explicit prefix', () => {
   })
 })
 
+describe('a provider’s name that is an author’s as well', () => {
+  const nemotron = 'nvidia/nemotron-3-super-120b'
+  const nvidia = key('nvidia', { models: indexModels([nemotron, 'meta/llama-4-maverick']) })
+  const everywhere = key('openrouter', { models: indexModels([nemotron, `${nemotron}:free`, 'x-ai/grok-4.3']) })
+  test('is no wish for its key: other hosts serve the author’s models too', () => {
+    expect(choose(nemotron, [everywhere])).toBe(`key-openrouter ${nemotron}`)
+    expect(choose(`${nemotron}:free`, [everywhere, nvidia])).toBe(`key-openrouter ${nemotron}:free`)
+    expect(choose(nemotron, [], { hosted: true })).toBe('none')
+    expect(choose('xai/grok-4.3', [key('vercel', { models: indexModels(['xai/grok-4.3']) })])).toBe(
+      'key-vercel xai/grok-4.3',
+    )
+    expect(choose('xai/grok-4.3', [everywhere])).toBe('key-openrouter x-ai/grok-4.3')
+  })
+  test('goes to the author’s own host where there is a key of it, under the id that it has there', () => {
+    expect(choose(nemotron, [everywhere, nvidia])).toBe(`key-nvidia ${nemotron}`)
+    expect(choose(nemotron, [key('nvidia', { models: null })])).toBe(`key-nvidia ${nemotron}`)
+    expect(choose(nemotron, [key('nvidia', { models: null })], { forced: 'nvidia' })).toBe(`key-nvidia ${nemotron}`)
+    expect(choose('nvidia/nemotron-5', [nvidia], { forced: 'nvidia' })).toBe('key-nvidia nvidia/nemotron-5')
+    expect(choose('xai/grok-4.3', [key('xai', { models: null })])).toBe('key-xai grok-4.3')
+  })
+  test('before an id with an author of its own it is a prefix', () => {
+    expect(choose('nvidia/meta/llama-4-maverick', [everywhere, nvidia])).toBe('key-nvidia meta/llama-4-maverick')
+    expect(choose('nvidia/meta/llama-4-maverick', [everywhere])).toBe('no_key_for_provider')
+  })
+})
+
+describe('a bare id of a family', () => {
+  const crof = key('crof', { models: indexModels(['deepseek-v3.2', 'gpt-oss-120b']) })
+  test('goes to a host that lists this very id where the family’s own host does not list it', () => {
+    expect(choose('deepseek-v3.2', ['deepseek', crof])).toBe('key-crof deepseek-v3.2')
+    expect(choose('deepseek-v4-flash', ['deepseek', crof])).toBe('key-deepseek deepseek-v4-flash')
+  })
+  test('goes to the family’s own host where nobody lists it: lists lag behind', () => {
+    expect(choose('deepseek-v5', ['deepseek', crof])).toBe('key-deepseek deepseek-v5')
+    expect(choose('deepseek-v3.2', [key('deepseek', { models: null }), crof])).toBe('key-deepseek deepseek-v3.2')
+  })
+  test('OpenAI’s open weights are no model of its API', () => {
+    expect(choose('gpt-oss-120b', ['openai', 'groq'])).toBe('key-groq openai/gpt-oss-120b')
+    expect(choose('gpt-oss-120b', ['openai', crof])).toBe('key-crof gpt-oss-120b')
+  })
+})
+
 describe('the model alone', () => {
   test.each([
     ['gpt-5-mini', 'key-openai gpt-5-mini'],

@@ -1,5 +1,5 @@
 import { type ModelIndex, type ModelMatch, matchModel, variantOf } from './model-ids.ts'
-import { type Endpoint, type ProviderId, providerIds } from './provider.ts'
+import { type Endpoint, type Provider, type ProviderId, providerIds } from './provider.ts'
 import { providerNamed, providerOf } from './registry.ts'
 
 /** A saved key that may be used for this call: enabled, allowed by the plan, for this surface. */
@@ -63,9 +63,13 @@ function unlistedId(key: UsableKey, model: string): string {
   return key.models === null ? spelt(key.provider, model) : model
 }
 
+/** Its own models' ids carry their author there: `nvidia/nemotron-…`, `openrouter/auto`. */
+const keepsAuthor = ({ authors, nativeModels }: Provider): boolean => authors.length > 0 && nativeModels === null
+
 /** An author's own host spells its ids as it does; without its list, that much is known. */
 function spelt(provider: ProviderId, model: string): string {
-  const { authors } = providerOf(provider)
+  const row = providerOf(provider)
+  const authors = keepsAuthor(row) ? [] : row.authors
   const slash = model.indexOf('/')
   const slug = authors.includes(model.slice(0, Math.max(slash, 0)).toLowerCase()) ? model.slice(slash + 1) : model
   return provider === 'anthropic' ? slug.replaceAll('.', '-') : slug
@@ -77,10 +81,8 @@ function explicitPrefix(model: string): { provider: ProviderId; rest: string } |
   if (slash <= 0) return null
   const name = model.slice(0, slash)
   const provider = providerNamed(name)
-  if (!provider || providerOf(provider).authors.includes(name)) return null
   const rest = model.slice(slash + 1)
-  // `openrouter/auto` is a model of that name.
-  if (provider === 'openrouter' && !rest.includes('/')) return null
+  if (!provider || (!rest.includes('/') && providerOf(provider).authors.includes(name))) return null
   return { provider, rest }
 }
 
@@ -88,9 +90,9 @@ function explicitPrefix(model: string): { provider: ProviderId; rest: string } |
 function withoutPrefix(model: string, provider: ProviderId): string {
   const slash = model.indexOf('/')
   const name = slash > 0 ? model.slice(0, slash) : ''
-  if (providerNamed(name) !== provider || (provider === 'openrouter' && !model.slice(slash + 1).includes('/')))
-    return model
-  return model.slice(slash + 1)
+  const rest = model.slice(slash + 1)
+  const isWhole = !rest.includes('/') && keepsAuthor(providerOf(provider))
+  return providerNamed(name) !== provider || isWhole ? model : rest
 }
 
 /** The search for a key whose provider was not named, step by step; the first step that finds one decides. */
@@ -119,12 +121,17 @@ class Search<K extends UsableKey> {
     return null
   }
 
-  /** A bare id that belongs to one provider's own family: `gpt-…`, `claude-…`, `gemini-…`, a Bedrock id. */
+  /**
+   * A bare id that belongs to one provider's own family: `gpt-…`, `claude-…`, `gemini-…`, a Bedrock id. Where its list lacks
+   * the id and another host's has it, that host is meant: open weights carry their family's name everywhere.
+   */
   #native(): KeyAnswer<K> | null {
     const { model } = this.#question
-    return this.#first((provider) =>
+    const own = this.#first((provider) =>
       providerOf(provider).nativeModels?.test(model) ? keyOf(this.#question, provider, model) : null,
     )
+    const isUnlisted = own?.kind === 'key' && own.key.models !== null && !own.key.models.ids.has(own.model)
+    return (isUnlisted ? this.#exact() : null) ?? own
   }
 
   /** `author/slug` at the author's own host: a slug it lists, or any while its list is not known. */
