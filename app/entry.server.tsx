@@ -12,6 +12,12 @@ import { NonceContext } from './ui/nonce.ts'
 
 const RENDER_MS_MAX = 10_000
 
+/** A form that was posted without scripts is answered with a page, which drops the headers of the action unless it takes them over. */
+const retryAfterOf = ({ staticHandlerContext }: EntryContext): string | undefined =>
+  Object.values(staticHandlerContext.actionHeaders)
+    .map((headers) => headers.get('Retry-After'))
+    .find((value) => value !== null) ?? undefined
+
 export default function handleRequest(
   request: Request,
   status: number,
@@ -33,6 +39,8 @@ export default function handleRequest(
         const body = new PassThrough()
         headers.set('Content-Type', 'text/html; charset=utf-8')
         headers.set('Cache-Control', 'no-store')
+        const retryAfter = retryAfterOf(remixContext)
+        if (retryAfter) headers.set('Retry-After', retryAfter)
         resolve(new Response(createReadableStreamFromReadable(body), { headers, status }))
         pipe(body)
       },

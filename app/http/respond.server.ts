@@ -39,12 +39,15 @@ export function toAppError(error: unknown, requestId: string): AppError {
   )
 }
 
+const headersOf = ({ retryAfterS }: AppError): Record<string, string> =>
+  retryAfterS === undefined ? noStore : { ...noStore, 'Retry-After': String(retryAfterS) }
+
 /** A failed page: status, stable code and public text, for the error boundary. */
 export function errorResponse(error: unknown, requestId: string): Response {
   const known = toAppError(error, requestId)
   const status = known.code === 'internal_error' ? 500 : httpStatusOf[known.kind]
   const body: PageError = { code: known.code, message: known.message, field: known.field ?? null, requestId }
-  return json(body, { status, headers: noStore })
+  return json(body, { status, headers: headersOf(known) })
 }
 
 /** A failed action that the page it came from can show in place. */
@@ -56,5 +59,5 @@ export function actionError(intent: string, error: unknown, requestId: string): 
     intent,
     error: { code: known.code, message: known.message, field: known.field ?? null, requestId },
   }
-  return json(body, { status, headers: noStore })
+  return json(body, { status, headers: headersOf(known) })
 }

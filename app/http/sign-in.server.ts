@@ -1,5 +1,5 @@
 import { APIError } from 'better-auth/api'
-import { RateLimiterMemory } from 'rate-limiter-flexible'
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { AppError } from '#app/platform/errors.ts'
 import { singleton } from '#app/platform/singleton.server.ts'
 import { auth } from './auth.server.ts'
@@ -14,7 +14,12 @@ const limits = () =>
     address: new RateLimiterMemory({ points: 20, duration: 60 }),
   }))
 
-const tooMany = () => new AppError('rate_limited', 'too_many_sign_ins', 'Too many tries. Wait a minute and try again.')
+/** @param refused what the limiter says: when the oldest tries are forgotten */
+function tooMany(refused: unknown): AppError {
+  const retryAfterS = refused instanceof RateLimiterRes ? Math.max(1, Math.ceil(refused.msBeforeNext / 1000)) : 60
+  const wait = retryAfterS === 1 ? '1 second' : `${retryAfterS} seconds`
+  return new AppError('rate_limited', 'too_many_sign_ins', `Too many tries. Try again in ${wait}.`, { retryAfterS })
+}
 const wrong = () =>
   new AppError('bad_request', 'wrong_credentials', 'E-mail or password is wrong.', { field: 'password' })
 
@@ -31,8 +36,8 @@ export async function signIn(
   try {
     await limits().address.consume(clientAddress)
     await limits().account.consume(email)
-  } catch {
-    throw tooMany()
+  } catch (refused) {
+    throw tooMany(refused)
   }
   try {
     const { headers } = await auth().api.signInEmail({

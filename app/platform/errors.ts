@@ -28,6 +28,8 @@ export interface AppErrorOptions {
   field?: string
   /** For operators only: never shown to a customer, never holds a secret. */
   internal?: string
+  /** In how many seconds it may be tried again: the answer's Retry-After. */
+  retryAfterS?: number
   cause?: unknown
 }
 
@@ -40,6 +42,7 @@ export class AppError extends Error {
   readonly code: string
   readonly field: string | undefined
   readonly internal: string | undefined
+  readonly retryAfterS: number | undefined
 
   constructor(kind: ErrorKind, code: string, publicMessage: string, options: AppErrorOptions = {}) {
     super(publicMessage, options.cause === undefined ? undefined : { cause: options.cause })
@@ -48,6 +51,7 @@ export class AppError extends Error {
     this.code = code
     this.field = options.field
     this.internal = options.internal
+    this.retryAfterS = options.retryAfterS
   }
 }
 

@@ -44,6 +44,7 @@ describe('keys that are tried', () => {
     expect(refusal).toMatchObject({
       kind: 'rate_limited',
       message: expect.stringContaining(`Try again at ${free} UTC`),
+      retryAfterS: expect.toSatisfy((s: number) => s > 0 && s <= 660),
     })
     expect(httpStatusOf.rate_limited).toBe(429)
 

@@ -55,6 +55,20 @@ describe('the sign-in', () => {
       expect(right.headers.getSetCookie()).toEqual([])
     })
 
+    it('that is refused says in how many seconds to come back, with and without scripts', async () => {
+      const { email } = await makePerson()
+      for (let n = 0; n < 5; n++) await tryOnce(email, 'a wrong password', newAddress())
+      const refused = await tryOnce(email, 'a wrong password', newAddress())
+      const seconds = Number(refused.headers.get('retry-after'))
+      expect(seconds).toBeGreaterThan(0)
+      expect(seconds).toBeLessThanOrEqual(60)
+      expect(await refused.text()).toContain(`Try again in ${seconds} second`)
+      const form = { intent: 'sign-in', email, password: 'a wrong password' }
+      const headers = { 'x-forwarded-for': newAddress() }
+      const page = await new Visitor(limited.origin).post('/sign-in', form, { headers })
+      expect([page.status, Number(page.headers.get('retry-after')) > 0]).toEqual([429, true])
+    })
+
     it('stops the twenty-first try from one address, whatever else the address header says', async () => {
       const [address, statuses] = [newAddress(), [] as number[]]
       for (let n = 0; n < 21; n++)

@@ -34,13 +34,15 @@ async function standingOf(tx: Tx, workspaceId: string, userId: string): Promise<
   return { checks, freeAt: free[0] ?? null }
 }
 
-function refusal(freeAt: Date): AppError {
+function refusal(freeAt: Date, now: Date): AppError {
   // The next whole minute: what is named must be true then.
-  const at = new Date(Math.ceil(freeAt.getTime() / 60_000) * 60_000).toISOString().slice(11, 16)
+  const whole = Math.ceil(freeAt.getTime() / 60_000) * 60_000
+  const at = new Date(whole).toISOString().slice(11, 16)
   return new AppError(
     'rate_limited',
     'too_many_key_checks',
     `Too many keys were tried: at most ${mostChecks} in ${windowMinutes} minutes, in a workspace and by a person. Nothing was asked of the provider. Try again at ${at} UTC.`,
+    { retryAfterS: Math.max(1, Math.ceil((whole - now.getTime()) / 1000)) },
   )
 }
 
@@ -74,5 +76,5 @@ export async function countKeyCheck(ctx: Ctx, provider: ProviderId): Promise<voi
       })
     return null
   })
-  if (freeAt) throw refusal(freeAt)
+  if (freeAt) throw refusal(freeAt, ctx.now())
 }

@@ -30,7 +30,14 @@ async function storeFlow(tx: Tx, ctx: Ctx, flow: { nonceHash: Buffer; sessionHas
   const at = ctx.now()
   const open = await tx.oauthFlow.count({ where: { workspaceId, usedAt: null, expiresAt: { gt: at } } })
   if (open >= mostOpen)
-    throw new AppError('rate_limited', 'too_many_flows', 'Too many attempts are open. Wait ten minutes and try again.')
+    throw new AppError(
+      'rate_limited',
+      'too_many_flows',
+      'Too many attempts are open. Wait ten minutes and try again.',
+      {
+        retryAfterS: 600,
+      },
+    )
   const dataKey = await ensureDataKey(tx, workspaceId)
   const identity = { workspaceId, provider, userId, nonceHash: flow.nonceHash, dataKeyId: dataKey.id }
   const plain = Buffer.from(flow.verifier, 'utf8')
