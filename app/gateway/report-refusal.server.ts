@@ -26,8 +26,12 @@ const platformKeys = (): PlatformKeys =>
 const within = (times: Map<string, number>, id: string, ms: number): boolean =>
   performance.now() - (times.get(id) ?? Number.NEGATIVE_INFINITY) < ms
 
-/** What a provider's status says of the key itself. Others say nothing of it. */
-const codeOf: Record<number, string> = { 401: 'refused', 402: 'payment_required', 403: 'permission_denied' }
+/** What a refusal, by the code that its caller gets, says of the key itself. Others say nothing of it. */
+const codeOf: Record<string, string> = {
+  provider_key_rejected: 'refused',
+  provider_payment_required: 'payment_required',
+  provider_permission_denied: 'permission_denied',
+}
 
 /** Tells the operators that the platform's own key is refused: every workspace without a key of its own is down. */
 function alertOperators(call: Call, status: number | null): void {
@@ -60,13 +64,14 @@ function calmOperators(call: Call): void {
  */
 export function reportOnKey(call: Call, outcome: ReplyOutcome): void {
   const { workspaceId, keyId, keyVersion } = call.dispatch
-  const code = outcome.ending === 'refused' ? codeOf[outcome.httpStatus ?? 0] : undefined
+  const said = outcome.ending === 'refused' ? (outcome.errorCode ?? '') : ''
   if (keyId === null || keyVersion === null) {
-    if (code === 'refused' || code === 'payment_required') alertOperators(call, outcome.httpStatus)
+    if (said === 'platform_key_rejected') alertOperators(call, outcome.httpStatus)
     else if (outcome.ending === 'complete') calmOperators(call)
     return
   }
   const key = { workspaceId, keyId, keyVersion }
+  const code = codeOf[said]
   if (code !== undefined) noteKeyHealth(key, { ok: false, code, text: outcome.refusalText ?? '' })
   else if (outcome.ending === 'complete') noteKeyHealth(key, { ok: true })
 }

@@ -61,11 +61,12 @@ export type CallEnd = { kind: 'answered' } | { kind: 'refused'; status: number; 
 
 const answered: CallEnd = { kind: 'answered' }
 
-/** A refusal that says nothing against the request: the provider is busy or broken. */
-const mayStandIn = (call: Call, { ending, httpStatus, clientGone }: ReplyOutcome): boolean =>
+/** A refusal that says nothing against the request or the account: the provider is busy or broken. */
+const mayStandIn = (call: Call, { ending, httpStatus, errorCode, clientGone }: ReplyOutcome): boolean =>
   call.standIn !== null &&
   !clientGone &&
   ending === 'refused' &&
+  errorCode !== 'provider_payment_required' &&
   httpStatus !== null &&
   (httpStatus === 429 || httpStatus >= 500)
 

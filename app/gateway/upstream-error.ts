@@ -1,4 +1,5 @@
 import { type EgressFailure, failureOf } from '#app/domain/providers/egress-failure.ts'
+import { asksForMoney } from '#app/domain/providers/payment-refusal.ts'
 import { parseLossless } from '#app/domain/providers/usage.ts'
 import { scrubSecrets } from '#app/platform/secret-patterns.ts'
 import type { Call } from './call.ts'
@@ -68,27 +69,43 @@ export interface Refusal {
   now: Date
 }
 
-/**
- * What the caller sees of a provider's refusal. On the workspace's own key the provider's status and words pass through,
- * cleaned. On the platform's key its 401, 402 and 403 are the vendor's trouble: 502, and no words.
- */
-export function refusalError(call: Call, refusal: Refusal): GatewayError {
-  const { name } = call.provider
-  const { status } = refusal
-  if (call.dispatch.keySource === 'platform' && (status === 401 || status === 402 || status === 403))
+/** A refusal of the platform's own key, or of a call on it: the vendor's trouble, and no words. Null: it is neither. */
+function platformRefusal(
+  { dispatch, provider: { name } }: Call,
+  status: number,
+  isUnpaid: boolean,
+): GatewayError | null {
+  if (dispatch.keySource !== 'platform') return null
+  const type = 'upstream_error'
+  if (status === 401 || isUnpaid)
     return new GatewayError(
       502,
       'platform_key_rejected',
       `${name} does not serve this call at the moment. The operator has been told.`,
-      { type: 'upstream_error' },
+      { type },
     )
+  if (status !== 403) return null
+  return new GatewayError(502, 'provider_permission_denied', `${name} refused this call.`, { type })
+}
+
+/**
+ * What the caller sees of a provider's refusal. On the workspace's own key the provider's status and words pass through,
+ * cleaned; on the platform's key what it says of that key does not. The code says that there is no credit left, under
+ * whichever status.
+ */
+export function refusalError(call: Call, refusal: Refusal): GatewayError {
+  const { name } = call.provider
+  const { status } = refusal
+  const isUnpaid = asksForMoney(status, refusal.body)
+  const platform = platformRefusal(call, status, isUnpaid)
+  if (platform) return platform
   const shown = passedOn.has(status) ? status : status >= 400 && status < 500 ? 400 : 502
   const message = messageIn(refusal.body)
   const words =
     message === null ? `answered with status ${status}.` : cleanUpstreamText(message, call.credential.secrets)
   return new GatewayError(
     shown,
-    codes[status] ?? (status < 500 ? 'provider_refused' : 'upstream_error'),
+    codes[isUnpaid ? 402 : status] ?? (status < 500 ? 'provider_refused' : 'upstream_error'),
     `${name}: ${words}`,
     {
       type: shown >= 500 ? 'upstream_error' : undefined,

@@ -174,7 +174,7 @@ describe('a 402 from a call', () => {
     await until(async () => (await told(holder))[0] === 1, 'the notice')
     expect(await polls(holder)).toBe(1)
     const [notice] = await noticesOf(holder, 'payment_required')
-    expect(notice.message).toContain(`refused a call under key sk-or-v1-…${holder.key.slice(-4)} with status 402`)
+    expect(notice.message).toContain(`refused a call under key sk-or-v1-…${holder.key.slice(-4)}: there is no credit`)
     for (let n = 0; n < 3; n++) await refuse(holder)
     await until(async () => (await lastError(holder)) === 'payment_required', 'the mark on the card')
     expect(await told(holder)).toEqual([1, 1])

@@ -199,6 +199,16 @@ it('a provider that sells no fewer than sixteen tokens is asked for sixteen', as
   expect(JSON.parse(sandbox.calls('sambanova').at(-1)?.body ?? '{}')).toMatchObject({ max_tokens: 16 })
 })
 
+it.each([
+  [429, '{"error":{"code":"insufficient_quota","message":"You exceeded your current quota"}}'],
+  [403, '{"reason":"NOT_ENOUGH_BALANCE","message":"not enough balance"}'],
+])('an account without credit that says so with %i has a key that works', async (status, text) => {
+  sandbox.fault({ match: { model: 'DeepSeek-V4-Flash' }, scenario: { raw: { status, pieces: [text] } } })
+  const apiKey = sandboxCredential('sambanova', 'live')
+  const probe = await probeKey({ provider: 'sambanova', apiKey, secrets: [apiKey] })
+  expect(probe).toMatchObject({ outcome: 'valid', reason: 'no_credit' })
+})
+
 describe('the three whose lists are of unknown openness', () => {
   it('are asked with a made-up key first, once a day, and never with the made-up key after that', async () => {
     const made = new Set<string | null>()

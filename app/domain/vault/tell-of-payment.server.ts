@@ -20,7 +20,7 @@ async function tellOfRefusal(tx: Tx, { workspaceId, keyId, keyVersion }: KeyRefe
     kind,
     reference: keyId,
     title: `${name} refuses calls for want of credit`,
-    message: `${name} refused a call under key ${row.hint} with status 402: there is no credit left for it. Calls on this key fail until you top it up at ${name}.`,
+    message: `${name} refused a call under key ${row.hint}: there is no credit left for it. Calls on this key fail until you top it up at ${name}.`,
     path: 'settings/billing',
     at,
     quietMs,
@@ -35,7 +35,7 @@ async function tellOfRefusal(tx: Tx, { workspaceId, keyId, keyVersion }: KeyRefe
 }
 
 /**
- * What calls said of the credit behind their keys: a 402 is told at once, without waiting for the next look at the balance;
+ * What calls said of the credit behind their keys: a 402, or what means the same, is told at once, without waiting for the next look at the balance;
  * a call that succeeds takes that back.
  */
 export async function tellOfPayment(refused: KeyReference[], succeeded: KeyReference[], at: Date): Promise<void> {

@@ -1,3 +1,4 @@
+import { asksForMoney } from '../payment-refusal.ts'
 import type { Proof, Provider } from '../provider.ts'
 import type { TextReply } from './ask-provider.server.ts'
 import { invalid, restricted, unverified, type Verdict } from './key-replies.ts'
@@ -8,10 +9,13 @@ const refusedInWords = /API_KEY_INVALID|API key not valid|invalid[ _]api[ _]key|
 const scopeWords = /missing scopes|insufficient permissions|insufficient_scope|not have (?:access|permission)/i
 const awsRefusals = /InvalidClientTokenId|SignatureDoesNotMatch|UnrecognizedClient|InvalidAccessKeyId|AuthFailure/
 
-/** A provider that cannot be asked now: that is not the key's fault. */
+/** The key is good, and the account behind it empty. */
+const unpaid: Verdict = { outcome: 'valid', reason: 'no_credit' }
+
+/** What a reply says that is none about the key: a provider that cannot be asked now, or wants money first. */
 export function notAsked(reply: TextReply): Verdict | null {
   if (reply.kind !== 'answered') return unverified(reply.kind)
-  if (reply.status === 429) return unverified('rate_limited')
+  if (reply.status === 429) return asksForMoney(429, reply.text) ? unpaid : unverified('rate_limited')
   return reply.status >= 500 ? unverified('provider_error') : null
 }
 
@@ -35,9 +39,9 @@ export function judgeRefusal(row: Provider, status: number, text: string): Verdi
   if (reader === 'sts') return status === 403 || status === 400 ? judgeAws(text) : unverified('unexpected_reply')
   if (reader === 'azure') return judgeAzure(status, text)
   if (/SERVICE_DISABLED/.test(text)) return restricted('service_disabled')
+  if (asksForMoney(status, text)) return unpaid
   if ((status === 401 || status === 403) && scopeWords.test(text)) return restricted('missing_scopes')
   if (status === 401 || (status === 400 && refusedInWords.test(text))) return invalid('refused')
-  if (status === 402) return { outcome: 'valid', reason: 'no_credit' }
   if (status !== 403) return unverified('unexpected_reply')
   return judgeForbidden(row)
 }
