@@ -1,5 +1,7 @@
-import { Button, Checkbox, Group, NativeSelect, Progress, Stack, Text, TextInput, Title } from '@mantine/core'
+import { Alert, Button, Checkbox, Group, NativeSelect, Progress, Stack, Text, TextInput, Title } from '@mantine/core'
 import { Form, Link, useLocation, useNavigation, useSearchParams } from '@remix-run/react'
+import { type FormEvent, useState } from 'react'
+import { readLimit } from '#app/domain/budgets/budgets.ts'
 import { type Answer, AnswerNotice, answerTo, fieldError } from '#app/ui/answer-notice.tsx'
 import { AskButton, ConfirmDialog } from '#app/ui/confirm-dialog.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
@@ -55,7 +57,7 @@ function Switches({ terms, currency, answer }: TermsProps) {
         value="on"
         defaultChecked={terms?.hard ?? true}
         label="Refuse calls that do not fit into it"
-        description="Unticked, it only tells: by notice and mail at 50, 80 and 100 %."
+        description="Unticked, it only tells: by notice and mail at 50, 80 and 100 %. Ticked, a limit of 0 refuses every call that it counts."
       />
       {currency === 'USD' ? (
         <Checkbox
@@ -72,14 +74,35 @@ function Switches({ terms, currency, answer }: TermsProps) {
   )
 }
 
+/** Whether the form, as it stands, makes a budget that lets no call pass. */
+function useAllowsNothing(terms?: BudgetView['terms']) {
+  const [allowsNothing, set] = useState(terms?.hard === true && readLimit(terms.limit) === '0')
+  const look = (event: FormEvent<HTMLFormElement>) => {
+    const form = new FormData(event.currentTarget)
+    set(form.get('hard') === 'on' && readLimit(String(form.get('limit'))) === '0')
+  }
+  return { allowsNothing, look }
+}
+
+const AllowsNothing = ({ shown }: { shown: boolean }) => (
+  <div role="status">
+    {shown && (
+      <Alert color="yellow" c="gray.9" mt="sm">
+        With a limit of 0 this budget refuses every call that it counts, from the next one on.
+      </Alert>
+    )}
+  </div>
+)
+
 function NewBudget({ view, answer }: { view: BudgetsView; answer: BudgetsAnswer | undefined }) {
+  const { allowsNothing, look } = useAllowsNothing()
   const busy = useNavigation().formData?.get('intent') === 'create-budget'
   return (
     <Panel
       title="New budget"
       note="It begins with what its window has come to already. Calls imported from elsewhere do not count. Weeks begin on Monday; all days are UTC days."
     >
-      <Form method="post" preventScrollReset key={view.budgets.length}>
+      <Form method="post" preventScrollReset key={view.budgets.length} onChange={look}>
         <input type="hidden" name="intent" value="create-budget" />
         <Group align="flex-start" gap="sm">
           <Terms currency={view.currency} answer={answer} />
@@ -87,6 +110,7 @@ function NewBudget({ view, answer }: { view: BudgetsView; answer: BudgetsAnswer 
           <NativeSelect name="period" label="Window" data={view.periods} defaultValue="month" />
         </Group>
         <Switches currency={view.currency} answer={answer} />
+        <AllowsNothing shown={allowsNothing} />
         <Button type="submit" mt="md" loading={busy}>
           Make budget
         </Button>
@@ -97,8 +121,9 @@ function NewBudget({ view, answer }: { view: BudgetsView; answer: BudgetsAnswer 
 
 function EditForm({ budget, answer }: { budget: BudgetView; answer: BudgetsAnswer | undefined }) {
   const { pathname } = useLocation()
+  const { allowsNothing, look } = useAllowsNothing(budget.terms)
   return (
-    <Form method="post" preventScrollReset>
+    <Form method="post" preventScrollReset onChange={look}>
       <input type="hidden" name="intent" value="change-budget" />
       <input type="hidden" name="id" value={budget.id} />
       <input type="hidden" name="enabled" value={budget.enabled ? 'on' : 'off'} />
@@ -106,6 +131,7 @@ function EditForm({ budget, answer }: { budget: BudgetView; answer: BudgetsAnswe
         <Terms terms={budget.terms} currency={budget.currency} answer={answer} />
       </Group>
       <Switches terms={budget.terms} currency={budget.currency} answer={answer} />
+      <AllowsNothing shown={allowsNothing} />
       <Group gap="sm" mt="md">
         <Button type="submit">Save</Button>
         <Button component={Link} to={pathname} preventScrollReset variant="default">

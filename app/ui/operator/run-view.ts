@@ -7,7 +7,7 @@ import { parseDecimal } from '#app/platform/pico.ts'
 import { count } from '#app/ui/money.ts'
 import type { Tone } from '#app/ui/status-badge.tsx'
 import { utcMinute } from '#app/ui/time.ts'
-import { runStates } from './runs-view.ts'
+import { detailOf, runStates } from './runs-view.ts'
 
 export interface RunView {
   runId: string
@@ -57,12 +57,6 @@ export const creditReasons: Record<string, string> = {
 }
 
 const noteStates: Record<string, string> = { planned: 'Being issued', issued: 'Issued', refused: 'Refused by Stripe' }
-
-/** Why it stands still: an operator's own words, or what was found, in words. */
-function detailOf({ heldReason, heldDetail }: OperatedInvoice['invoice']): string | null {
-  const what = heldReason === 'operator_hold' ? 'The reason given' : heldReason?.replaceAll('_', ' ')
-  return [what, heldDetail].filter(Boolean).join(': ') || null
-}
 
 export function toRunView(operated: OperatedInvoice): RunView {
   const { invoice, lines, resolutions, unfinished, creditable, creditNotes, lastMonthCents } = operated

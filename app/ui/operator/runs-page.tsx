@@ -23,6 +23,8 @@ export interface RunRow {
 export interface RunsView {
   filter: { month: string; state: string }
   reviewHours: number
+  /** What new drafts do. */
+  wait: string
   reviews: { id: string; workspace: string; month: string; total: string; before: string; until: string }[]
   states: { value: string; label: string }[]
   months: { month: string; name: string; counts: string }[]
@@ -58,7 +60,7 @@ function Review({ view, answer }: { view: RunsView; answer: RunsAnswer | undefin
   return (
     <Panel
       title="Review before sending"
-      note="A written draft waits this long for somebody to look at it, and then is finalised on its own. 0: drafts go out at once."
+      note={`A written draft waits for somebody to look at it, and then is finalised on its own. Drafts that are written from now on ${view.wait}; one in review keeps the time that it was given.`}
     >
       {view.reviews.length > 0 && (
         <DataTable
@@ -89,10 +91,11 @@ function Review({ view, answer }: { view: RunsView; answer: RunsAnswer | undefin
         <Group align="flex-end" gap="sm" mt="sm">
           <TextInput
             name="hours"
-            label="Hours"
+            label="Hours, for new drafts"
+            description="0: they go out at once"
             defaultValue={String(view.reviewHours)}
             inputMode="numeric"
-            w={120}
+            w={200}
             error={fieldError(answer, 'hours')}
           />
           <Button type="submit" variant="default">

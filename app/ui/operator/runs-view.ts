@@ -33,6 +33,15 @@ function byMonth(runs: OperatorInvoice[]): RunsView['months'] {
   })
 }
 
+/** Why it stands still: an operator's own words, or what was found, in words. */
+export function detailOf({
+  heldReason,
+  heldDetail,
+}: Pick<OperatorInvoice, 'heldReason' | 'heldDetail'>): string | null {
+  const what = heldReason === 'operator_hold' ? 'The reason given' : heldReason?.replaceAll('_', ' ')
+  return [what, heldDetail].filter(Boolean).join(': ') || null
+}
+
 interface Around {
   reviewHours: number
   /** Totals of the month before, by month and workspace. */
@@ -60,6 +69,7 @@ export function toRunsView(
   return {
     filter,
     reviewHours,
+    wait: reviewHours === 0 ? 'go out at once' : `wait ${counted(BigInt(reviewHours), 'hour')}`,
     reviews: runs.filter((run) => run.state === 'review').map((run) => reviewOf(run, before)),
     states: Object.entries(runStates).map(([value, [label]]) => ({ value, label })),
     months: byMonth(runs),
@@ -74,7 +84,7 @@ export function toRunsView(
       calls: count(run.calls),
       exact: displayExact(BigInt(run.exactPico), run.currency),
       total: displayMinor(BigInt(run.totalCents), run.currency),
-      reason: [run.heldReason, run.heldDetail].filter(Boolean).join(': ') || null,
+      reason: detailOf(run),
       remedy: run.heldRemedy,
     })),
   }
