@@ -127,6 +127,53 @@ test('what a provider keeps of a conversation counts a constant', () => {
   expect(of({ previous_response_id: null })).toBe(of({}))
 })
 
+test('an item that stands for one which the provider keeps counts as what is kept, once', () => {
+  const of = (endpoint: 'chat' | 'responses', input: unknown[]) =>
+    heldInputTokens(
+      readInferenceRequest(
+        endpoint,
+        Buffer.from(JSON.stringify({ model: 'a/b', [endpoint === 'chat' ? 'messages' : 'input']: input })),
+      ),
+    )
+  const message = { role: 'user', content: 'hi', id: 'msg_0' }
+  const reference = { type: 'item_reference', id: 'msg_1' }
+  const plain = of('responses', [message])
+  for (const item of [reference, { id: 'msg_1' }, { type: null, id: 'msg_1' }]) {
+    expect(of('responses', [message, item])).toBeGreaterThanOrEqual(plain + 50_000)
+    expect(of('responses', [message, item, item])).toBeLessThan(plain + 50_050)
+  }
+  for (const item of [message, { type: 'function_call', id: 'fc_1' }, { type: 'reasoning', id: 'rs_1' }])
+    expect(of('responses', [message, item])).toBeLessThan(plain + 50)
+  expect(of('responses', [{ ...message, content: [reference] }])).toBeLessThan(1_000) // no item, but a part of one
+  expect(of('chat', [message, { id: 'msg_1' }])).toBeLessThan(1_000)
+})
+
+test('a member that is named twice counts twice, and a part of two kinds for both', () => {
+  const of = (part: string) =>
+    heldInputTokens(
+      readInferenceRequest('chat', Buffer.from(`{"model":"a/b","messages":[{"role":"user","content":[${part}]}]}`)),
+    )
+  const words = 'many words '.repeat(1_000)
+  const part = `"type":"text","text":"${words}"`
+  expect(of(`{${part},"text":"hi"}`)).toBeGreaterThan(words.length / 4)
+  const kinds = of('{"type":"image_url","image_url":{"url":"https://x.y/z"},"type":"input_audio"}')
+  expect(kinds).toBeGreaterThanOrEqual(25_000)
+  const address = `data:image/png;base64,${'A'.repeat(4_000)}`
+  const text = of(`{"type":"image_url","type":"text","url":"${address}"}`)
+  expect(text).toBeGreaterThan(of(`{"type":"text","type":"image_url","url":"${address}"}`) + 500)
+})
+
+test('what is nested counts at every depth, and what no parser takes counts too', () => {
+  const nested = (depth: number, value: string) => `${'[{"a":'.repeat(depth)}${value}${'}]'.repeat(depth)}`
+  const of = (messages: string) =>
+    heldInputTokens(readInferenceRequest('chat', Buffer.from(`{"model":"a/b","messages":${messages}}`)))
+  const words = 'many words '.repeat(100)
+  expect(of(nested(99, `"${words}"`)) - of(nested(99, '""'))).toBeCloseTo(words.length / 4, -1)
+  expect(of('[[[{"type":"image"}]]]')).toBeGreaterThan(5_000)
+  for (const broken of [`[{"a" "${words}"}]`, `[${words}]`, `[{"a":"${words}",}]`, `[,,{:"${words}"}]`])
+    expect(of(broken)).toBeGreaterThan(words.length / 5)
+})
+
 test('the text of a document is text, also without a space in it or behind the name of an address', () => {
   for (const words of ['many/words+and/more'.repeat(20_000), `https: ${'many words '.repeat(40_000)}`])
     expect(held([{ type: 'document', source: { type: 'text', data: words } }])).toBeGreaterThan(

@@ -56,6 +56,9 @@ describe('refused with 400, the parameter named and nothing quoted', () => {
     ['empty messages', '{"model":"a/b","messages":[]}', 'invalid_parameter', 'messages'],
     ['messages a string', `{"model":"a/b","messages":"${secret}"}`, 'invalid_parameter', 'messages'],
     ['50,000 messages', `{"model":"a/b","messages":[${'{},'.repeat(49_999)}{}]}`, 'invalid_parameter', 'messages'],
+    ['300 parameters', `{${good},${Array.from({ length: 300 }, (_, at) => `"${at}":1`)}}`, 'invalid_json', null],
+    ['a million values', `{${good},"tools":[${'1,'.repeat(1_000_000)}1]}`, 'invalid_parameter', null],
+    ['a million brackets', `{${good},"tools":[${'[]'.repeat(1_000_000)}]}`, 'invalid_parameter', null],
     ['max_tokens -1', `{${good},"max_tokens":-1}`, 'invalid_parameter', 'max_tokens'],
     ['max_tokens 1.5', `{${good},"max_tokens":1.5}`, 'invalid_parameter', 'max_tokens'],
     ['max_tokens 1e309', `{${good},"max_tokens":1e309}`, 'invalid_parameter', 'max_tokens'],
@@ -88,6 +91,7 @@ describe('the other endpoints', () => {
     )
     expect(read('{"model":"a/b","input":["x","y"],"dimensions":256}', 'embeddings').promptTokensEstimate).toBe(2)
     expect(read('{"model":"a/b","query":"q","documents":["x","y"],"top_n":1}', 'rerank').streamed).toBe(false)
+    expect(read(`{"model":"a/b","input":[[${'100000,'.repeat(200_000)}1]]}`, 'embeddings').model).toBe('a/b')
   })
 
   test.each<[string, Endpoint, string, string, string]>([

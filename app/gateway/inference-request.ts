@@ -18,6 +18,8 @@ export interface InferenceRequest {
 }
 
 const mostElements = 10_000
+/** Brackets and commas of a body: as many values, about, as a parser makes of it while everybody waits. Numbers of embeddings are not parsed. */
+const mostValues = 100_000
 const mostChoices = 8
 
 /** Members that would let a caller choose where the request goes, under which key, or as which (dearer) model. */
@@ -40,6 +42,7 @@ const failureText: Record<ScanFailure, string> = {
   not_utf8: 'The body is not valid UTF-8.',
   not_an_object: 'The body must be a JSON object.',
   too_deep: 'The body is nested too deeply.',
+  too_many_members: 'The body names too many parameters.',
   duplicate_member: 'The body names a parameter twice.',
 }
 
@@ -83,6 +86,13 @@ function checkInput(endpoint: Endpoint, members: Members): number {
   if (member.size > mostElements)
     throw badRequest('invalid_parameter', `Parameter '${name}' holds more than ${mostElements} elements.`, name)
   return member.end - member.start
+}
+
+function checkValues(endpoint: Endpoint, members: Members): void {
+  if (endpoint === 'embeddings') return
+  let sum = 0
+  for (const { values } of members.values()) sum += values
+  if (sum > mostValues) throw badRequest('invalid_parameter', `The body holds more than ${mostValues} values.`)
 }
 
 function checkRequired(endpoint: Endpoint, members: Members): void {
@@ -156,6 +166,7 @@ export function readInferenceRequest(endpoint: Endpoint, bytes: Buffer): Inferen
   if (streamed && !endpoints[endpoint].canStream)
     throw badRequest('unsupported_parameter', "Parameter 'stream' is not supported by this endpoint.", 'stream')
   const inputBytes = checkInput(endpoint, members)
+  checkValues(endpoint, members)
   checkRequired(endpoint, members)
   checkBackground(bytes, members)
   for (const [name, most] of counts) checkCount(bytes, members, name, most)

@@ -1,6 +1,9 @@
 const backslash = 0x5c
 const hexEscape = 0x75
-const plain = new Map([...'bfnrt'].map((letter, at) => [letter.charCodeAt(0), '\b\f\n\r\t'.charCodeAt(at)]))
+const quote = 0x22
+/** What a byte after a backslash stands for: most for themselves. */
+const plain = Uint8Array.from({ length: 256 }, (_, byte) => byte)
+for (const [at, letter] of [...'bfnrt'].entries()) plain[letter.charCodeAt(0)] = '\b\f\n\r\t'.charCodeAt(at)
 
 /** The code unit of the escape `\uXXXX` at `at`, or -1 where there is none. */
 function unitAt(bytes: Uint8Array, at: number): number {
@@ -16,33 +19,39 @@ function unitAt(bytes: Uint8Array, at: number): number {
   return unit
 }
 
+/** Marks of the first byte, by how many follow. */
+const leads = Uint8Array.of(0, 0xc0, 0xe0, 0xf0)
+
 /** Writes a code point as UTF-8, a surrogate without its other half included. @returns where the next byte goes */
 function write(to: Uint8Array, at: number, point: number): number {
   const rest = point < 0x80 ? 0 : point < 0x800 ? 1 : point < 0x10000 ? 2 : 3
-  to[at] = rest === 0 ? point : ([0, 0xc0, 0xe0, 0xf0][rest] as number) | (point >> (6 * rest))
+  to[at] = (leads[rest] as number) | (point >> (6 * rest))
   for (let left = rest - 1; left >= 0; left--) to[at + rest - left] = 0x80 | ((point >> (6 * left)) & 0x3f)
   return at + rest + 1
 }
 
-/** JSON with its escapes written out, which makes it text rather than JSON: many clients write every letter beyond ASCII as one. */
-export function withoutEscapes(bytes: Buffer): Buffer {
-  let found = bytes.indexOf(backslash)
-  if (found < 0) return bytes
+/**
+ * JSON with its escapes written out, which makes it text rather than JSON: many clients write every letter beyond ASCII as one.
+ * Byte by byte: a body may be made of nothing but escapes, and everybody waits for it.
+ * @param mark takes the place of the quotes around strings, so that they can be told from quotes within
+ */
+export function withoutEscapes(bytes: Buffer, mark = quote): Buffer {
+  if (mark === quote && !bytes.includes(backslash)) return bytes
   const text = Buffer.allocUnsafe(bytes.length)
-  let [from, to] = [0, 0]
-  for (; found >= 0; found = bytes.indexOf(backslash, from)) {
-    to += bytes.copy(text, to, from, found)
-    const unit = unitAt(bytes, found)
-    const low = unit >= 0xd800 && unit <= 0xdbff ? unitAt(bytes, found + 6) : -1
+  let to = 0
+  for (let from = 0; from < bytes.length; ) {
+    const byte = bytes[from] as number
+    if (byte !== backslash) {
+      text[to++] = byte === quote ? mark : byte
+      from += 1
+      continue
+    }
+    const unit = unitAt(bytes, from)
+    const low = unit >= 0xd800 && unit <= 0xdbff ? unitAt(bytes, from + 6) : -1
     const isPair = low >= 0xdc00 && low <= 0xdfff
-    const next = bytes[found + 1] ?? backslash
-    to = write(
-      text,
-      to,
-      isPair ? (unit - 0xd800) * 0x400 + low - 0xdc00 + 0x10000 : unit >= 0 ? unit : (plain.get(next) ?? next),
-    )
-    from = Math.min(bytes.length, found + (isPair ? 12 : unit >= 0 ? 6 : 2))
+    if (unit < 0) text[to++] = plain[bytes[from + 1] ?? backslash] as number
+    else to = write(text, to, isPair ? (unit - 0xd800) * 0x400 + low - 0xdc00 + 0x10000 : unit)
+    from += isPair ? 12 : unit < 0 ? 2 : 6
   }
-  to += bytes.copy(text, to, from)
   return text.subarray(0, to)
 }

@@ -38,6 +38,18 @@ describe('what it finds is what a parser finds', () => {
     expect(found.ok && [...found.members.values()].map((member) => member.size)).toEqual([0, 0, 1, 3, 2])
   })
 
+  test('values are counted at every level, and none in strings', () => {
+    const found = scan('{"a":"[,{","b":1,"c":[],"d":[1,[2,{"x":"],[","y":3}]]}')
+    expect(found.ok && [...found.members.values()].map((member) => member.values)).toEqual([1, 1, 1, 6])
+  })
+
+  test('a long string ends where it ends, with quotes and backslashes anywhere in it', () => {
+    for (let length = 0; length < 80; length += 1) {
+      const value = JSON.stringify(`${'a'.repeat(length)}\\"\\${'b'.repeat(80 - length)}`)
+      expect(texts(`{"a":${value},"b":1}`)).toEqual({ a: value, b: '1' })
+    }
+  })
+
   test('a byte order mark is passed over', () => {
     expect(scan('\ufeff{"model":"a"}').ok).toBe(true)
   })
@@ -77,6 +89,7 @@ describe('hostile documents are refused', () => {
     [`{"a":${'['.repeat(10_000)}${']'.repeat(10_000)}}`, 'too_deep'],
     [`{"a":${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}}`, 'too_deep'],
     [`{"n":${'9'.repeat(10_000)}}`, 'not_json'],
+    [`{${Array.from({ length: 257 }, (_, at) => `"m${at}":1`)}}`, 'too_many_members'],
   ])('%#', (text, failure) => {
     expect(texts(text)).toBe(failure)
   })

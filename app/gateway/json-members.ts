@@ -6,9 +6,17 @@ export interface Member {
   kind: 'object' | 'array' | 'string' | 'scalar'
   /** Elements of an array, members of an object; 0 for the others. */
   size: number
+  /** About how many values a parser would make of it: one, or one for each bracket that opens and each comma. */
+  values: number
 }
 
-export type ScanFailure = 'not_an_object' | 'not_json' | 'too_deep' | 'duplicate_member' | 'not_utf8'
+export type ScanFailure =
+  | 'not_an_object'
+  | 'not_json'
+  | 'too_deep'
+  | 'too_many_members'
+  | 'duplicate_member'
+  | 'not_utf8'
 
 export type Scan = { ok: true; members: Map<string, Member> } | { ok: false; failure: ScanFailure; member?: string }
 
@@ -23,6 +31,8 @@ const colon = 0x3a
 
 /** Deeper nesting than this is refused: no chat request needs it and parsers elsewhere overflow on it. */
 const maxDepth = 200
+/** More members than this are refused: no request and no reply has as many, and each of them is looked at by itself. */
+const maxMembers = 256
 
 const scalar = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/
 
@@ -33,11 +43,16 @@ function afterSpace(bytes: Buffer, at: number): number {
   return at
 }
 
+/** So far the end of a string is looked for byte by byte, in bytes: for a short one a native search costs more than it finds. */
+const near = 32
+
 /** The position behind the closing quote of the string that opens at `at`, or -1. */
 function afterString(bytes: Buffer, at: number): number {
   let from = at + 1
   for (;;) {
-    const end = bytes.indexOf(quote, from)
+    const far = Math.min(from + near, bytes.length)
+    while (from < far && bytes[from] !== quote) from += 1
+    const end = from < far ? from : bytes.indexOf(quote, from)
     if (end < 0) return -1
     let slashes = 0
     while (bytes[end - 1 - slashes] === backslash && end - 1 - slashes > at) slashes += 1
@@ -46,15 +61,13 @@ function afterString(bytes: Buffer, at: number): number {
   }
 }
 
-interface Nested {
-  end: number
-  size: number
-}
+type Nested = Pick<Member, 'end' | 'size' | 'values'>
 
 /** Walks over an object or array, checking only that quotes and brackets close in the right order. */
 function afterNested(bytes: Buffer, at: number): Nested | ScanFailure {
   const open: number[] = []
   let commas = 0
+  let values = 0
   let index = at
   while (index < bytes.length) {
     const byte = bytes[index]
@@ -65,14 +78,18 @@ function afterNested(bytes: Buffer, at: number): Nested | ScanFailure {
     }
     if (byte === openBrace || byte === openBracket) {
       open.push(byte === openBrace ? closeBrace : closeBracket)
+      values += 1
       if (open.length > maxDepth) return 'too_deep'
     } else if (byte === closeBrace || byte === closeBracket) {
       if (open.pop() !== byte) return 'not_json'
       if (open.length === 0) {
         const empty = afterSpace(bytes, at + 1) === index
-        return { end: index + 1, size: empty ? 0 : commas + 1 }
+        return { end: index + 1, size: empty ? 0 : commas + 1, values }
       }
-    } else if (byte === comma && open.length === 1) commas += 1
+    } else if (byte === comma) {
+      values += 1
+      if (open.length === 1) commas += 1
+    }
     index += 1
   }
   return 'not_json'
@@ -82,7 +99,7 @@ function scanValue(bytes: Buffer, start: number): Member | ScanFailure {
   const first = bytes[start]
   if (first === quote) {
     const end = afterString(bytes, start)
-    return end < 0 ? 'not_json' : { start, end, kind: 'string', size: 0 }
+    return end < 0 ? 'not_json' : { start, end, kind: 'string', size: 0, values: 1 }
   }
   if (first === openBrace || first === openBracket) {
     const nested = afterNested(bytes, start)
@@ -98,7 +115,8 @@ function scanValue(bytes: Buffer, start: number): Member | ScanFailure {
     bytes[end] !== closeBrace
   )
     end += 1
-  return scalar.test(bytes.toString('latin1', start, end)) ? { start, end, kind: 'scalar', size: 0 } : 'not_json'
+  if (!scalar.test(bytes.toString('latin1', start, end))) return 'not_json'
+  return { start, end, kind: 'scalar', size: 0, values: 1 }
 }
 
 function readName(bytes: Buffer, start: number, end: number): string | null {
@@ -128,6 +146,7 @@ export function scanMembers(bytes: Buffer): Scan {
     at = afterSpace(bytes, nameEnd)
     if (name === null || bytes[at] !== colon) return { ok: false, failure: 'not_json' }
     if (members.has(name)) return { ok: false, failure: 'duplicate_member', member: name }
+    if (members.size === maxMembers) return { ok: false, failure: 'too_many_members' }
     const value = scanValue(bytes, afterSpace(bytes, at + 1))
     if (typeof value === 'string') return { ok: false, failure: value }
     members.set(name, value)
