@@ -46,3 +46,29 @@ test('plain replies, tool calls, responses and embeddings', async () => {
   const embeddings = ask('embeddings', { model: 'a/b', input: [prompt] })
   expect(await estimateTokens(embeddings, { tail: '{}', bytes: 2 })).toEqual({ input: countTokens(prompt), output: 0 })
 })
+
+test('a long text is counted whole, and one without a space in it lets others have their turn', async () => {
+  const English = 'The invoice of a month is the sum of its calls,  and every call can be looked up.\n'.repeat(100)
+  const responses = (input: string) => ask('responses', { model: 'a/b', input })
+  const nothing = { tail: '', bytes: 0 }
+  expect((await estimateTokens(responses(English), nothing)).input).toBe(countTokens(English))
+  // No two characters follow each other twice, so that nothing is remembered; in one piece this takes minutes.
+  const page = Array.from({ length: 100_000 }, (_, at) => String.fromCharCode(0x4e00 + ((at * at + at * 31) % 20_000)))
+  let turns = 0
+  let over = false
+  const others = () => {
+    turns += 1
+    if (!over) setImmediate(others)
+  }
+  others()
+  const { input } = await estimateTokens(responses(page.join('')), nothing)
+  over = true
+  expect(input).toBeGreaterThan(100_000)
+  expect(turns).toBeGreaterThan(10)
+})
+
+test('an emoji is not cut in two', async () => {
+  const emoji = '😀'.repeat(1_000)
+  const { input } = await estimateTokens(ask('responses', { model: 'a/b', input: `a${emoji}` }), { tail: '', bytes: 0 })
+  expect(input).toBeLessThanOrEqual(countTokens(`a${emoji}`) + 8)
+})

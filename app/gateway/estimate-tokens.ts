@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Endpoint } from '#app/domain/providers/provider.ts'
 import { endpoints } from './endpoints.ts'
 import type { InferenceRequest, Members } from './inference-request.ts'
@@ -16,9 +17,35 @@ function loadCount(): Promise<Count> {
 /** Texts longer than this are counted by their first part, in characters: an estimate need not stop the process for a second. */
 const longestCounted = 200_000
 
-function countWhole(count: Count, text: string): number {
-  if (text.length <= longestCounted) return count(text)
-  return Math.floor((count(text.slice(0, longestCounted)) * text.length) / longestCounted)
+/**
+ * A tokenizer takes time with the square of a run of letters, and a Chinese page may be one: a text is counted in pieces of so many
+ * characters, cut where there is a space, and after some of them others have their turn.
+ */
+const pieceLength = 256
+const piecesInTurn = 32
+
+/** Where the piece that begins at `from` ends: before a space, which tokenizers take together with the word behind it. */
+function pieceEnd(text: string, from: number): number {
+  const end = from + pieceLength
+  if (end >= text.length) return text.length
+  const space = text.lastIndexOf(' ', end)
+  if (space > from) return space
+  const cutsPair = (text.charCodeAt(end) & 0xfc00) === 0xdc00
+  return cutsPair ? end - 1 : end
+}
+
+async function countWhole(count: Count, text: string): Promise<number> {
+  const counted = text.slice(0, longestCounted)
+  let tokens = 0
+  let pieces = 0
+  for (let from = 0; from < counted.length; ) {
+    const end = pieceEnd(counted, from)
+    tokens += count(counted.slice(from, end))
+    from = end
+    pieces += 1
+    if (pieces % piecesInTurn === 0) await setImmediate()
+  }
+  return text.length === counted.length ? tokens : Math.floor((tokens * text.length) / counted.length)
 }
 
 /** The texts in a value, wherever they stand in it; images and other data are left out, which undercounts. */
@@ -94,10 +121,10 @@ export async function estimateTokens(
   const count = await loadCount()
   const { endpoint, bytes, members, streamed } = request
   const asked = readByModel(endpoint).flatMap((name) => textsIn(parsed(bytes, members, name)))
-  const input = countWhole(count, asked.join('\n'))
+  const input = await countWhole(count, asked.join('\n'))
   const kept = Buffer.byteLength(reply.tail)
   const counted =
-    endpoint === 'chat' || endpoint === 'responses' ? countWhole(count, saidInTail(reply.tail, streamed)) : 0
+    endpoint === 'chat' || endpoint === 'responses' ? await countWhole(count, saidInTail(reply.tail, streamed)) : 0
   const output = kept === 0 || reply.bytes <= kept ? counted : Math.floor((counted * reply.bytes) / kept)
   return { input, output }
 }
