@@ -14,6 +14,9 @@ import { chooseRoute, usableKeys } from './route.server.ts'
 
 export const jobAdmissionPath = '/v1/admission'
 
+/** In bytes: a kind, a surface and a model. */
+const largestBody = 16 * 1024
+
 interface Reason {
   code: string
   message: string
@@ -28,6 +31,8 @@ interface Job {
 const members = new Set(['kind', 'surface', 'model'])
 
 function readJob(bytes: Buffer, catalogue: Catalogue): Job {
+  if (bytes.length > largestBody)
+    throw new GatewayError(413, 'body_too_large', 'A body that describes a job is at most 16 KiB.')
   let given: unknown
   try {
     given = JSON.parse(bytes.toString('utf8'))

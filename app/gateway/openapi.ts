@@ -66,7 +66,7 @@ const parameters = [
     name: 'x-byok-provider',
     in: 'header',
     description:
-      'Insists on the workspace’s own key of this provider. Without one of `openrouter`, the platform key may serve the call.',
+      'Insists on the workspace’s own key of this provider: without one, and on a background surface that stays on the platform key, the call is refused with 400.',
     schema: string,
   },
 ]

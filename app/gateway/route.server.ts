@@ -150,7 +150,7 @@ export async function chooseRoute(
   const forced = readForced(question.providerHeader)
   const hosted = hostedModel(catalogue, model)
   if (!looksForOwnKey({ ...admission, surfaceIsBackground: surface.background })) {
-    if (forced && forced !== platformProvider)
+    if (forced)
       throw badRequest(
         'surface_on_platform_key',
         `The surface '${surface.id}' stays on the platform key, so '${providerHeader}' does not apply.`,
@@ -171,8 +171,9 @@ export async function chooseRoute(
       // An Azure key serves its deployment, whatever the caller calls it: a cheap name must not make a dear model's tier.
       hosted: hostedModel(catalogue, answer.model) ?? (answer.key.provider === 'azure' ? null : hosted),
     }
-  // The platform's own provider may be named without a key of one's own: that is what the platform's key is for.
-  if (answer.kind === 'refused' && !(answer.code === 'no_key_for_provider' && answer.provider === platformProvider))
-    throw refusal(answer, endpoint)
+  // A model of the platform's own provider may be named by its prefix, without a key of one's own. The header insists on one.
+  const isPlatforms =
+    answer.kind === 'refused' && answer.code === 'no_key_for_provider' && answer.provider === platformProvider
+  if (answer.kind === 'refused' && (forced || !isPlatforms)) throw refusal(answer, endpoint)
   return platformRoute(admission, question, hosted)
 }

@@ -96,6 +96,12 @@ test('a model that nobody serves here is named', async () => {
   expect((await answerTo(customer, { model: 'nobody/nothing' })).codes).toEqual(['model_not_found'])
 })
 
+test('a body that describes no job, and keeps everybody waiting while it is read, is not read', async () => {
+  const { token } = await makeCustomer({ key: null, planId: 'pro' })
+  const response = await ask(token, { kind: 'review', rows: Array.from({ length: 100_000 }, () => ({})) })
+  expect([response.status, (await response.json()).error.code]).toEqual([413, 'body_too_large'])
+})
+
 test('a hard budget without room stands against it, one with room and a soft one do not', async () => {
   const customer = await makeCustomer({ key: null, planId: 'pro' })
   const made = { scope: 'workspace', scopeId: '', period: 'day', countsOwnKey: false } as const

@@ -7,7 +7,7 @@ import { flushKeyHealth } from '#app/domain/vault/note-key-health.server.ts'
 import { parsePico } from '#app/platform/pico.ts'
 import { useDatabase } from '#test/database.ts'
 import { saveKeyDirectly } from '#test/factories.ts'
-import { type Customer, ledgerOf, makePayer, openAttemptsOf, until, useGateway } from '#test/gateway.ts'
+import { type Customer, ledgerOf, makeCustomer, makePayer, openAttemptsOf, until, useGateway } from '#test/gateway.ts'
 import { catalogues } from '#test/sandbox/providers/catalogue.ts'
 import { sandboxCredential } from '#test/sandbox/providers/credentials.ts'
 
@@ -412,6 +412,19 @@ describe('where a call goes', () => {
       expect(await providerOfCall(customer, 'gpt-5-mini', { 'x-byok-provider': value })).toBe(expected)
     },
   )
+
+  test('the header never leads to the platform key; a prefix without a key of one’s own does', async () => {
+    const openai = await makePayer('openai')
+    await db.owner.query(`UPDATE workspaces SET plan_id = 'enterprise' WHERE id = $1`, [openai.workspaceId])
+    const keyless = await makeCustomer({ key: null })
+    for (const customer of [openai, keyless])
+      expect(await providerOfCall(customer, 'openai/gpt-5-mini', { 'x-byok-provider': 'openrouter' })).toBe(
+        'no_key_for_provider',
+      )
+    expect(await providerOfCall(keyless, 'openrouter/openai/gpt-5-mini')).toBe('openrouter')
+    const background = { 'x-byok-provider': 'openrouter', 'x-keymargin-surface': 'search_indexer' }
+    expect(await providerOfCall(await makeCustomer(), 'openai/gpt-5-mini', background)).toBe('surface_on_platform_key')
+  })
 
   test('CrofAI over OpenRouter until its key is removed, OpenRouter for what it lacks', async () => {
     const customer = await makePayer('openrouter', 'crof')
