@@ -60,11 +60,15 @@ export function thinkingTokens({ endpoint, bytes, members }: InferenceRequest): 
   return Math.max(asks ? leastThinking : 0, ...budgets.map((found) => Number(found?.[1] ?? 0)))
 }
 
-/** The output that a request allows, of all the answers it asks for, in tokens. */
-function outputTokens(request: InferenceRequest, given: number | null): bigint {
-  if (limitNames[request.endpoint].length === 0) return 0n
+/** The output that a request allows, of all the answers it asks for, in tokens; null where neither it nor `given` limits it. */
+export function allowedOutput(request: InferenceRequest, given: number | null): bigint | null {
+  const limit = namedLimit(request) ?? given
   const answers = request.endpoint === 'chat' ? (countOf(request, 'n') ?? 1) : 1
-  return BigInt(namedLimit(request) ?? given ?? outputSetAside) * BigInt(answers)
+  return limit === null ? null : BigInt(limit) * BigInt(answers)
+}
+
+function outputTokens(request: InferenceRequest, given: number | null): bigint {
+  return limitNames[request.endpoint].length === 0 ? 0n : (allowedOutput(request, given ?? outputSetAside) ?? 0n)
 }
 
 export interface MostOf {

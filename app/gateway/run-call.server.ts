@@ -10,7 +10,7 @@ import { land, leftToSweeper, takeOff } from './in-flight.server.ts'
 import { patience } from './patience.ts'
 import type { NoRoom } from './refuse-spend.server.ts'
 import { reportOnKey } from './report-refusal.server.ts'
-import { reportRefusedUsage } from './report-usage.server.ts'
+import { reportOddUsage } from './report-usage.server.ts'
 import { settle } from './settle.server.ts'
 import { UpstreamReply } from './upstream-reply.ts'
 
@@ -85,7 +85,7 @@ function send(call: Call, client: ClientResponse): Promise<CallEnd> {
       try {
         const recorded = leftToSweeper(outcome.ending) ? false : await settle(call, outcome)
         reportOnKey(call, outcome)
-        reportRefusedUsage(call, outcome)
+        reportOddUsage(call, outcome)
         if (!recorded) client.sever()
         else if (mayStandIn(call, outcome)) end = { kind: 'refused', status: outcome.httpStatus ?? 0, answer }
         else answer()

@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { parseCredential } from '#app/domain/providers/parse-credential.ts'
 import type { ProviderId } from '#app/domain/providers/provider.ts'
+import { dropSingleton } from '#app/platform/singleton.server.ts'
 import { useDatabase } from '#test/database.ts'
 import { type Customer, ledgerOf, makePayer, openAttemptsOf, sealedKey, until, useGateway } from '#test/gateway.ts'
 import type { RawReply, Scenario } from '#test/sandbox/openrouter/scenario.ts'
@@ -179,6 +180,22 @@ describe.each(upstreams)('$provider', (upstream) => {
       for (const count of [row.input_tokens, row.output_tokens])
         expect(count === null || (count >= 0 && count < 1_000)).toBe(true)
       await stillServes()
+    })
+
+    test('147 more than twice the output that the request allows: as reported, and operators are told', async () => {
+      await db.owner.query("DELETE FROM alerts WHERE kind = 'usage_beyond_limit'")
+      dropSingleton('gateway:told-usage')
+      const alerts = async () =>
+        (await db.owner.query("SELECT reference FROM alerts WHERE kind = 'usage_beyond_limit'")).rows
+      const within = await meet({ usageText: upstream.usage('30', '100') }, streamed)
+      expect(within.row).toMatchObject({ usage_source: 'provider', output_tokens: 100 })
+      const beyond = await meet({ usageText: upstream.usage('30', '101') }, streamed)
+      expect(beyond.row).toMatchObject({ usage_source: 'provider', output_tokens: 101 })
+      const told = await until(async () => {
+        const found = await alerts()
+        return found.length > 0 && found
+      }, 'the alert')
+      expect(told).toEqual([{ reference: `${provider} ${model}` }])
     })
 
     test('137 no usage: an estimate, marked', async () => {
