@@ -71,22 +71,28 @@ export async function countBefore(tx: Tx, workspaceId: string, counts: Counts): 
 }
 
 /**
- * Sets what the budget's present window has come to, from the ledger: calls of this gateway by their dispatch, and usage events.
- * The caller holds the workspace's ledger lock (`lockSpending`), so nothing is settled meanwhile; what `countBefore` went through
- * is not gone through again, and costs that became known or were corrected since are entries of their own.
+ * Corrections `x` of calls `c` in the window. A correction is in the billing month of its call or in a later one: that narrows the index.
+ * When the first of the calls was dispatched is said of the calls too, or all partitions that there ever were would be gone through.
  */
-export async function beginWindow(
-  tx: Tx,
-  workspaceId: string,
-  budgetId: string,
-  counts: Counts,
-  before: CountedBefore | null,
-): Promise<void> {
-  const day = await windowNow(tx, workspaceId, counts)
-  const { until, pico } = before?.day === day ? before : { until: '-infinity', pico: '0' }
+const correctionsOf = (workspaceId: string, { period }: Counts, day: string) =>
+  period === 'billing_month'
+    ? Prisma.sql`x.billing_month = ${day}::date AND c.dispatched_at >= (SELECT min(y.dispatched_at) FROM metering.call_adjustments y
+        WHERE y.workspace_id = ${workspaceId}::uuid AND y.reason = 'cost_corrected' AND y.billing_month = ${day}::date)`
+    : Prisma.sql`x.billing_month >= date_trunc('month', ${day}::date)::date AND x.dispatched_at >= ${day}::timestamp AT TIME ZONE 'UTC'
+        AND c.dispatched_at >= ${day}::timestamp AT TIME ZONE 'UTC'`
+
+/** Usage events `u` in the window. */
+const eventsOf = ({ period }: Counts, day: string) =>
+  period === 'billing_month'
+    ? Prisma.sql`u.billing_month = ${day}::date`
+    : Prisma.sql`u.occurred_at >= ${day}::timestamp AT TIME ZONE 'UTC' AND metering.budget_window(${period}, u.workspace_id, u.occurred_at) = ${day}::date`
+
+/** Sets what a window has come to: what was counted before, and what has come since. */
+export function windowQuery(workspaceId: string, budgetId: string, counts: Counts, before: CountedBefore): Prisma.Sql {
+  const { day, until, pico } = before
   const calls = callsOf(workspaceId, counts, day)
   const made = ofScope(workspaceId, counts, { token: Prisma.sql`u.token_id`, key: Prisma.sql`NULL` })
-  await tx.$executeRaw`
+  return Prisma.sql`
     INSERT INTO metering.budget_spend (workspace_id, budget_id, window_start, spent_pico)
     SELECT ${workspaceId}::uuid, ${budgetId}::uuid, ${day}::date, ${pico}::numeric
       + (SELECT coalesce(sum(coalesce(c.charge_pico, 0) + c.credit_pico + ${ownCost(counts, Prisma.sql`c.raw_cost_pico`)}), 0)
@@ -100,13 +106,27 @@ export async function beginWindow(
              ON c.workspace_id = x.workspace_id AND c.dispatched_at = x.dispatched_at AND c.id = x.call_id
           WHERE x.workspace_id = ${workspaceId}::uuid AND x.reason = 'cost_corrected' AND c.origin <> 'import'
             AND ${ofScope(workspaceId, counts, { token: Prisma.sql`c.token_id`, key: Prisma.sql`c.key_id` })}
-            AND CASE ${counts.period} WHEN 'billing_month' THEN x.billing_month = ${day}::date
-                ELSE x.dispatched_at >= ${day}::timestamp AT TIME ZONE 'UTC' END)
+            AND ${correctionsOf(workspaceId, counts, day)})
       + (SELECT coalesce(sum(u.charge_pico + u.credit_pico), 0) FROM metering.usage_events u
-          WHERE u.workspace_id = ${workspaceId}::uuid AND ${made}
-            AND CASE ${counts.period} WHEN 'billing_month' THEN u.billing_month = ${day}::date
-                ELSE metering.budget_window(${counts.period}, u.workspace_id, u.occurred_at) = ${day}::date END)
+          WHERE u.workspace_id = ${workspaceId}::uuid AND ${made} AND ${eventsOf(counts, day)})
     ON CONFLICT (workspace_id, budget_id, window_start) DO UPDATE SET spent_pico = excluded.spent_pico`
+}
+
+/**
+ * Sets what the budget's present window has come to, from the ledger: calls of this gateway by their dispatch, and usage events.
+ * The caller holds the workspace's ledger lock (`lockSpending`), so nothing is settled meanwhile; what `countBefore` went through
+ * is not gone through again, and costs that became known or were corrected since are entries of their own.
+ */
+export async function beginWindow(
+  tx: Tx,
+  workspaceId: string,
+  budgetId: string,
+  counts: Counts,
+  before: CountedBefore | null,
+): Promise<void> {
+  const day = await windowNow(tx, workspaceId, counts)
+  const counted = before?.day === day ? before : { day, until: '-infinity', pico: '0' }
+  await tx.$executeRaw(windowQuery(workspaceId, budgetId, counts, counted))
 }
 
 /** No call or usage of the workspace is settled until the transaction ends. Taken before every other lock, and held shortly. */
