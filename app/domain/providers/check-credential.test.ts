@@ -223,6 +223,14 @@ describe('JSON credentials', () => {
     ],
     [
       53,
+      'a version that tells no usage of streams',
+      'azure',
+      JSON.stringify({ ...azure, apiVersion: '2024-06-01' }),
+      'credential.apiVersion',
+      /2024-09-01-preview or later.*no usage of streams/,
+    ],
+    [
+      53,
       'a version of no shape',
       'azure',
       JSON.stringify({ ...azure, apiVersion: '2024-10-21&x=1' }),
@@ -276,6 +284,12 @@ describe('JSON credentials', () => {
   test('2024-10-21-preview is taken with a warning: documents show it, Azure does not list it', () => {
     const checked = checkCredential('azure', { ...azure, apiVersion: '2024-10-21-preview' })
     expect(checked).toMatchObject({ ok: true, warning: expect.stringContaining('change apiVersion to 2024-10-21') })
+  })
+
+  test('the first version that tells the usage of streams is taken, and Responses takes any: its path ignores it', () => {
+    expect(checkCredential('azure', { ...azure, apiVersion: '2024-09-01-preview' })).toMatchObject({ ok: true })
+    const { deploymentName: _, ...responses } = azure
+    expect(checkCredential('azure-responses', { ...responses, apiVersion: '2024-06-01' })).toMatchObject({ ok: true })
   })
 
   test('a form with other fields, or with a file for one, is refused', () => {

@@ -56,6 +56,12 @@ function checkAws(provider: Provider, fields: CredentialFields): CredentialField
   return typeof sessionToken === 'string' ? { accessKeyId, secretAccessKey, region, sessionToken } : sessionToken
 }
 
+/**
+ * Older versions answer 400 to a stream that asks for its usage, and to `max_completion_tokens` (providers §2.2): every
+ * stream would fail, or be an estimate.
+ */
+const firstWithUsage = '2024-09-01-preview'
+
 /** Fields of the two kinds of Azure (security §4c, items 64-92). */
 function checkAzure(provider: Provider, fields: CredentialFields): CredentialFields | Refusal {
   const trimmed = (name: string) => (fields[name] ?? '').replace(/^ +| +$/g, '')
@@ -80,6 +86,11 @@ function checkAzure(provider: Provider, fields: CredentialFields): CredentialFie
   if (apiVersion === '') return refuse('apiVersion', 'apiVersion is missing, such as 2024-10-21')
   if (!isDatedApiVersion(apiVersion))
     return refuse('apiVersion', 'apiVersion must look like 2024-10-21 or 2024-10-01-preview')
+  if (apiVersion < firstWithUsage)
+    return refuse(
+      'apiVersion',
+      `apiVersion must be ${firstWithUsage} or later, such as 2024-10-21: before it Azure tells no usage of streams`,
+    )
   return { ...common, deploymentName, apiVersion }
 }
 
