@@ -39,5 +39,6 @@ export function conversation(turns: Turn[], contentOf: (turn: Turn) => Json[]): 
     if (last?.role === role) for (const block of content) last.content.push(block)
     else if (content.length > 0) messages.push({ role, content })
   }
+  if (messages.length === 0) refuse('messages', 'must hold more than instructions for this provider.')
   return { system, messages }
 }

@@ -50,6 +50,7 @@ describe('what cannot be expressed is refused by name, never dropped', () => {
     ['messages[0].role', { messages: [{ role: 'function', name: 'f', content: 'x' }] }],
     ['messages[0].audio', { messages: [{ role: 'assistant', audio: { id: 'a' } }] }],
     ['messages[0].content', user('')],
+    ['messages', { messages: [{ role: 'system', content: 'Be brief.' }] }],
     ['messages[0].content[0].type', user([{ type: 'input_audio', input_audio: { data: '', format: 'wav' } }])],
     ['messages[0].content[0].image_url.url', image('http://example.com/a.png')],
     ['messages[0].content[0].image_url.url', image('data:image/tiff;base64,AAAA')],

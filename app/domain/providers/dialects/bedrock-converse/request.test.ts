@@ -212,6 +212,7 @@ describe('what cannot be expressed is refused by name, never dropped', () => {
     ],
     ['messages[0].content[0].file.file_id', user([{ type: 'file', file: { file_id: 'file-1' } }])],
     ['metadata.user', { user: 'a', metadata: { user: 'b' } }],
+    ['messages', { messages: [{ role: 'developer', content: 'Be brief.' }] }],
   ])('%s', (name, chat, model) => {
     expect(param(chat, model)).toBe(name)
   })
