@@ -186,6 +186,22 @@ describe('several keys of one provider', () => {
       'first text-embedding-3-small',
     )
   })
+  test('one whose list has the model comes before one whose list lacks it: keys have regions, projects and deployments', () => {
+    const at = (id: string, ...models: string[]) => key('azure', { id, models: indexModels(models) })
+    const deployments = [at('cheap', 'mini'), at('dear', 'gpt-5')]
+    expect(choose('azure/gpt-5', deployments)).toBe('dear gpt-5')
+    expect(choose('gpt-5', deployments, { forced: 'azure' })).toBe('dear gpt-5')
+    expect(choose('whatever', deployments, { forced: 'azure' })).toBe('cheap mini')
+    const [us, eu] = ['us', 'eu'].map((region) =>
+      key('bedrock', { id: region, models: indexModels([`${region}.anthropic.claude-opus-4-6-v1`]) }),
+    ) as [UsableKey, UsableKey]
+    expect(choose('eu.anthropic.claude-opus-4-6-v1', [us, eu])).toBe('eu eu.anthropic.claude-opus-4-6-v1')
+    expect(choose('us.anthropic.claude-opus-9-v1', [us, eu])).toBe('us us.anthropic.claude-opus-9-v1')
+  })
+  test('one whose list is not known keeps its place', () => {
+    const fresh = key('openai', { id: 'fresh', models: null })
+    expect(choose('gpt-5-mini', [fresh, second])).toBe('fresh gpt-5-mini')
+  })
   test('none allowed: it is as if there were none, unless the provider was named', () => {
     expect(choose('gpt-5-mini', [first])).toBe('none')
     expect(choose('gpt-5-mini', [first], { forced: 'openai' })).toBe('model_not_allowed')

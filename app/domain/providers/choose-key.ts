@@ -39,20 +39,29 @@ const allows = (key: UsableKey, asked: string, model: string): boolean =>
 const matchAt = (key: UsableKey, model: string): ModelMatch =>
   key.models ? matchModel(model, key.models) : { kind: 'absent' }
 
-/** The first key of a provider that the call may use. A model that its list lacks goes out as it was named: lists lag behind. */
+/**
+ * The first key of a provider that the call may use. Keys of one provider have regions, projects and deployments of their own:
+ * one whose list lacks the model comes after all others, and then the model goes out as it was named, since lists lag behind.
+ */
 function keyOf<K extends UsableKey>(question: KeyQuestion<K>, provider: ProviderId, model: string): KeyAnswer<K> {
   const keys = question.keys.filter((key) => key.provider === provider)
   if (keys.length === 0) return { kind: 'refused', code: 'no_key_for_provider', provider }
   if (!providerOf(provider).routes[question.endpoint]) return { kind: 'refused', code: 'endpoint_not_served', provider }
   let ambiguous: string[] | null = null
+  let unlisted: KeyAnswer<K> | null = null
   for (const key of keys) {
     const match = matchAt(key, model)
-    if (match.kind === 'ambiguous') ambiguous ??= match.models
-    else {
-      const id = match.kind === 'found' ? match.model : unlistedId(key, model)
-      if (allows(key, question.model, id)) return { kind: 'key', key, model: id }
+    if (match.kind === 'ambiguous') {
+      ambiguous ??= match.models
+      continue
     }
+    const id = match.kind === 'found' ? match.model : unlistedId(key, model)
+    if (!allows(key, question.model, id)) continue
+    const answer: KeyAnswer<K> = { kind: 'key', key, model: id }
+    if (match.kind === 'found' || key.models === null) return answer
+    unlisted ??= answer
   }
+  if (unlisted) return unlisted
   if (ambiguous) return { kind: 'refused', code: 'ambiguous_model', provider, models: ambiguous }
   return { kind: 'refused', code: 'model_not_allowed', provider }
 }
