@@ -145,6 +145,8 @@ describe.each(upstreams)('$provider', (upstream) => {
     expect(all).toHaveLength(rows + 1)
     rows = all.length
     const row = all.at(-1) as NonNullable<(typeof all)[number]>
+    const said = ['call-id', 'provider', 'key-source'].map((name) => response.headers.get(`x-keymargin-${name}`))
+    expect(said).toEqual([row.id, provider, 'workspace'])
     expect(row.charge_pico).toBe(0n)
     expect(row.raw_cost_pico === null || row.raw_cost_pico >= 0n).toBe(true)
     return { response, text, broken, row }

@@ -3,8 +3,9 @@ import type { Proof, Provider } from '../provider.ts'
 import type { TextReply } from './ask-provider.server.ts'
 import { invalid, restricted, unverified, type Verdict } from './key-replies.ts'
 
-/** Texts of a 400 that mean "this key is none" (providers §2.1). */
-const refusedInWords = /API_KEY_INVALID|API key not valid|invalid[ _]api[ _]key|incorrect api key|invalid_api_key/i
+/** Texts of a 400 or 403 that mean "this key is none", or none any more (providers §2.1). */
+const refusedInWords =
+  /reported as leaked|API_KEY_INVALID|API key not valid|invalid[ _]api[ _]key|incorrect api key|invalid_api_key/i
 /** A key that is alive but was given only some permissions; OpenAI says so with a 401 too. */
 const scopeWords = /missing scopes|insufficient permissions|insufficient_scope|not have (?:access|permission)/i
 const awsRefusals = /InvalidClientTokenId|SignatureDoesNotMatch|UnrecognizedClient|InvalidAccessKeyId|AuthFailure/
@@ -41,7 +42,7 @@ export function judgeRefusal(row: Provider, status: number, text: string): Verdi
   if (/SERVICE_DISABLED/.test(text)) return restricted('service_disabled')
   if (asksForMoney(status, text)) return unpaid
   if ((status === 401 || status === 403) && scopeWords.test(text)) return restricted('missing_scopes')
-  if (status === 401 || (status === 400 && refusedInWords.test(text))) return invalid('refused')
+  if (status === 401 || ([400, 403].includes(status) && refusedInWords.test(text))) return invalid('refused')
   if (status !== 403) return unverified('unexpected_reply')
   return judgeForbidden(row)
 }
