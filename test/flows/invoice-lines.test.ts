@@ -160,4 +160,16 @@ describe('currencies', () => {
     expect(await close('workspace')).toMatchObject({ state: 'held', heldReason: 'needs_dollars' })
     expect(await close('platform')).toMatchObject({ state: 'held', heldReason: 'price_currency' })
   })
+
+  // $8.00 became ¥8.
+  test('case 23: a key fee is in dollars: it is held where the workspace is billed in yen', async () => {
+    const customer = await makeCustomer(world)
+    await withKey(customer.workspaceId, 'harness-solo', '2026-10-01T00:00:00Z')
+    await inSystem((tx) => tx.workspace.update({ where: { id: customer.workspaceId }, data: { currency: 'jpy' } }))
+    // Enough of it to be billed at all.
+    await world.db.owner.query(`UPDATE plans SET key_fee_usd = 80 WHERE id = 'harness-solo'`)
+    const run = await runRow(customer, await freezeOctober(customer))
+    await world.db.owner.query(`UPDATE plans SET key_fee_usd = 8 WHERE id = 'harness-solo'`)
+    expect(run).toMatchObject({ state: 'held', heldReason: 'needs_dollars' })
+  })
 })

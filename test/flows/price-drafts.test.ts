@@ -174,6 +174,13 @@ describe('case 23: a currency that does not fit', () => {
     await db.owner.query(
       `INSERT INTO plans (id, preset, name, rank, platform_charge_mode, workspace_charge_mode) VALUES ('plain', 'pass-through', 'Plain', 1, 'tier', 'pass_through')`,
     )
+    await db.owner.query(
+      `INSERT INTO plans (id, preset, name, rank, platform_charge_mode, workspace_charge_mode, key_fee_usd) VALUES ('fee', 'harness-fee', 'Fee', 1, 'tier', 'flat_fee', 8)`,
+    )
+    const fee = await makeWorkspace({ planId: 'fee' })
+    await expect(setWorkspaceCurrency(operator, { workspace: fee.slug, currency: 'eur' })).rejects.toMatchObject({
+      code: 'currency_needs_dollars',
+    })
     const plain = await makeWorkspace({ planId: 'plain' })
     const toEuro = () => setWorkspaceCurrency(operator, { workspace: plain.slug, currency: 'eur' })
     await expect(toEuro()).rejects.toMatchObject({ code: 'currency_without_prices' })

@@ -38,7 +38,7 @@ export const HELD_REASONS = {
   },
   needs_dollars: {
     remedy:
-      'Margins, markups and credits reckon with what providers charge, in USD, and this workspace is billed in another currency. Settle the month by hand and move the workspace to USD or to another plan.',
+      'Margins, markups, credits and key fees are reckoned in USD, and this workspace is billed in another currency. Settle the month by hand and move the workspace to USD or to another plan.',
     resolutions: ['settle'],
   },
   price_currency: {

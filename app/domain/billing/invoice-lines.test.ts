@@ -140,6 +140,14 @@ describe('currencies', () => {
     expect(inCurrency('jpy', usd('49'))).toMatchObject({ outcome: 'carried' })
   })
 
+  test('Ugandan shillings and krónur are billed whole, in the hundredths that Stripe wants', () => {
+    for (const currency of ['ugx', 'isk'])
+      expect(inCurrency(currency, usd('1234.5'))).toMatchObject({
+        totalCents: 123_400n,
+        closingResiduePico: usd('0.5'),
+      })
+  })
+
   test('dinars are billed in thousandths, in tens of them as Stripe takes them', () => {
     expect(inCurrency('kwd', usd('12.3456'))).toMatchObject({ totalCents: 12_350n, closingResiduePico: -usd('0.0044') })
   })

@@ -32,11 +32,12 @@ export async function setWorkspaceCurrency(
     throw new AppError('bad_request', 'unknown_workspace', `There is no workspace ${slug}.`, { field: 'workspace' })
   if (workspace.currency === currency) return
   const { plan, stripeCustomerId } = workspace
-  const inDollars = [plan.platformChargeMode, plan.workspaceChargeMode].find(needsDollars)
+  const fee = plan.workspaceChargeMode === 'flat_fee' && plan.keyFeeUsd.gt(0) ? ['key_fee'] : []
+  const inDollars = [plan.platformChargeMode, plan.workspaceChargeMode, ...fee].find(needsDollars)
   if (inDollars && currency !== 'usd')
     throw refused(
       'currency_needs_dollars',
-      `The plan ${plan.name} charges by ${inDollars.replaceAll('_', ' ')}, which reckons with what providers charge in USD. A workspace on it is billed in USD.`,
+      `The plan ${plan.name} charges by ${inDollars.replaceAll('_', ' ')}, which is reckoned in USD. A workspace on it is billed in USD.`,
     )
   const customer = stripeCustomerId ? await findCustomer(stripeCustomerId) : null
   if (customer?.currency && customer.currency !== currency)

@@ -1,11 +1,30 @@
 import { describe, expect, test } from 'vitest'
-import { displayExact, displayMinor, displayPrice, minimumCharge, minorDigits, picoPerMinor } from './currency.ts'
+import {
+  displayExact,
+  displayMinor,
+  displayPrice,
+  minimumCharge,
+  minorDigits,
+  minorStep,
+  picoPerMinor,
+} from './currency.ts'
 
 describe('currencies', () => {
   test('yen have no hundredths, dinars have thousandths, the others hundredths', () => {
     expect(['jpy', 'usd', 'eur', 'kwd'].map(minorDigits)).toEqual([0, 2, 2, 3])
     expect(['jpy', 'usd', 'kwd'].map(picoPerMinor)).toEqual([10n ** 12n, 10n ** 10n, 10n ** 9n])
     expect(['jpy', 'usd', 'gbp', 'kwd'].map(minimumCharge)).toEqual([50n, 50n, 30n, 500n])
+  })
+
+  // Sent as other whole currencies are, a bill in Ugandan shillings was collected at a hundredth of it.
+  test('shillings and krónur are sent in hundredths to Stripe, whole ones only', () => {
+    expect(['ugx', 'isk', 'eur', 'jpy', 'kwd'].map(minorDigits)).toEqual([2, 2, 2, 0, 3])
+    expect(['ugx', 'isk', 'eur', 'jpy', 'kwd'].map(minorStep)).toEqual([100n, 100n, 1n, 1n, 10n])
+    expect(displayMinor(500n, 'ugx')).toBe('UGX 5.00')
+  })
+
+  test('no currency is billed nothing at least', () => {
+    expect(['krw', 'vnd', 'czk', 'huf', 'isk'].map(minimumCharge)).toEqual([1n, 1n, 1_500n, 17_500n, 100n])
   })
 
   test('amounts are written as the currency is written', () => {

@@ -4,25 +4,33 @@ import { divideHalfEven, type Pico } from '#app/platform/pico.ts'
  * Amounts in any currency are integers of 1e-12 of its main unit, as pico-dollars are. What is billed is whole minor units
  * (stripe §2.4, §4 case 66): the table says how many there are in a main unit, everything else has hundredths.
  */
-const zeroDecimal = new Set('bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf'.split(' '))
+const zeroDecimal = new Set('bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split(' '))
 const threeDecimal = new Set('bhd jod kwd omr tnd'.split(' '))
+/** Without hundredths for long, but Stripe goes on taking them in hundredths, as a hundred of them. */
+const wholeInHundredths = new Set(['isk', 'ugx'])
 
 /** The smallest amounts that Stripe charges, in minor units; a currency that is not here is held to half a main unit. */
 const minimums: Record<string, bigint> = {
+  aed: 200n,
   aud: 50n,
   cad: 50n,
   chf: 50n,
+  czk: 1_500n,
   dkk: 250n,
   eur: 50n,
   gbp: 30n,
   hkd: 400n,
+  huf: 17_500n,
   jpy: 50n,
   mxn: 1_000n,
+  myr: 200n,
   nok: 300n,
   nzd: 50n,
   pln: 200n,
+  ron: 200n,
   sek: 300n,
   sgd: 50n,
+  thb: 1_000n,
   usd: 50n,
 }
 
@@ -37,12 +45,16 @@ export function minorDigits(currency: string): number {
 /** 1e-12 units per minor unit: 10^10 for cents. */
 export const picoPerMinor = (currency: string): Pico => 10n ** BigInt(12 - minorDigits(currency))
 
-/** Minor units that an amount must be a multiple of: Stripe takes three-decimal currencies in tens only. */
-export const minorStep = (currency: string): bigint => (threeDecimal.has(currency) ? 10n : 1n)
+/** Minor units that an amount must be a multiple of: Stripe takes three-decimal currencies in tens only, and two others in hundreds. */
+export const minorStep = (currency: string): bigint =>
+  wholeInHundredths.has(currency) ? 100n : threeDecimal.has(currency) ? 10n : 1n
 
 /** What Stripe charges at least, in minor units. */
-export const minimumCharge = (currency: string): bigint =>
-  minimums[currency] ?? 10n ** BigInt(minorDigits(currency)) / 2n
+export function minimumCharge(currency: string): bigint {
+  const half = 10n ** BigInt(minorDigits(currency)) / 2n
+  const step = minorStep(currency)
+  return minimums[currency] ?? (half < step ? step : half)
+}
 
 const symbols: Record<string, string> = { usd: '$', eur: '€', gbp: '£', jpy: '¥' }
 
@@ -80,6 +92,6 @@ export function displayPrice(price: string, currency: string): string {
   return `${symbols[currency] ?? `${currency.toUpperCase()} `}${BigInt(whole).toLocaleString('en-US')}${kept ? `.${kept}` : ''}`
 }
 
-/** Charge modes that reckon with what providers charge, in USD: a workspace that is billed in another currency cannot have them. */
-const dollarModes = new Set(['tier_margin', 'markup', 'credits'])
+/** What reckons with USD: modes by what providers charge, credits, and a plan's key fee. A workspace that is billed in another currency cannot have them. */
+const dollarModes = new Set(['tier_margin', 'markup', 'credits', 'key_fee'])
 export const needsDollars = (chargeMode: string): boolean => dollarModes.has(chargeMode)
