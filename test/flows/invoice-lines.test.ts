@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { closeMonth } from '#app/domain/billing/close-month.server.ts'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { previewInvoiceOf } from '#app/domain/billing/preview-invoice.server.ts'
+import { type CalendarMonth, parseMonth } from '#app/platform/calendar-month.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
 import { makeWorkspace } from '#test/factories.ts'
@@ -23,6 +24,8 @@ import {
 
 const world = billingWorld()
 const DECEMBER_TIME = new Date('2026-12-03T02:00:00Z')
+const DECEMBER = parseMonth('2026-12')
+const JANUARY_TIME = new Date('2027-01-03T02:00:00Z')
 
 /** Moves a customer onto a plan as of a time, and has a key enabled from another. */
 async function withKey(workspaceId: string, planId: string, enabledFrom: string, enabledTo: string | null = null) {
@@ -135,6 +138,41 @@ describe('corrections', () => {
     ])
     expect(await write(customer, run.id, () => DECEMBER_TIME)).toBe('done')
     expect((await runRow(customer, first)).totalCents).toBe(600n)
+  })
+
+  test('a credit that nobody can take up any more is told to operators: the customer has left', async () => {
+    const customer = await makeCustomer(world)
+    await recordUsage(customer.workspaceId, [{ tierPrice: '10', raw: '4' }])
+    await write(customer, await freezeOctober(customer))
+    const { rows } = await world.db.owner.query(
+      'SELECT id::text, dispatched_at FROM metering.inference_calls WHERE workspace_id = $1',
+      [customer.workspaceId],
+    )
+    await world.db.owner.query(
+      `SELECT * FROM metering.adjust_calls($1, 'cost_corrected', 'import-2', ARRAY[$2::uuid], ARRAY[$3::timestamptz], ARRAY[1],
+         ARRAY[7000000000000], ARRAY[10000000000000], ARRAY[NULL::bigint], ARRAY[3000000000000])`,
+      [customer.workspaceId, rows[0].id, rows[0].dispatched_at],
+    )
+    const told = () =>
+      inSystem((tx) => tx.alert.findFirst({ where: { kind: 'credit_left_over', reference: customer.workspaceId } }))
+    const close = (month: CalendarMonth, now: Date) =>
+      freezeInvoiceRun({ workspaceId: customer.workspaceId, month, now })
+    expect(await close(NOVEMBER, DECEMBER_TIME)).toMatchObject({ state: 'carried' })
+    expect(await told()).toBeNull()
+    await inSystem((tx) =>
+      tx.workspace.update({ where: { id: customer.workspaceId }, data: { subscriptionStatus: 'canceled' } }),
+    )
+    expect(await openMonths(customer, DECEMBER)).toEqual(['2026-12'])
+    expect(await close(DECEMBER, JANUARY_TIME)).toBeNull()
+    expect(await told()).toMatchObject({ resolvedAt: null, message: expect.stringContaining('a credit of $3.00') })
+    // Back again, the next invoice takes it up.
+    await inSystem((tx) =>
+      tx.workspace.update({ where: { id: customer.workspaceId }, data: { subscriptionStatus: 'active' } }),
+    )
+    await recordUsage(customer.workspaceId, [{ at: '2026-12-20T00:00:00.000Z', tierPrice: '5', raw: '0' }])
+    const last = await close(DECEMBER, JANUARY_TIME)
+    expect(await runRow(customer, last?.runId ?? '')).toMatchObject({ totalCents: 200n })
+    expect(await told()).toMatchObject({ resolvedAt: JANUARY_TIME })
   })
 })
 

@@ -23,7 +23,7 @@ export async function closeMonth(month: CalendarMonth): Promise<OpenMonth[]> {
 
 /**
  * Months with something to bill: calls, other usage, corrections; a month in which a key was enabled under a plan with a fee,
- * if no later one is closed; and, for workspaces that have left, what was carried.
+ * if no later one is closed; and, for workspaces that have left, what was carried, be it a credit that operators are told of.
  */
 export function findOpenMonths(tx: Tx, month: CalendarMonth): Promise<OpenMonth[]> {
   const last = monthToDate(month)
@@ -50,7 +50,7 @@ export function findOpenMonths(tx: Tx, month: CalendarMonth): Promise<OpenMonth[
         SELECT DISTINCT ON (workspace_id) workspace_id, month, closing_residue_pico FROM invoice_runs
          WHERE kind = 'ai_usage' ORDER BY workspace_id, frozen_at DESC, month DESC, revision DESC) r
       JOIN workspaces w ON w.id = r.workspace_id AND w.subscription_status IN ('canceled', 'incomplete_expired')
-      WHERE r.closing_residue_pico >= 10000000000 AND r.month < ${month}
+      WHERE abs(r.closing_residue_pico) >= 10000000000 AND r.month < ${month}
     )
     SELECT o.workspace_id::text AS "workspaceId", to_char(o.month, 'YYYY-MM') AS month
     FROM (SELECT * FROM billed UNION SELECT * FROM fees UNION SELECT * FROM left_over) o

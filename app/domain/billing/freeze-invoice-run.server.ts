@@ -1,6 +1,7 @@
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
-import { needsDollars } from '#app/domain/pricing/currency.ts'
+import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
+import { displayExact, minorStep, needsDollars, picoPerMinor } from '#app/domain/pricing/currency.ts'
 import { type CalendarMonth, monthToDate } from '#app/platform/calendar-month.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { type ComputedInvoice, monthHasEnded, type RunState } from './billing.ts'
@@ -52,11 +53,32 @@ export async function freezeInvoiceRun({
     const { terms, last, sums, foreign } = begun
     const { input, empty } = await gatherMonth(tx, workspaceId, month, { terms, sums })
     const invoice = computeInvoice({ ...input, openingResiduePico: residueOf(last) })
+    await tellOfCredit(tx, workspaceId, invoice, terms.leaving, now)
     // A workspace that has left is billed what was carried, although its month is empty.
     if (empty && !(terms.leaving && invoice.outcome === 'bill')) return null
     const { runId, state } = await storeRun(tx, { workspaceId, invoice, terms, foreign, at: frozenAfter(last, now) })
     return { runId, state, created: true }
   })
+}
+
+/** A credit is taken up by the next invoice. Where none comes any more it is the customer's money all the same. */
+async function tellOfCredit(
+  tx: Tx,
+  workspaceId: string,
+  { openingResiduePico, closingResiduePico, currency }: ComputedInvoice,
+  leaving: boolean,
+  at: Date,
+): Promise<void> {
+  const least = -picoPerMinor(currency) * minorStep(currency)
+  if (leaving && closingResiduePico <= least)
+    return raiseAlert(tx, {
+      kind: 'credit_left_over',
+      reference: workspaceId,
+      workspaceId,
+      message: `The workspace has left with a credit of ${displayExact(-closingResiduePico, currency)}, which no invoice will take up any more. Give it back in Stripe, or by a credit note on an invoice that it was charged too much by.`,
+      at,
+    })
+  if (openingResiduePico <= least) await resolveAlert(tx, 'credit_left_over', workspaceId, at)
 }
 
 interface NewRun {
