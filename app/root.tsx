@@ -55,5 +55,9 @@ export default function App() {
 }
 
 export function ErrorBoundary() {
-  return <ErrorPage />
+  return (
+    <main>
+      <ErrorPage />
+    </main>
+  )
 }

@@ -13,15 +13,15 @@ export const loader = signedInLoader(async (person) => {
 export default function NoWorkspace() {
   const { email } = useLoaderData<{ email: string }>()
   return (
-    <Center mih="100vh" bg="gray.0" p="md">
+    <Center component="main" mih="100vh" bg="gray.0" p="md">
       <Paper withBorder p="xl" maw={460}>
         <Stack>
           <Title order={1} size="h2">
             No workspace yet
           </Title>
           <Text>
-            You are signed in as {email}, but you belong to no workspace. Ask an owner of your workspace to add you,
-            then reload this page.
+            You are signed in as {email}, but you belong to no workspace. Ask those who run Keymargin for you to add you
+            to one, then reload this page.
           </Text>
           <Form method="post" action="/sign-out">
             <input type="hidden" name="intent" value="sign-out" />

@@ -10,7 +10,7 @@ import { type OperatorCreditsView, toOperatorCreditsView } from '#app/ui/operato
 
 export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
 
-export const meta: MetaFunction = () => [{ title: 'Credits · Keymargin' }]
+export const meta: MetaFunction = () => [{ title: 'Credits of all workspaces · Keymargin' }]
 
 export const loader = operatorLoader(async (ctx, { request }) => {
   const params = new URL(request.url).searchParams

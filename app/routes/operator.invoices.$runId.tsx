@@ -1,4 +1,3 @@
-import type { MetaFunction } from '@remix-run/node'
 import { useActionData, useLoaderData } from '@remix-run/react'
 import { z } from 'zod'
 import { adoptInvoice } from '#app/domain/billing/adopt-invoice.server.ts'
@@ -11,10 +10,11 @@ import { intent, operatorAction, operatorLoader } from '#app/http/route.server.t
 import { toVerdict } from '#app/ui/billing/invoice-view.ts'
 import { type RunAnswer, RunPage } from '#app/ui/operator/run-page.tsx'
 import { type RunView, readCredit, toRunView } from '#app/ui/operator/run-view.ts'
+import { titleOfView } from '#app/ui/page-title.ts'
 
 export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
 
-export const meta: MetaFunction = () => [{ title: 'Invoice run · Keymargin' }]
+export const meta = titleOfView('Invoice run')
 
 export const loader = operatorLoader(async (ctx, { params }) =>
   toRunView(await operateInvoice(ctx, params.runId ?? '')),

@@ -1,4 +1,4 @@
-import { Alert, Button, Card, Center, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core'
+import { Button, Card, Center, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core'
 import { type MetaFunction, redirect } from '@remix-run/node'
 import { Form, useActionData, useNavigation } from '@remix-run/react'
 import { z } from 'zod'
@@ -6,6 +6,7 @@ import type { ActionAnswer } from '#app/http/respond.server.ts'
 import { intent, publicAction, publicLoader } from '#app/http/route.server.ts'
 import { findSignedIn } from '#app/http/session.server.ts'
 import { safeReturn, signIn } from '#app/http/sign-in.server.ts'
+import { AnswerNotice, fieldError } from '#app/ui/answer-notice.tsx'
 
 export const meta: MetaFunction = () => [{ title: 'Sign in · Keymargin' }]
 
@@ -26,7 +27,7 @@ export default function SignIn() {
   const answer = useActionData<ActionAnswer>()
   const busy = useNavigation().state !== 'idle'
   return (
-    <Center mih="100vh" bg="gray.0" p="md">
+    <Center component="main" mih="100vh" bg="gray.0" p="md">
       <Card withBorder shadow="sm" p="xl" w={400} maw="100%">
         <Form method="post">
           <Stack>
@@ -38,14 +39,17 @@ export default function SignIn() {
                 Sign in to your workspace
               </Text>
             </div>
-            {answer && !answer.ok && (
-              <Alert color="red" role="alert">
-                {answer.error.message}
-              </Alert>
-            )}
+            <AnswerNotice answer={answer} fields={['password']} />
             <input type="hidden" name="intent" value="sign-in" />
-            <TextInput label="E-mail" name="email" type="email" autoComplete="username" required />
-            <PasswordInput label="Password" name="password" autoComplete="current-password" required />
+            <TextInput label="E-mail" name="email" type="email" autoComplete="username" required withAsterisk={false} />
+            <PasswordInput
+              label="Password"
+              name="password"
+              autoComplete="current-password"
+              required
+              withAsterisk={false}
+              error={fieldError(answer, 'password')}
+            />
             <Button type="submit" loading={busy}>
               Sign in
             </Button>

@@ -1,4 +1,3 @@
-import type { MetaFunction } from '@remix-run/node'
 import { useActionData, useLoaderData } from '@remix-run/react'
 import { z } from 'zod'
 import { getInvoice } from '#app/domain/billing/queries.server.ts'
@@ -7,10 +6,11 @@ import { intent, workspaceAction, workspaceLoader } from '#app/http/route.server
 import type { Answer } from '#app/ui/answer-notice.tsx'
 import { InvoicePage } from '#app/ui/billing/invoice-page.tsx'
 import { type InvoiceView, toInvoiceView, toVerdict, type Verdict } from '#app/ui/billing/invoice-view.ts'
+import { titleOfView } from '#app/ui/page-title.ts'
 
 export { ErrorPage as ErrorBoundary } from '#app/ui/error-page.tsx'
 
-export const meta: MetaFunction = () => [{ title: 'Invoice · Keymargin' }]
+export const meta = titleOfView('Invoice')
 
 export const loader = workspaceLoader('read:Invoice', async ({ ctx, workspace }, { params }) =>
   toInvoiceView(`/w/${workspace.slug}`, await getInvoice(ctx, params.runId ?? '')),

@@ -22,13 +22,17 @@ interface AnswerNoticeProps {
 
 /** Success, or a refusal that belongs to no field on the page. Read out by screen readers when it appears. */
 export function AnswerNotice({ answer, fields = [], success }: AnswerNoticeProps) {
-  if (!answer) return null
-  if (answer.ok)
-    return success ? (
-      <Alert color="teal" role="status" mb="md">
-        {success}
-      </Alert>
-    ) : null
+  // There before there is anything to say: only what changes in it is read out.
+  if (!answer || answer.ok)
+    return (
+      <div role="status">
+        {answer && success && (
+          <Alert color="teal" mb="md">
+            {success}
+          </Alert>
+        )}
+      </div>
+    )
   if (answer.error.field && fields.includes(answer.error.field)) return null
   return (
     <Alert color="red" role="alert" mb="md">

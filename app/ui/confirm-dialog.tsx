@@ -1,6 +1,6 @@
 import { Button, Group, Modal, Text } from '@mantine/core'
 import { Form, useLocation, useNavigate, useNavigation } from '@remix-run/react'
-import type { ReactNode } from 'react'
+import { type ReactNode, useEffect } from 'react'
 
 interface AskButtonProps {
   /** Query parameter and value that open the dialog: it works without scripts, and Back closes it. */
@@ -28,11 +28,24 @@ interface ConfirmDialogProps {
   children: ReactNode
 }
 
+/** Closed, it gives the focus back to what had it, or to the page where that is gone. A dialog that opens with its page has to do so itself. */
+function useFocusReturned(): void {
+  useEffect(() => {
+    const before = document.activeElement
+    return () => {
+      const isThere = before instanceof HTMLElement && before !== document.body && before.isConnected
+      const to = isThere ? before : document.getElementById('main')
+      to?.focus({ preventScroll: true })
+    }
+  }, [])
+}
+
 /** Says what will happen before it happens. Rendered in place, so that it also opens without scripts. */
 export function ConfirmDialog({ title, intent, fields = {}, confirm, children }: ConfirmDialogProps) {
   const { pathname } = useLocation()
   const navigate = useNavigate()
   const busy = useNavigation().state !== 'idle'
+  useFocusReturned()
   return (
     <Modal
       opened

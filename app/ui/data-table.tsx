@@ -2,6 +2,7 @@ import type { ReactNode } from 'react'
 import styles from './data-table.module.css'
 
 export interface Column {
+  /** Empty over buttons that say by themselves what they do. */
   label: string
   numeric?: boolean
 }
@@ -35,11 +36,15 @@ export function DataTable({ caption, columns, rows, footer }: DataTableProps) {
         <caption>{caption}</caption>
         <thead>
           <tr>
-            {columns.map((column) => (
-              <th key={column.label} scope="col" className={column.numeric ? styles.numeric : undefined}>
-                {column.label}
-              </th>
-            ))}
+            {columns.map((column) =>
+              column.label ? (
+                <th key={column.label} scope="col" className={column.numeric ? styles.numeric : undefined}>
+                  {column.label}
+                </th>
+              ) : (
+                <td key="buttons" />
+              ),
+            )}
           </tr>
         </thead>
         <tbody>

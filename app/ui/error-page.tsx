@@ -40,7 +40,7 @@ export function ErrorPage() {
         <Text c="dimmed" size="sm">
           {status}
         </Text>
-        <Title order={1}>{titles[status] ?? 'Something failed'}</Title>
+        <Title order={1} id="page-title">{titles[status] ?? 'Something failed'}</Title>
         <Text>{message}</Text>
         {reference && (
           <Text size="xs" c="dimmed">

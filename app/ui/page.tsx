@@ -12,7 +12,7 @@ export function PageHeading({ title, children, actions }: PageHeadingProps) {
   return (
     <Group justify="space-between" align="flex-start" mb="lg" gap="sm">
       <div>
-        <Title order={1} size="h2">
+        <Title order={1} size="h2" id="page-title">
           {title}
         </Title>
         {children && (

@@ -12,6 +12,11 @@ export const theme = createTheme({
   components: {
     // standing notes are not read out over everything else; what an action answers says its own role
     Alert: { defaultProps: { role: 'note' } },
+    // what is wrong with a field is read out when it appears
+    InputError: { defaultProps: { role: 'alert' } },
+    PasswordInput: {
+      defaultProps: { visibilityToggleButtonProps: { 'aria-label': 'Show or hide what is typed', tabIndex: 0 } },
+    },
     // a status is never cut off
     Badge: { styles: { root: { minWidth: 'max-content' } } },
   },
@@ -20,6 +25,10 @@ export const theme = createTheme({
 /** Quiet text keeps a contrast of 4.5 on every surface that it stands on. */
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: {},
-  light: { '--mantine-color-dimmed': 'var(--mantine-color-gray-7)' },
+  light: {
+    '--mantine-color-dimmed': 'var(--mantine-color-gray-7)',
+    // gray-6 does not, gray-7 looks as if it were typed
+    '--mantine-color-placeholder': '#6c757d',
+  },
   dark: {},
 })

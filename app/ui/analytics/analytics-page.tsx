@@ -24,12 +24,13 @@ function Figure({ card }: { card: Card }) {
   )
 }
 
-function Shares({ title, rows }: { title: string; rows: Share[] }) {
+function Shares({ what, rows }: { what: string; rows: Share[] }) {
+  const title = `By ${what.toLowerCase()}`
   return (
     <Panel title={title}>
       <DataTable
         caption={title}
-        columns={[{ label: '' }, { label: 'Calls', numeric: true }, { label: 'Charge', numeric: true }]}
+        columns={[{ label: what }, { label: 'Calls', numeric: true }, { label: 'Charge', numeric: true }]}
         rows={rows.map((row) => ({ key: row.name, cells: [row.name, row.calls, row.charge] }))}
       />
     </Panel>
@@ -58,7 +59,7 @@ export function AnalyticsPage({ view, metered }: { view: AnalyticsView; metered:
       {!empty && (
         <SimpleGrid cols={{ base: 1, lg: 3 }} spacing="lg">
           {view.shares.map((share) => (
-            <Shares key={share.title} {...share} />
+            <Shares key={share.what} {...share} />
           ))}
         </SimpleGrid>
       )}

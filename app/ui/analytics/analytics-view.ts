@@ -69,7 +69,7 @@ export interface AnalyticsView {
   narrowed: boolean
   cards: Card[]
   days: DayBar[]
-  shares: { title: string; rows: Share[] }[]
+  shares: { what: string; rows: Share[] }[]
   calls: CallLine[]
   older: string | null
   newest: string | null
@@ -258,9 +258,9 @@ export function toAnalyticsView(input: AnalyticsInput): AnalyticsView {
     cards: toCards(usage, currency),
     days: usage.byDay.map((day) => toBar(day, currency)),
     shares: [
-      { title: 'By model', rows: usage.byModel.map((row) => toShare(nameOf(catalogue.models), row, currency)) },
-      { title: 'By surface', rows: usage.bySurface.map((row) => toShare(nameOf(catalogue.surfaces), row, currency)) },
-      { title: 'By tier', rows: usage.byTier.map((row) => toShare(tierName, row, currency)) },
+      { what: 'Model', rows: usage.byModel.map((row) => toShare(nameOf(catalogue.models), row, currency)) },
+      { what: 'Surface', rows: usage.bySurface.map((row) => toShare(nameOf(catalogue.surfaces), row, currency)) },
+      { what: 'Tier', rows: usage.byTier.map((row) => toShare(tierName, row, currency)) },
     ],
     calls: page.calls.map((call) => toLine(root, call, catalogue, currency)),
     older: page.next && link({ after: page.next }),

@@ -34,7 +34,7 @@ export function CertificatePage({ view }: { view: CertificateView }) {
         <Text size="sm" c="gray.7">
           Keymargin, {view.workspace}
         </Text>
-        <Title order={1} size="h2" mb="md">
+        <Title order={1} size="h2" mb="md" id="page-title">
           Certificate of destruction
         </Title>
         <Text mb="lg" maw={680}>

@@ -6,6 +6,7 @@ import type { StatementView } from './statement-view.ts'
 function Lines({ view }: { view: StatementView }) {
   return (
     <table className={styles.lines}>
+      <caption>Lines of the invoice</caption>
       <thead>
         <tr>
           <th scope="col">Line</th>
@@ -72,7 +73,7 @@ export function StatementPage({ view }: { view: StatementView }) {
       <article className={styles.paper}>
         <header className={styles.head}>
           <div>
-            <Title order={1} size="h2">
+            <Title order={1} size="h2" id="page-title">
               Statement of AI usage
             </Title>
             <Text>{view.month}, UTC</Text>

@@ -1,6 +1,7 @@
-import { Badge, Button } from '@mantine/core'
+import { Button } from '@mantine/core'
 import { Form, Link, NavLink, useLocation } from '@remix-run/react'
 import { type ReactNode, useEffect, useRef } from 'react'
+import { StatusBadge } from '#app/ui/status-badge.tsx'
 import styles from './shell.module.css'
 
 export interface NavSection {
@@ -86,9 +87,23 @@ function useCurrentLinkInView() {
   return nav
 }
 
+/** Another page is read from its beginning: without scripts the browser does that, with them nothing would tell of it. */
+function useFocusOnNewPage() {
+  const { pathname } = useLocation()
+  const main = useRef<HTMLElement>(null)
+  const last = useRef(pathname)
+  useEffect(() => {
+    if (last.current === pathname) return
+    last.current = pathname
+    main.current?.focus({ preventScroll: true })
+  }, [pathname])
+  return main
+}
+
 /** Header, switcher, navigation by permission, who am I, sign out. Works without scripts. */
 export function Shell({ view, children }: { view: ShellView; children: ReactNode }) {
   const nav = useCurrentLinkInView()
+  const main = useFocusOnNewPage()
   return (
     <>
       <a className={styles.skip} href="#main">
@@ -101,9 +116,7 @@ export function Shell({ view, children }: { view: ShellView; children: ReactNode
         <Switcher {...view} />
         {view.badge && (
           <span className={styles.badge}>
-            <Badge variant="light" color="teal" c="teal.9" tt="none" fw={600}>
-              {view.badge}
-            </Badge>
+            <StatusBadge tone="teal">{view.badge}</StatusBadge>
           </span>
         )}
         <span className={styles.spacer} />
@@ -136,7 +149,7 @@ export function Shell({ view, children }: { view: ShellView; children: ReactNode
             </div>
           ))}
         </nav>
-        <main className={styles.main} id="main">
+        <main className={styles.main} id="main" tabIndex={-1} aria-labelledby="page-title" ref={main}>
           <div className={styles.inner}>{children}</div>
         </main>
       </div>
