@@ -1,26 +1,12 @@
-import { type ReplyFacts, readReplyParts, type UsageShape } from '#app/domain/providers/usage.ts'
+import type { ReplyFacts, UsageShape } from '#app/domain/providers/usage.ts'
 import type { ClientResponse } from './client-response.ts'
-import { memberText, scanMembers, stringMember } from './json-members.ts'
 import type { SecretScrub } from './key-scrub.ts'
+import { readJsonReply } from './reply-members.ts'
 
 /** A plain answer up to this size is held until it is whole, so that half of one becomes a clean 502. In bytes. */
 const heldWhole = 1024 * 1024
 /** A larger one than this is broken off. */
 const largestReply = 32 * 1024 * 1024
-
-/** Facts of a whole JSON reply, read from its top-level members; null when the bytes are not a JSON object. */
-function readJsonReply(bytes: Buffer, shape: UsageShape): ReplyFacts | null {
-  const scan = scanMembers(bytes)
-  if (!scan.ok) return null
-  const text = (name: string) => {
-    const member = scan.members.get(name)
-    return member && member.end - member.start <= 64 * 1024 ? memberText(bytes, member) : undefined
-  }
-  const string = (name: string) => stringMember(bytes, scan.members.get(name))
-  const output = scan.members.get('output') // of Responses: it shows the provider's own tools, however long it is
-  const parts = { id: string('id'), model: string('model'), usage: text('usage'), error: text('error') }
-  return readReplyParts({ ...parts, output: output && bytes.toString('latin1', output.start, output.end) }, shape)
-}
 
 /** Relays a plain JSON answer. Small answers go out whole with the end; large ones flow, the last piece held back. */
 export class JsonRelay {

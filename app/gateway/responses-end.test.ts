@@ -21,3 +21,17 @@ test('a model that writes the name ends nothing', () => {
   })
   expect(sign(`event: response.output_text.delta\ndata: ${delta}\n\n`)).toBe(null)
 })
+
+test('instructions that are made of the name hold nobody up, and what follows them is found', () => {
+  const name = 'response.completed '
+  const created = (eol: string) =>
+    `event: response.created${eol}data: {"response":{"instructions":"${name.repeat(200_000)}"}}${eol}${eol}`
+  for (const eol of ['\n', '\r\n', '\r']) {
+    const start = created(eol)
+    expect(sign(start)).toBe(null)
+    expect(sign(`${start}event: response.completed${eol}data: {}${eol}${eol}`)).toEqual({
+      kind: 'last',
+      at: start.length,
+    })
+  }
+})

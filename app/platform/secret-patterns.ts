@@ -10,7 +10,8 @@ const patterns = [
   /\b(?:sk|rk|pk)_(?:live|test)_[0-9A-Za-z_]{8,}/g,
   /\bwhsec_[0-9A-Za-z+/=_-]{8,}/g,
   /\bBearer\s+[A-Za-z0-9._~+/=-]{8,}/gi,
-  /\b((?:postgres(?:ql)?|smtps?):\/\/[^:/\s]+:)[^@\s]+@/g,
+  // Bounded: of a text that is nothing but beginnings of addresses, each would be read to the end.
+  /\b((?:postgres(?:ql)?|smtps?):\/\/[^:/\s]{1,256}:)[^@\s]{1,1024}@/g,
 ]
 
 export const scrubSecrets = (text: string): string =>

@@ -1,7 +1,7 @@
-import { errorCodeOf, factsOf, isObject, noFacts, parseLossless, type ReplyFacts, replyIn, textAt } from './usage.ts'
+import { factsOf, isObject, noFacts, parseLossless, type ReplyFacts, replyIn, textAt } from './usage.ts'
 
 /** The data of one event: its `data:` lines joined. */
-function eventData(event: string): string {
+export function eventData(event: string): string {
   if (event.startsWith('data: ') && !event.includes('\n')) return event.slice(6)
   const lines = event.split('\n').filter((line) => line.startsWith('data:'))
   return lines.map((line) => line.slice(line[5] === ' ' ? 6 : 5)).join('\n')
@@ -45,19 +45,6 @@ export function readStreamTail(text: string): ReplyFacts {
     facts.generationId = said.generationId ?? facts.generationId
   }
   return facts.model === null || facts.generationId === null ? withNames(facts, plain) : facts
-}
-
-/** Reads the last events of a stream of Responses, which are whole however long: the newest with a usage counts. */
-export function readLastEvents(text: string): ReplyFacts {
-  let facts: ReplyFacts = noFacts
-  const plain = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text
-  for (const event of plain.split('\n\n')) {
-    const parsed = parseLossless(eventData(event.trim()))
-    if (isObject(parsed) && isObject(parsed.response)) facts = factsOf(parsed, 'text')
-    else if (isObject(parsed) && isObject(parsed.error))
-      facts = { ...facts, failed: true, errorCode: errorCodeOf(parsed.error) }
-  }
-  return facts
 }
 
 /** Fills in the model and the generation from any event that names them: not every provider repeats them with the usage. */

@@ -1,6 +1,6 @@
 /** What a call used beside text is found wherever a provider writes it, and never taken for nothing. */
 import { describe, expect, test } from 'vitest'
-import { readLastEvents, readStreamTail } from './stream-usage.ts'
+import { readStreamTail } from './stream-usage.ts'
 import { toolsInOutputText } from './units-apart.ts'
 import { readReply, readReplyParts } from './usage.ts'
 
@@ -56,11 +56,6 @@ describe('the provider’s own tools in a Responses output', () => {
     const parts = { id: null, model: null, error: undefined, usage, output }
     expect(readReplyParts(parts).tokens?.apart).toEqual({ tool: 2 })
     expect(readReplyParts({ ...parts, output: items('message', 'function_call') }).tokens?.apart).toBeUndefined()
-  })
-
-  test('are found in the last event of a stream', () => {
-    const event = `{"type":"response.completed","response":{"id":"r","output":${items('web_search_call')},"usage":${usage}}}`
-    expect(readLastEvents(`event: response.completed\ndata: ${event}\n\n`).tokens?.apart).toEqual({ tool: 1 })
   })
 
   test('what a model only writes about is none', () => {
