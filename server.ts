@@ -8,6 +8,7 @@ import { knownKekIds, openVault } from '#app/domain/vault/open-vault.server.ts'
 import { createGatewayHandler, drainGateway } from '#app/gateway/gateway.server.ts'
 import { createConsole } from '#app/http/console.server.ts'
 import { answerHealthz, answerReadyz } from '#app/http/health.server.ts'
+import { pathAsked } from '#app/http/request-target.ts'
 import { handleStripeWebhook } from '#app/http/stripe-webhook.server.ts'
 import { closeDatabase } from '#app/platform/db.server.ts'
 import { endInOrder } from '#app/platform/end-in-order.server.ts'
@@ -61,7 +62,9 @@ async function start(): Promise<void> {
   const pages = await consoleHandler(server)
   const gateway = createGatewayHandler()
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const url = request.url ?? '/'
+    const url = pathAsked(request.url ?? '')
+    if (url === null) return void response.writeHead(400, { connection: 'close' }).end()
+    request.url = url
     if (url.startsWith('/v1/') || url === '/v1') return gateway(request, response)
     if (url === '/webhooks/stripe') return void handleStripeWebhook(request, response)
     if (url === '/healthz') return answerHealthz(response)
@@ -70,7 +73,7 @@ async function start(): Promise<void> {
   })
   server.keepAliveTimeout = 65_000 // longer than a load balancer's, so that it never reuses a closed connection
   server.headersTimeout = 66_000
-  server.requestTimeout = 0 // the gateway bounds a body's arrival itself
+  server.requestTimeout = 120_000 // the gateway bounds a body's arrival itself; others are not waited for without end either
 
   endInOrder(async (signal, within) => {
     log.info({ signal }, 'draining')

@@ -106,6 +106,18 @@ describe('hostile input', () => {
     })
   })
 
+  it.each([
+    ['http://gateway/v1/models', 401],
+    ['https://evil.example/sign-in', 200],
+    ['http://gateway/healthz', 200],
+    ['http://gateway/.env', 404],
+    ['*', 400],
+  ])('a target of another form is answered as what it asks for: %s', async (path, status) => {
+    const answer = await rawRequest(web.origin, { path })
+    expect(answer.status).toBe(status)
+    expect(answer.body).not.toContain('evil.example')
+  })
+
   describe('shown again', () => {
     it('case 176, a name full of markup or 5,000 characters long stays text', async () => {
       const name = `</script><script>alert(1)</script><img src=x onerror=alert(1)>${'й'.repeat(5_000)}`
