@@ -69,11 +69,11 @@ const modeOf = ({ plan }: Admission, keySource: KeySource, beyondCredits: boolea
 }
 
 /** A subscription can move a workspace onto a plan that reckons in dollars; prices in its own currency less a cost in dollars are no sum. */
-const otherCurrency = (): GatewayError =>
+export const otherCurrency = (): GatewayError =>
   new GatewayError(
     503,
     'plan_needs_dollars',
-    'The plan charges by what providers cost, in USD, and the workspace is billed in another currency. The operator must change one of them.',
+    'The plan reckons in USD, and the workspace is billed in another currency. The operator must change one of them.',
   )
 
 function toDispatch(

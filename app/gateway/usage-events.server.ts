@@ -2,8 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import { parse } from 'lossless-json'
 import { type RecordedEvent, recordUsageEvents } from '#app/domain/ledger/record-usage-events.server.ts'
 import { type FieldError, type ReadEvent, readUsageEvent } from '#app/domain/ledger/usage-event.ts'
+import { usesCredits } from '#app/domain/plans/plans.ts'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { picoToUsd } from '#app/platform/pico.ts'
+import { otherCurrency } from './admit.server.ts'
 import { authenticate, readToken } from './authenticate.ts'
 import { badRequest, GatewayError } from './gateway-error.ts'
 import { checkBodyHeaders, readBody } from './read-body.ts'
@@ -68,7 +70,7 @@ function refusalOf({ status, errors = [] }: EventAnswer): GatewayError | null {
 /**
  * Takes one CloudEvent, or an array of them. Of a batch each event is answered by itself and the good ones are recorded: sending
  * the whole batch again is harmless.
- * @throws GatewayError 400, 401, 409, 413, 415
+ * @throws GatewayError 400, 401, 409, 413, 415, 503
  */
 export async function answerUsageEvents(request: IncomingMessage): Promise<unknown> {
   const token = readToken(request)
@@ -76,6 +78,8 @@ export async function answerUsageEvents(request: IncomingMessage): Promise<unkno
   const body = readBody(request)
   body.catch(() => null) // where the token is refused, that is the answer, whatever the body was
   const { admission } = await authenticate(token, { fresh: true })
+  // Credits are dollars: what is priced in another currency cannot be drawn from them.
+  if (admission.currency !== 'usd' && usesCredits(admission.plan)) throw otherCurrency()
   const given = parseBody(await body)
   const isBatch = Array.isArray(given)
   const batch: unknown[] = isBatch ? given : [given]

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { listBudgets } from '#app/domain/budgets/queries.server.ts'
 import { createBudget } from '#app/domain/budgets/set-budget.server.ts'
+import { forgetCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { expectBooksAgree, grant, purseOf } from '#test/credit-ground.ts'
 import { useDatabase } from '#test/database.ts'
 import { type Customer, makeCustomer, useGateway } from '#test/gateway.ts'
@@ -65,6 +66,25 @@ describe('one event', () => {
         },
       },
     ])
+  })
+
+  test('sent again under other prices it is answered as it was charged', async () => {
+    const { token, workspaceId } = await onPlan('pro')
+    const once = event('2')
+    const first = await (await post(token, once)).json()
+    await db.owner.query(
+      `INSERT INTO price_books (version, workspace_id, currency, effective_from) VALUES (901, $1, 'usd', now() - interval '1 hour')`,
+      [workspaceId],
+    )
+    await db.owner.query(
+      `INSERT INTO meter_prices (price_book_version, meter, name, unit, unit_usd) VALUES (901, 'sandbox_seconds', 'Sandboxes', 'second', 1)`,
+    )
+    await db.owner.query('UPDATE price_books SET published_at = now() WHERE version = 901')
+    forgetCatalogue()
+    expect(await (await post(token, event('2'))).json()).toMatchObject({ amount_usd: '2' })
+    expect(await (await post(token, once)).json()).toEqual({ ...first, status: 'duplicate' })
+    const [again] = (await (await post(token, [once])).json()).events
+    expect(again).toEqual({ ...first, status: 'duplicate' })
   })
 
   test('a JSON number is read from its text: 2^53 + 1 stays what it is, and 1.50 is "1.5"', async () => {
@@ -274,6 +294,24 @@ describe('who pays', () => {
       ['20000000', '80000000'],
     ])
     expect(await purseOf(db, workspaceId)).toMatchObject({ available: 0n, shortfall: 0n })
+  })
+
+  test('in euros on a plan with credits: nobody, since credits are dollars, and nothing is recorded', async () => {
+    const { token, workspaceId } = await onPlan('harness-solo')
+    await grant(db, workspaceId, 10n * USD)
+    await db.owner.query("UPDATE workspaces SET currency = 'eur' WHERE id = $1", [workspaceId])
+    await db.owner.query(
+      `INSERT INTO price_books (version, currency, effective_from) VALUES (902, 'eur', now() - interval '1 day')`,
+    )
+    await db.owner.query(
+      `INSERT INTO meter_prices (price_book_version, meter, name, unit, unit_usd) VALUES (902, 'sandbox_seconds', 'Sandboxes', 'second', 1)`,
+    )
+    await db.owner.query('UPDATE price_books SET published_at = now() WHERE version = 902')
+    forgetCatalogue()
+    const refused = await post(token, event('1'))
+    expect([refused.status, (await refused.json()).error.code]).toEqual([503, 'plan_needs_dollars'])
+    expect(await eventsOf(workspaceId)).toEqual([])
+    expect(await purseOf(db, workspaceId)).toMatchObject({ available: 10n * USD })
   })
 
   test('while calls and events race for the last credits nobody gets more than there is', async () => {

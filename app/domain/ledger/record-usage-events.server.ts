@@ -53,6 +53,8 @@ const decimal = (value: bigint, scale: number): string => {
 interface Row {
   place: number
   outcome: 'recorded' | 'duplicate' | 'conflict'
+  /** What it came to then, where it was recorded before this statement: prices may have changed since. */
+  amount: string | null
   credit: string
   charge: string
   month: string
@@ -62,8 +64,10 @@ async function record({ workspaceId, tokenId, plan }: UsageSender, priced: Price
   const mode = usesCredits(plan) ? 'credits' : 'invoice'
   const { rows } = await systemPool().query<Row>({
     name: 'record-usage-events',
-    text: `SELECT place, outcome, credit_pico::text AS credit, charge_pico::text AS charge, to_char(billing_month, 'YYYY-MM') AS month
-      FROM metering.record_usage_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+    text: `SELECT r.place, r.outcome, r.credit_pico::text AS credit, r.charge_pico::text AS charge, to_char(r.billing_month, 'YYYY-MM') AS month,
+        CASE r.outcome WHEN 'duplicate' THEN (SELECT e.amount_pico::text FROM metering.usage_events e
+          WHERE e.workspace_id = $1 AND e.source = ($6::text[])[r.place] AND e.event_id = ($7::text[])[r.place]) END AS amount
+      FROM metering.record_usage_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) r`,
     values: [
       ...[workspaceId, tokenId, mode, mode === 'credits' && plan.creditOverage === 'bill'],
       ...[bareArray(priced, () => newId()), textArray(priced, ({ event }) => event.source)],
@@ -121,7 +125,7 @@ export async function recordUsageEvents(
     const { outcome, month: billingMonth } = row
     return {
       outcome,
-      amountPico: one.amountPico,
+      amountPico: row.amount === null ? one.amountPico : BigInt(row.amount),
       creditPico: BigInt(row.credit),
       chargePico: BigInt(row.charge),
       billingMonth,
