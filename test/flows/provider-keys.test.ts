@@ -230,6 +230,25 @@ describe('the daily question', () => {
     expect(await reprobeProviderKey({ workspaceId: ctx.workspaceId, keyId }, at)).toBe('unasked')
   })
 
+  it('is asked at once of a key that is switched on again: nobody asked while it was off', async () => {
+    const ctx = await owner()
+    const { keyId } = await save(ctx, 'groq', 'again')
+    const jobs = async () =>
+      (
+        await db.owner.query(
+          `SELECT DISTINCT t.identifier AS name FROM graphile_worker._private_jobs j JOIN graphile_worker._private_tasks t ON t.id = j.task_id
+            WHERE j.payload->>'keyId' = $1 ORDER BY 1`,
+          [keyId],
+        )
+      ).rows.map((row) => row.name)
+    await db.owner.query("DELETE FROM graphile_worker._private_jobs WHERE payload->>'keyId' = $1", [keyId])
+    await setProviderKey(ctx, { keyId, enabled: true, name: 'on already' })
+    await setProviderKey(ctx, { keyId, enabled: false })
+    expect(await jobs()).toEqual([])
+    await setProviderKey(ctx, { keyId, enabled: true })
+    expect(await jobs()).toEqual(['refresh-key-models', 'reprobe-provider-key'])
+  })
+
   it('is asked of every enabled key once, and of no other', async () => {
     const ctx = await owner()
     const [on, off] = [await save(ctx, 'crof', 'on'), await save(ctx, 'crof', 'off')]

@@ -1,5 +1,6 @@
 import { type AuditDetail, changedDetail } from '#app/domain/audit/audit.ts'
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
+import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import { authorize, type Ctx } from '#app/domain/permissions/permissions.ts'
 import { inTenant, type Tx } from '#app/platform/db.server.ts'
 import { AppError, notFound } from '#app/platform/errors.ts'
@@ -54,6 +55,13 @@ async function moveKey(tx: Tx, workspaceId: string, provider: string, keyId: str
     await tx.providerKey.update({ where: { workspaceId_id: { workspaceId, id } }, data: { position: place } })
 }
 
+/** Nobody asked about a key while it was off: whether it still works, and which models it can call now. */
+async function askAgain(tx: Tx, workspaceId: string, keyId: string): Promise<void> {
+  const payload = { workspaceId, keyId }
+  await enqueueJob(tx, 'reprobe-provider-key', payload, { jobKey: `reprobe:${keyId}` })
+  await enqueueJob(tx, 'refresh-key-models', payload, { jobKey: `models:${keyId}`, maxAttempts: 5 })
+}
+
 const actionOf = ({ enabled }: KeyChange, before: { enabled: boolean }): string => {
   if (enabled === undefined || enabled === before.enabled) return 'provider_key.changed'
   return enabled ? 'provider_key.enabled' : 'provider_key.disabled'
@@ -90,6 +98,7 @@ export async function setProviderKey(ctx: Ctx, change: KeyChange): Promise<void>
     const data = given({ enabled, switchedOff, name, allowedModels, allowedSurfaces })
     await tx.providerKey.update({ where: { workspaceId_id: { workspaceId, id: keyId } }, data })
     if (position !== undefined) await moveKey(tx, workspaceId, before.provider, keyId, position)
+    if (enabled === true && !before.enabled) await askAgain(tx, workspaceId, keyId)
     await recordAudit(tx, {
       workspaceId,
       actor: ctx.actor,
