@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Endpoint } from '#app/domain/providers/provider.ts'
+import { memberText } from '#app/platform/json-members.ts'
 import { endpoints } from './endpoints.ts'
 import type { InferenceRequest, Members } from './inference-request.ts'
-import { memberText } from './json-members.ts'
 
 type Count = (text: string) => number
 

@@ -1,7 +1,7 @@
+import type { Member } from '#app/platform/json-members.ts'
 import { endpoints } from './endpoints.ts'
 import type { InferenceRequest } from './inference-request.ts'
 import { withoutEscapes } from './json-escapes.ts'
-import type { Member } from './json-members.ts'
 import { partTokens } from './part-tokens.ts'
 import { textTokens } from './text-tokens.ts'
 

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import type { Endpoint } from '#app/domain/providers/provider.ts'
+import { type Member, memberText, type ScanFailure, scanMembers, stringMember } from '#app/platform/json-members.ts'
 import { endpoints } from './endpoints.ts'
 import { badRequest } from './gateway-error.ts'
-import { type Member, memberText, type ScanFailure, scanMembers, stringMember } from './json-members.ts'
 
 /** What the gateway needs to know of a request. Where nothing has to change, the bytes go upstream as they came. */
 export interface InferenceRequest {
@@ -19,7 +19,7 @@ export interface InferenceRequest {
 
 const mostElements = 10_000
 /** Brackets and commas of a body: as many values, about, as a parser makes of it while everybody waits. Numbers of embeddings are not parsed. */
-const mostValues = 100_000
+const mostValues = 50_000
 const mostChoices = 8
 
 /** Members that would let a caller choose where the request goes, under which key, or as which (dearer) model. */

@@ -1,10 +1,10 @@
 import type { Dispatch } from '#app/domain/ledger/ledger.ts'
 import { type PriceBook, priceTokens, shareOf, type TierPrice, tierPricePico } from '#app/domain/pricing/pricing.ts'
 import type { Provider } from '#app/domain/providers/provider.ts'
+import { memberText } from '#app/platform/json-members.ts'
 import type { Pico } from '#app/platform/pico.ts'
 import { heldInputTokens } from './held-input.ts'
 import type { InferenceRequest } from './inference-request.ts'
-import { memberText } from './json-members.ts'
 
 /** Output that is set aside for a call that names no limit of its own, where it is given none, in tokens. */
 export const outputSetAside = 4_096

@@ -8,7 +8,7 @@ import {
   readReplyParts,
   type UsageShape,
 } from '#app/domain/providers/usage.ts'
-import { memberText, scanMembers, stringMember } from './json-members.ts'
+import { memberText, scanMembers, stringMember } from '#app/platform/json-members.ts'
 
 /** A usage or an error that is longer than this is none, in bytes. */
 const longestPart = 64 * 1024

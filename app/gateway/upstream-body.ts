@@ -1,9 +1,9 @@
 import { type Dialect, DialectRefusal } from '#app/domain/providers/dialects/dialect.ts'
 import { dialectNamed } from '#app/domain/providers/dialects/dialects.ts'
 import { providerOf } from '#app/domain/providers/registry.ts'
+import { memberText, scanMembers } from '#app/platform/json-members.ts'
 import { badRequest } from './gateway-error.ts'
 import type { InferenceRequest } from './inference-request.ts'
-import { memberText, scanMembers } from './json-members.ts'
 import { limitNames, renamedLimit } from './most-of-call.ts'
 import type { CallRoute } from './route.server.ts'
 

@@ -1,3 +1,4 @@
+import { valuesInObject } from '#app/platform/json-members.ts'
 import type { ToolCall, Turn } from './chat-messages.ts'
 import { type Json, parseObject } from './json-object.ts'
 import { refuse } from './refuse.ts'
@@ -12,11 +13,25 @@ export interface Conversation {
   messages: Message[]
 }
 
+/**
+ * Values in the arguments of all calls of a request, brackets and commas: they are parsed here, while everybody waits, and no
+ * request holds more values elsewhere either.
+ */
+const mostValues = 50_000
+
+function checkArguments(turns: Turn[]): void {
+  let sum = 0
+  for (const call of turns.flatMap((turn) => (turn.role === 'assistant' ? turn.calls : []))) {
+    sum += (call.arguments === '' ? 0 : valuesInObject(call.arguments)) ?? refuseArguments(call)
+    if (sum > mostValues) refuse(call.at, `holds, with those before it, more than ${mostValues} values.`)
+  }
+}
+
+const refuseArguments = ({ at }: ToolCall): never => refuse(at, 'must be the text of a JSON object.')
+
 /** A call's arguments as the object they are the text of. Models that call without arguments now and then write nothing. */
 export function toolInput(call: ToolCall): Json {
-  return (
-    parseObject(call.arguments === '' ? '{}' : call.arguments) ?? refuse(call.at, 'must be the text of a JSON object.')
-  )
+  return parseObject(call.arguments === '' ? '{}' : call.arguments) ?? refuseArguments(call)
 }
 
 /**
@@ -25,6 +40,7 @@ export function toolInput(call: ToolCall): Json {
  * @param contentOf the blocks of one message in the provider's format
  */
 export function conversation(turns: Turn[], contentOf: (turn: Turn) => Json[]): Conversation {
+  checkArguments(turns)
   const system: Json[] = []
   const messages: Message[] = []
   for (const turn of turns) {

@@ -76,6 +76,21 @@ describe('what cannot be expressed is refused by name, never dropped', () => {
     expect(param(chat)).toBe(name)
   })
 
+  test('arguments of calls that take long to read or overflow the stack: of one, and of all together', () => {
+    const call = (text: string, n = 0) => ({
+      role: 'assistant',
+      tool_calls: [{ id: `a${n}`, type: 'function', function: { name: 'f', arguments: text } }],
+    })
+    const list = (count: number) => `{"a":[${'1.5,'.repeat(count)}1]}`
+    const nested = `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`
+    for (const text of [list(60_000), nested, '[1]', '"a"', '{"a":1} {}'])
+      expect(param({ messages: [call(text)] })).toBe('messages[0].tool_calls[0].function.arguments')
+    const many = Array.from({ length: 6 }, (_, n) => call(list(9_000), n))
+    expect(param({ messages: many })).toBe('messages[5].tool_calls[0].function.arguments')
+    for (const text of [list(40_000), '', ' {"a":"[,{[,{"} '])
+      expect(() => upstream(anthropicMessages, { messages: [call(text)] }, 'claude-opus-5')).not.toThrow()
+  })
+
   test('effort on a model that cannot think, or with no room for it', () => {
     expect(param({ reasoning_effort: 'low' }, 'claude-3-5-haiku-latest')).toBe('reasoning_effort')
     expect(param({ reasoning_effort: 'low', max_tokens: 500 }, 'claude-sonnet-4-5')).toBe('reasoning_effort')

@@ -161,6 +161,17 @@ function endsAt(bytes: Buffer, at: number, members: Map<string, Member>): Scan {
   return afterSpace(bytes, at) === bytes.length ? { ok: true, members } : { ok: false, failure: 'not_json' }
 }
 
+/**
+ * About how many values a parser would make of a text that is one JSON object: one for each bracket that opens and each comma.
+ * Null where it is none, or is nested too deeply.
+ */
+export function valuesInObject(text: string): number | null {
+  const bytes = Buffer.from(text)
+  const start = afterSpace(bytes, 0)
+  const nested = bytes[start] === openBrace ? afterNested(bytes, start) : 'not_json'
+  return typeof nested === 'object' && afterSpace(bytes, nested.end) === bytes.length ? nested.values : null
+}
+
 /** The text of a member, as it stands in the bytes. */
 export const memberText = (bytes: Buffer, member: Member): string => bytes.toString('utf8', member.start, member.end)
 

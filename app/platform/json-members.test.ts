@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { memberText, scanMembers, stringMember } from './json-members.ts'
+import { memberText, scanMembers, stringMember, valuesInObject } from './json-members.ts'
 
 const scan = (text: string | Buffer) => scanMembers(Buffer.from(text))
 
@@ -54,6 +54,17 @@ describe('what it finds is what a parser finds', () => {
     expect(scan('\ufeff{"model":"a"}').ok).toBe(true)
   })
 })
+
+test.each([
+  ['{}', 1],
+  [' {"a":[1,2,{"b":"[,{"}],"c":1} ', 6],
+  ['', null],
+  ['[]', null],
+  ['"{}"', null],
+  ['{}{}', null],
+  ['{"a":[}', null],
+  [`{"a":${'['.repeat(300)}${']'.repeat(300)}}`, null],
+])('values in the text of an object: %#', (text, values) => expect(valuesInObject(text)).toBe(values))
 
 describe('hostile documents are refused', () => {
   test.each([
