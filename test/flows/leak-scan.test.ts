@@ -247,7 +247,7 @@ describe('no secret is left behind', () => {
   it('every place was really filled', () => {
     const marks: Record<string, string> = {
       pages: `sk-or-v1-…hint`,
-      'pages after removal': 'Removed the provider key',
+      'pages after removal': 'Removed a provider key',
       database: 'provider_key.replaced',
       'client bundle': 'AI inference key',
       'answers to forms': "OpenRouter keys must start with 'sk-or-'".slice(0, 10),
