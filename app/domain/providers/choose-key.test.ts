@@ -108,6 +108,10 @@ describe('a provider’s name that is an author’s as well', () => {
 })
 
 describe('a bare id of a family', () => {
+  test('is its own in capitals, too', () => {
+    const precedence = ['openrouter']
+    expect(choose('GPT-5-mini', ['openrouter', 'openai'], { precedence })).toBe('key-openai gpt-5-mini')
+  })
   const crof = key('crof', { models: indexModels(['deepseek-v3.2', 'gpt-oss-120b']) })
   test('goes to a host that lists this very id where the family’s own host does not list it', () => {
     expect(choose('deepseek-v3.2', ['deepseek', crof])).toBe('key-crof deepseek-v3.2')
@@ -191,7 +195,8 @@ describe('several keys of one provider', () => {
     const deployments = [at('cheap', 'mini'), at('dear', 'gpt-5')]
     expect(choose('azure/gpt-5', deployments)).toBe('dear gpt-5')
     expect(choose('gpt-5', deployments, { forced: 'azure' })).toBe('dear gpt-5')
-    expect(choose('whatever', deployments, { forced: 'azure' })).toBe('cheap mini')
+    expect(choose('whatever', deployments, { forced: 'azure' })).toBe('ambiguous_model')
+    expect(choose('azure/whatever', [at('one', 'mini'), at('other', 'mini')])).toBe('one mini')
     const [us, eu] = ['us', 'eu'].map((region) =>
       key('bedrock', { id: region, models: indexModels([`${region}.anthropic.claude-opus-4-6-v1`]) }),
     ) as [UsableKey, UsableKey]

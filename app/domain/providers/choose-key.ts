@@ -36,6 +36,10 @@ export type KeyAnswer<K extends UsableKey> =
 const allows = (key: UsableKey, asked: string, model: string): boolean =>
   key.allowedModels.length === 0 || key.allowedModels.includes(model) || key.allowedModels.includes(asked)
 
+/** Whether an id, in whatever case, is of a family of the provider's own. */
+const isNative = (provider: ProviderId, model: string): boolean =>
+  providerOf(provider).nativeModels?.test(model.toLowerCase()) ?? false
+
 const matchAt = (key: UsableKey, model: string): ModelMatch =>
   key.models ? matchModel(model, key.models) : { kind: 'absent' }
 
@@ -61,7 +65,10 @@ function keyOf<K extends UsableKey>(question: KeyQuestion<K>, provider: Provider
     if (match.kind === 'found' || key.models === null) return answer
     unlisted ??= answer
   }
-  if (unlisted) return unlisted
+  // Of several Azure keys each has another deployment: an id that is none of theirs could mean any.
+  const deployments = provider === 'azure' ? new Set(keys.flatMap(({ models }) => [...(models?.ids ?? [])])) : null
+  if (unlisted && deployments && deployments.size > 1) ambiguous = [...deployments].sort()
+  else if (unlisted) return unlisted
   if (ambiguous) return { kind: 'refused', code: 'ambiguous_model', provider, models: ambiguous }
   return { kind: 'refused', code: 'model_not_allowed', provider }
 }
@@ -136,9 +143,7 @@ class Search<K extends UsableKey> {
    */
   #native(): KeyAnswer<K> | null {
     const { model } = this.#question
-    const own = this.#first((provider) =>
-      providerOf(provider).nativeModels?.test(model) ? keyOf(this.#question, provider, model) : null,
-    )
+    const own = this.#first((provider) => (isNative(provider, model) ? keyOf(this.#question, provider, model) : null))
     const isUnlisted = own?.kind === 'key' && own.key.models !== null && !own.key.models.ids.has(own.model)
     return (isUnlisted ? this.#exact() : null) ?? own
   }
@@ -201,9 +206,8 @@ class Search<K extends UsableKey> {
     const { model, keys, endpoint, hosted } = this.#question
     if (hosted) return null
     const key = keys.find(({ provider, models }) => {
-      const row = providerOf(provider)
-      const has = row.nativeModels?.test(model) || (models !== null && matchModel(model, models).kind === 'found')
-      return has && !row.routes[endpoint]
+      const has = isNative(provider, model) || (models !== null && matchModel(model, models).kind === 'found')
+      return has && !providerOf(provider).routes[endpoint]
     })
     return key ? { kind: 'refused', code: 'endpoint_not_served', provider: key.provider } : null
   }
