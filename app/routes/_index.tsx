@@ -1,8 +1,10 @@
 import { Button, Center, Paper, Stack, Text, Title } from '@mantine/core'
-import { redirect } from '@remix-run/node'
+import { type MetaFunction, redirect } from '@remix-run/node'
 import { Form, useLoaderData } from '@remix-run/react'
 import { signedInLoader } from '#app/http/route.server.ts'
 import { listOwnWorkspaces } from '#app/http/session.server.ts'
+
+export const meta: MetaFunction = () => [{ title: 'No workspace yet · Keymargin' }]
 
 export const loader = signedInLoader(async (person) => {
   const [first] = await listOwnWorkspaces(person.userId)

@@ -40,8 +40,13 @@ export function ErrorPage() {
         <Text c="dimmed" size="sm">
           {status}
         </Text>
-        <Title order={1} id="page-title">{titles[status] ?? 'Something failed'}</Title>
+        <Title order={1} id="page-title">
+          {titles[status] ?? 'Something failed'}
+        </Title>
         <Text>{message}</Text>
+        {status === 404 && (
+          <Text>Check the address. It may be gone, or belong to a workspace that you are no member of.</Text>
+        )}
         {reference && (
           <Text size="xs" c="dimmed">
             Reference <Code>{reference}</Code>

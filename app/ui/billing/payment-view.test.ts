@@ -31,6 +31,7 @@ describe('what the card of plan and payment says', () => {
   test('a method that was never read is not known, which is another thing than none', () => {
     expect(view({ method: null, readAt: null }).method).toContain('not known here yet')
     expect(view({ method: null }).method).toContain('No payment method is saved')
+    expect(view({ method: null, readAt: null, hasCustomer: false }).method).toContain('Checkout asks for one')
     expect(view().method).toBe('Visa ending in 4242, valid until 12/2034')
     const debit = { kind: 'sepa_debit', brand: null, last4: '3000', expires: null, expiry: 'none' as const }
     expect(view({ method: debit }).method).toBe('Bank debit ending in 3000')

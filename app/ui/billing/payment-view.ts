@@ -38,7 +38,8 @@ const kinds: Record<string, string> = { sepa_debit: 'Bank debit', us_bank_accoun
 
 const nameOf = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1).replaceAll('_', ' ')
 
-function methodWords({ method, readAt }: PaymentState): string {
+function methodWords({ method, readAt, hasCustomer }: PaymentState): string {
+  if (!hasCustomer) return 'No payment method yet: Checkout asks for one, or your operator sets it up.'
   if (readAt === null) return 'The payment method is not known here yet: it is read from Stripe within the hour.'
   if (!method) return 'No payment method is saved. Invoices stay open until one is.'
   const name = method.kind === 'card' ? nameOf(method.brand ?? 'card') : (kinds[method.kind] ?? nameOf(method.kind))

@@ -251,7 +251,10 @@ export function BudgetsPage({ view, answer }: { view: BudgetsView; answer: Budge
         {view.budgets.length ? (
           view.budgets.map((budget) => <Budget key={budget.id} budget={budget} view={view} answer={changed} />)
         ) : (
-          <Empty title="No budgets yet">Calls are not limited by what they come to.</Empty>
+          <Empty title="No budgets yet">
+            Calls are not limited by what they come to.
+            {view.canManage && ' Make one below to be told, or to have them refused.'}
+          </Empty>
         )}
       </Panel>
       {view.canManage ? (

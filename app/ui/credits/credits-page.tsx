@@ -117,7 +117,7 @@ function Movements({ view }: { view: CreditsView }) {
           }))}
         />
       ) : (
-        <Empty title="Nothing has moved yet" />
+        <Empty title="Nothing has moved yet">What is granted and what calls draw is listed here.</Empty>
       )}
       <Group gap="md" mt="md">
         {!view.isFirstPage && (

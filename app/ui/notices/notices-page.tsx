@@ -90,7 +90,9 @@ export function NoticesPage({ view, answer }: { view: NoticesView; answer: Answe
         {view.open.length ? (
           <List notices={view.open} canDismiss={view.canDismiss} />
         ) : (
-          <Empty title="Nothing needs your attention" />
+          <Empty title="Nothing needs your attention">
+            A refused key, a low balance, a payment that failed or a budget that is reached would stand here.
+          </Empty>
         )}
       </Panel>
       {view.past.length > 0 && (

@@ -101,6 +101,7 @@ function Jobs({ jobs }: Pick<HealthView, 'jobs'>) {
       ]}
       rows={jobs.map((job) => {
         const [name, tone] = jobStates[job.state]
+        const again = job.state === 'waiting' ? 'Run now' : 'Retry'
         return {
           key: job.id,
           cells: [
@@ -112,8 +113,8 @@ function Jobs({ jobs }: Pick<HealthView, 'jobs'>) {
             utcMinute(job.runAt),
             job.lastError,
             job.state === 'running' ? null : (
-              <OneButton key="retry" intent="retry-job" id={job.id} label={`Retry ${job.name} #${job.id}`}>
-                {job.state === 'waiting' ? 'Run now' : 'Retry'}
+              <OneButton key="retry" intent="retry-job" id={job.id} label={`${again} ${job.name} #${job.id}`}>
+                {again}
               </OneButton>
             ),
           ],
@@ -133,7 +134,7 @@ export function HealthPage({ view, answer }: { view: HealthView; answer: HealthA
       </Panel>
       <Panel
         title="Jobs"
-        note="Failed for good: all tries are used up. Retry gives it all its tries back and runs it now."
+        note="Failed for good: all tries are used up. Correct what its last error names, then retry: that gives it all its tries back and runs it now."
       >
         <Jobs jobs={view.jobs} />
       </Panel>

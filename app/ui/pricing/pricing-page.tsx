@@ -127,7 +127,7 @@ function Timeline({ view }: { view: PricingView }) {
           }))}
         />
       ) : (
-        <Empty title="Nothing yet" />
+        <Empty title="Nothing yet">Plans, keys and calls are listed here from the first on.</Empty>
       )}
     </Panel>
   )
