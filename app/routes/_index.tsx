@@ -22,8 +22,8 @@ export default function NoWorkspace() {
             No workspace yet
           </Title>
           <Text>
-            You are signed in as {email}, but you belong to no workspace. Ask those who run Keymargin for you to add you
-            to one, then reload this page.
+            You are signed in as {email}, but you belong to no workspace. Ask your operator to add you to one, then
+            reload this page.
           </Text>
           <Form method="post" action="/sign-out">
             <input type="hidden" name="intent" value="sign-out" />
