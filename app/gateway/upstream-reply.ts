@@ -5,6 +5,7 @@ import { noFacts, type ReplyFacts } from '#app/domain/providers/usage.ts'
 import type { Call, Ending, ReplyOutcome } from './call.ts'
 import type { ClientResponse } from './client-response.ts'
 import type { GatewayError } from './gateway-error.ts'
+import { HeldAnswer } from './held-answer.ts'
 import type { JsonRelay } from './json-relay.ts'
 import { callHeaders, generationIn, modeOf, type ReplyMode } from './reply-mode.ts'
 import type { StreamRelay } from './stream-relay.ts'
@@ -14,8 +15,6 @@ import { errorInReply, invalidReply, noReply, refusalError } from './upstream-er
 const longestRefusal = 64 * 1024
 /** A plain reply that must be translated is read whole, and no further than this. */
 const longestWhole = 32 * 1024 * 1024
-/** How long a reply may stay open after it has said that it is over, in ms. */
-const endGraceMs = 1_000
 
 /** What the call is told about its reply, once each: the first byte, and how it ended. */
 export interface ReplyEvents {
@@ -43,9 +42,7 @@ export class UpstreamReply implements ReplyHandler {
   /** The reply broke its own format, which is worse than breaking off. */
   #malformed = false
   #over = false
-  #upstreamDone = false
-  #answer: (() => void) | null = null
-  #endExpected: NodeJS.Timeout | null = null
+  readonly #answer = new HeldAnswer(() => this.abandon())
 
   constructor(call: Call, client: ClientResponse, events: ReplyEvents) {
     this.#call = call
@@ -122,27 +119,22 @@ export class UpstreamReply implements ReplyHandler {
       return this.#translator.push(piece)
     } catch {
       this.#malformed = true
-      if (!this.#upstreamDone) this.abandon()
+      if (!this.#answer.upstreamDone) this.abandon()
       return null
     }
   }
 
   #pass(piece: Buffer): void {
     const relay = this.#relay
-    if (!relay || (this.#over && this.#answer === null && !this.#stream?.ended)) return
+    if (!relay || (this.#over && !this.#answer.isHeld && !this.#stream?.ended)) return
     const goOn = relay.push(piece)
     if (relay.tooLong) this.abandon()
     else if (this.#stream?.ended) this.#settleStream(this.#stream)
-    else if (this.#stream?.closing) this.#expectEnd()
+    else if (this.#stream?.closing) this.#answer.expectEnd()
     else if (!goOn && !this.#client.gone) {
       this.#controller?.pause()
       this.#client.onceDrained(() => this.#controller?.resume())
     }
-  }
-
-  /** After an error or the last event nothing is to come but the end; a provider that does not end is not waited for. */
-  #expectEnd(): void {
-    this.#endExpected ??= setTimeout(() => this.abandon(), endGraceMs).unref()
   }
 
   /** Gathers what is read whole: refusals, and plain replies that must be translated. */
@@ -155,9 +147,9 @@ export class UpstreamReply implements ReplyHandler {
 
   onResponseEnd(): void {
     this.#passOn()
-    this.#upstreamDone = true
+    this.#answer.upstreamDone = true
     this.#endMode()
-    this.#answerIfDue()
+    this.#answer.ifDue()
   }
 
   #endMode(): void {
@@ -181,12 +173,12 @@ export class UpstreamReply implements ReplyHandler {
 
   onResponseError(_controller: ReplyController, error: Error): void {
     if (!this.#aborting) this.#passOn()
-    this.#upstreamDone = true
+    this.#answer.upstreamDone = true
     if (this.#mode?.kind === 'refusal' || this.#mode?.kind === 'invalid') this.#endMode()
-    else if (this.#endExpected && this.#stream)
+    else if (this.#answer.closing && this.#stream)
       this.#endMode() // it had said its last word, and stayed on the line
     else this.#settleBroken(error)
-    this.#answerIfDue()
+    this.#answer.ifDue()
   }
 
   /** Stops listening to a reply that nobody is to wait for any longer. */
@@ -227,7 +219,7 @@ export class UpstreamReply implements ReplyHandler {
       if (facts.failed)
         this.#client.fail(
           errorInReply(this.#call, this.#refusal(200, relay.body().toString('utf8'))),
-          this.#errorHeaders(),
+          callHeaders(this.#call),
         )
       else relay.finish()
     })
@@ -272,16 +264,12 @@ export class UpstreamReply implements ReplyHandler {
 
   #breakOff(told: GatewayError): void {
     if (this.#stream && this.#client.begun) this.#stream.breakOff(told, this.#call.dispatch.id)
-    else this.#client.fail(told, this.#errorHeaders())
-  }
-
-  #errorHeaders(): Record<string, string> {
-    return callHeaders(this.#call)
+    else this.#client.fail(told, callHeaders(this.#call))
   }
 
   #fail(ending: Ending, error: GatewayError): void {
     const text = ending === 'refused' ? error.message : null
-    this.#settle(ending, error.code, noFacts, () => this.#client.fail(error, this.#errorHeaders()), text)
+    this.#settle(ending, error.code, noFacts, () => this.#client.fail(error, callHeaders(this.#call)), text)
   }
 
   #settle(
@@ -306,21 +294,6 @@ export class UpstreamReply implements ReplyHandler {
       refusalText,
       tail: () => relay?.tail() ?? '',
     }
-    this.#events.onEnded(outcome, () => this.#release(answer))
-  }
-
-  /** In the ledger: the client may see the end, once the provider has said all it had to say. */
-  #release(answer: () => void): void {
-    this.#answer = answer
-    this.#answerIfDue()
-    // A provider that stays on the line after its end mark must not keep the client waiting, nor go on filling memory.
-    if (!this.#upstreamDone) setTimeout(() => this.#upstreamDone || this.abandon(), endGraceMs).unref()
-  }
-
-  #answerIfDue(): void {
-    if (!this.#answer || !this.#upstreamDone) return
-    const answer = this.#answer
-    this.#answer = null
-    answer()
+    this.#events.onEnded(outcome, () => this.#answer.give(answer))
   }
 }
