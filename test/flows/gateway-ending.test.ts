@@ -58,7 +58,8 @@ test('a process that ends waits for a call that is still arriving, and refuses i
 
 test('what nobody waits for is written before the database is closed', async () => {
   const call = { provider: { id: 'openrouter', name: 'OpenRouter' }, dispatch: { keyId: null, keyVersion: null } }
-  reportOnKey(call as unknown as Call, { ending: 'refused', httpStatus: 401 } as ReplyOutcome)
+  const refused = { ending: 'refused', httpStatus: 401, errorCode: 'platform_key_rejected' } as ReplyOutcome
+  reportOnKey(call as unknown as Call, refused)
   await closeDatabase()
   const { rows } = await db.owner.query("SELECT reference FROM alerts WHERE kind = 'platform_key_refused'")
   expect(rows).toEqual([{ reference: 'openrouter' }])
