@@ -75,7 +75,7 @@ describe('migrations', () => {
         ['', 'cus_taken'],
         ['cus_taken', 'cus_never_billed'],
         ['cus_never_billed', 'cus_now'],
-      ])
+      ] as const)
         await recordAudit(tx, {
           ...{ workspaceId: first.id, actor: { kind: 'system' }, action: 'workspace.customer_linked' },
           ...{ subjectType: 'workspace', subjectId: first.id, detail: { customer, before }, at: new Date() },
