@@ -18,16 +18,17 @@ export type Turn =
 
 /**
  * What clients repeat when they send an assistant's reply back, and what has no meaning in a request: readings of the reply
- * (`annotations`), and reasoning without the signature a provider asks for (`reasoning_details` holds that with it).
+ * (`annotations`, and what OpenAI's library parsed), and reasoning without the signature a provider asks for
+ * (`reasoning_details` holds that with it).
  */
-const repeated = ['annotations', 'reasoning', 'reasoning_content']
+const repeated = ['annotations', 'parsed', 'reasoning', 'reasoning_content']
 
 function readCall(value: unknown, at: string): ToolCall {
   const call = objectAt(value, at)
   onlyMembers(call, at, ['id', 'type', 'function', 'index'])
   if (call.type !== undefined && call.type !== 'function') refuse(`${at}.type`, "must be 'function'.")
   const fn = objectAt(call.function, `${at}.function`)
-  onlyMembers(fn, `${at}.function`, ['name', 'arguments'])
+  onlyMembers(fn, `${at}.function`, ['name', 'arguments', 'parsed_arguments'])
   return {
     id: textAt(call.id, `${at}.id`),
     name: textAt(fn.name, `${at}.function.name`),
