@@ -24,7 +24,9 @@ export default defineConfig({
           globalSetup: ['test/setup/cluster.ts'],
           pool: 'forks',
           maxWorkers: 2,
-          testTimeout: 60_000,
+          // Limits end what hangs, and measure no machine.
+          testTimeout: 120_000,
+          expect: { poll: { timeout: 45_000 } },
           hookTimeout: 120_000,
         },
       },

@@ -32,7 +32,10 @@ describe('streams', () => {
   const cases: [string, Scenario, Expected][] = [
     ['HTML', typed('text/html', '<html>'), invalid],
     ['nothing', sse(), invalid],
-    ['only comments', sse(': OPENROUTER PROCESSING\n\n'), held],
+    ['HTML that says it is events', sse('<html>\n\n'), { ...invalid, status: 502 }],
+    ['an error without the form of an event', sse('{"error":{"message":"down"}}\n'), invalid],
+    ['only comments', sse(': OPENROUTER PROCESSING\n\n'), { status: 200, row: invalid.row }],
+    ['an event in pieces of a byte each', sse(...words, ...good, ...done), million],
     ['no final blank line', sse(words, good, 'data: [DONE]'), million],
     [
       'CR LF',
@@ -127,6 +130,12 @@ describe('streams', () => {
 
   test.each(cases)('%s', async (_name, scenario, expected) => {
     await check(scenario, true, expected)
+  })
+
+  test('only comments: the client hears that nothing followed', async () => {
+    const { text } = await meet(sse(': OPENROUTER PROCESSING\n\n'), true)
+    expect(text).toContain('"code":"upstream_invalid"')
+    expect(text.endsWith('\n\n')).toBe(true)
   })
 
   test('100,000 tiny pieces', async () => {

