@@ -127,6 +127,24 @@ describe('events of a customer of before, to whom nothing was ever billed', () =
     expect(outcomes.filter(({ outcome }) => outcome === 'unknown_customer')).toEqual([])
   })
 
+  test('an overdue invoice of the vendor’s own, which the workspace never got here, is told to none of its people', async () => {
+    const customer = await makeCustomer(world)
+    const next = await another(world)
+    const overdue = async (of: string) => {
+      const made = await world.stripe.invoices.create({ customer: of, currency: 'usd' })
+      await world.stripe.invoiceItems.create({ customer: of, invoice: made.id, amount: 500, currency: 'usd' })
+      await world.stripe.invoices.finalizeInvoice(made.id, { auto_advance: false })
+      world.sandbox.control.sendEvent('invoice.overdue', { id: made.id, object: 'invoice', customer: of })
+      await settle(world)
+    }
+    const told = () => inSystem((tx) => tx.notice.count({ where: { workspaceId: customer.workspaceId } }))
+    await relink(customer, next)
+    await overdue(customer.customerId)
+    expect(await told()).toBe(0)
+    await overdue(next)
+    expect(await told()).toBe(1)
+  })
+
   test('no other workspace can take it: linking says whose it was, and the database holds to it', async () => {
     const customer = await makeCustomer(world)
     await relink(customer, await another(world))

@@ -24,9 +24,14 @@ export async function syncInvoice(
   now: Date,
   events: readonly string[] = [],
 ): Promise<string> {
-  const run = await inSystem((tx) => tx.invoiceRun.findFirst({ where: { workspaceId, stripeInvoiceId: invoiceId } }))
+  const { run, stripeCustomerId } = await inSystem(async (tx) => ({
+    run: await tx.invoiceRun.findFirst({ where: { workspaceId, stripeInvoiceId: invoiceId } }),
+    ...(await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId }, select: { stripeCustomerId: true } })),
+  }))
   const invoice = await findInvoice(invoiceId)
-  if (invoice) await inSystem((tx) => tellWorkspace(tx, workspaceId, invoice, events, now))
+  // What the vendor goes on billing to a customer of before is none of the workspace's.
+  const theirs = run !== null || customerOf(invoice) === stripeCustomerId
+  if (invoice && theirs) await inSystem((tx) => tellWorkspace(tx, workspaceId, invoice, events, now))
   if (!run) return 'not_ours'
   const open = run.state === 'writing' || run.state === 'frozen' || run.state === 'review'
   if (!invoice) {
@@ -42,6 +47,9 @@ export async function syncInvoice(
   })
   return `invoice_${invoice.status ?? 'unknown'}`
 }
+
+const customerOf = (invoice: StripeInvoice | null): string | null =>
+  typeof invoice?.customer === 'string' ? invoice.customer : (invoice?.customer?.id ?? null)
 
 async function tellWorkspace(
   tx: Tx,
