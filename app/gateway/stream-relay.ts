@@ -13,6 +13,11 @@ import { WholeEvents, withoutUsageEvents } from './whole-events.ts'
 const longestStream = 256 * 1024 * 1024
 const longestHeld = 32 * 1024 * 1024
 
+/** How an event's data begins, in a stream's bytes read as Latin 1: at the start of a line, or behind a byte order mark. */
+const dataLine = /(?:^|[\r\n]|\xef\xbb\xbf)data:/
+/** Characters that the beginning of such a line may stand in from the piece before. */
+const carried = 8
+
 export interface StreamKind {
   /** Responses end with an event of their own, chats with `[DONE]`. */
   responses: boolean
@@ -36,6 +41,8 @@ export class StreamRelay {
   #heldBytes = 0
   #lastSent: Buffer | null = null
   #holding = false
+  /** Until the first event: the end of what came before. Null: an event has come. */
+  #silence: string | null = '\n'
   /** The end mark has passed: nothing that follows changes the call. */
   ended = false
 
@@ -48,8 +55,15 @@ export class StreamRelay {
     this.#events = kind.responses || kind.hidesUsage ? new WholeEvents() : null
   }
 
+  /** Bytes of a stream that says something; 0 while it holds no event, however many comments, blank lines or pages of HTML. */
   get total(): number {
-    return this.#tail.total
+    return this.#silence === null ? this.#tail.total : 0
+  }
+
+  #listen(piece: Buffer): void {
+    if (this.#silence === null) return
+    const text = this.#silence + piece.toString('latin1')
+    this.#silence = dataLine.test(text) ? null : text.slice(-carried)
   }
 
   /** An error or the last event has passed: what follows is held back, and is not much. */
@@ -65,6 +79,7 @@ export class StreamRelay {
   push(piece: Buffer): boolean {
     if (this.ended) return this.#hold(piece)
     this.#tail.push(piece)
+    this.#listen(piece)
     return this.#events ? this.#pass(this.#visible(this.#events.take(piece))) : this.#pass(piece)
   }
 
@@ -100,7 +115,7 @@ export class StreamRelay {
   /** The upstream is over: an event whose blank line never came is an event all the same. */
   close(): void {
     const rest = this.#events?.rest()
-    if (rest) this.#pass(this.#visible(rest))
+    if (rest && this.#silence === null) this.#pass(this.#visible(rest))
   }
 
   /** The end of the stream as it came in, before anything was taken out. */
