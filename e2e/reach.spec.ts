@@ -86,6 +86,7 @@ test('the keyboard alone: skip link, visible focus, a page that begins anew, a d
     await page.keyboard.press('Enter')
     const dialog = page.getByRole('dialog')
     await expect(dialog.getByRole('button', { name: 'Cancel' })).toBeFocused()
+    expect(await obstacles(page)).toEqual([])
     for (let n = 0; n < 4; n++) {
       await page.keyboard.press('Tab')
       expect(await dialog.evaluate((box) => box.contains(document.activeElement))).toBe(true)
@@ -121,6 +122,7 @@ test('what is wrong with a field is said with the field, and read out', async ({
   await expect(limit).toHaveAttribute('aria-invalid', 'true')
   await expect(limit).toHaveAccessibleDescription(/Enter an amount from 0/)
   await expect(limit).toHaveValue('lots')
+  expect(await obstacles(page)).toEqual([])
 })
 
 test('a refused sign-in keeps what was typed, and says why at the password', async ({ page, system, allowConsole }) => {
@@ -134,4 +136,5 @@ test('a refused sign-in keeps what was typed, and says why at the password', asy
   await expect(page.getByRole('alert')).toHaveText('E-mail or password is wrong.')
   await expect(password).toHaveAccessibleDescription('E-mail or password is wrong.')
   await expect(page.getByLabel('E-mail')).toHaveValue('nobody@acme.example')
+  expect(await obstacles(page)).toEqual([])
 })

@@ -29,6 +29,9 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--mantine-color-dimmed': 'var(--mantine-color-gray-7)',
     // gray-6 does not, gray-7 looks as if it were typed
     '--mantine-color-placeholder': '#6c757d',
+    // under the mouse the theme would take the next lighter shade
+    '--mantine-color-teal-filled-hover': '#06684a',
+    '--mantine-color-error': 'var(--mantine-color-red-9)',
   },
   dark: {},
 })

@@ -89,7 +89,10 @@ describe('connecting OpenRouter', () => {
   /** What the billing page says of an outcome. */
   async function saidOf({ visitor, billing }: Connecting, outcome: string): Promise<string> {
     const html = await (await visitor.ask(`${billing}?connect=${outcome}`)).text()
-    return /role="(?:alert|status)"[\s\S]*?<\/div><\/div><\/div>/.exec(html)?.[0].replaceAll(/<[^>]+>/g, '') ?? ''
+    return (
+      /role="(?:alert|status)"(?!><\/div>)[\s\S]*?<\/div><\/div><\/div>/.exec(html)?.[0].replaceAll(/<[^>]+>/g, '') ??
+      ''
+    )
   }
 
   const keysOf = async (workspaceId: string) =>

@@ -1,15 +1,21 @@
-import { Alert, Anchor, Button, Group } from '@mantine/core'
+import { Alert, Anchor, Button, Group, Text } from '@mantine/core'
 import { Link } from '@remix-run/react'
 import { DataTable } from '#app/ui/data-table.tsx'
-import { Facts } from '#app/ui/facts.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
 import type { AuditLine, AuditView } from './audit-view.ts'
 
 const Details = ({ line: { facts, links } }: { line: AuditLine }) => (
   <>
-    {facts.length > 0 && <Facts facts={facts.map(([label, value]) => [label, value])} />}
+    {facts.map(([label, value]) => (
+      <div key={label}>
+        <Text span size="xs" c="gray.7">
+          {label}:
+        </Text>{' '}
+        {value}
+      </div>
+    ))}
     {links.map(({ label, to }) => (
-      <Anchor key={to} component={Link} to={to} size="sm" mr="sm">
+      <Anchor key={to} component={Link} to={to} inherit mr="sm">
         {label}
       </Anchor>
     ))}
