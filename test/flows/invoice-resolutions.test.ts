@@ -190,6 +190,18 @@ describe('credit notes', () => {
     await expect(credit(of, 0n)).rejects.toMatchObject({ code: 'credit_too_large' })
   })
 
+  // Decided all the same, Stripe refused it by night.
+  test('in steps that Stripe takes: krónur by the whole', async () => {
+    const { customer, runId, of } = await frozen()
+    await write(customer, runId)
+    await inSystem((tx) => tx.invoiceRun.updateMany({ where: { id: runId }, data: { currency: 'isk' } }))
+    await expect(credit(of, 250n)).rejects.toMatchObject({
+      code: 'amount_not_possible',
+      message: 'Stripe takes ISK in steps of ISK 1.00 only.',
+    })
+    await inSystem((tx) => tx.invoiceRun.updateMany({ where: { id: runId }, data: { currency: 'usd' } }))
+  })
+
   test('decided on two pages at once, or by a double click, is decided once', async () => {
     const { customer, runId, of } = await frozen()
     await write(customer, runId)

@@ -3,8 +3,8 @@ import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import { raiseAlert } from '#app/domain/notifications/alerts.server.ts'
 import { authorize, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
-import { displayMinor } from '#app/domain/pricing/currency.ts'
-import type { CreditNote } from '#app/generated/prisma/client.ts'
+import { displayMinor, minorStep } from '#app/domain/pricing/currency.ts'
+import type { CreditNote, InvoiceLine } from '#app/generated/prisma/client.ts'
 import type { Clock } from '#app/platform/clock.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { AppError, notFound } from '#app/platform/errors.ts'
@@ -47,11 +47,31 @@ function creditedBefore(notes: CreditNote[]): Map<string, bigint> {
   return sums
 }
 
+/** At most what was billed and not given back, in amounts that Stripe takes. @throws AppError conflict `credit_too_large`, `amount_not_possible` */
+function requirePossible(
+  given: CreditInput['lines'],
+  { lines, currency }: { lines: InvoiceLine[]; currency: string },
+  before: Map<string, bigint>,
+): void {
+  const step = minorStep(currency)
+  for (const { lineKey, amountCents } of given) {
+    const line = lines.find((one) => one.lineKey === lineKey)
+    const left = (line?.amountCents ?? 0n) - (before.get(lineKey) ?? 0n)
+    const what = line?.description ?? lineKey
+    if (amountCents < 0n || amountCents > left)
+      throw refuse('credit_too_large', `Of “${what}” at most ${displayMinor(left, currency)} can be credited.`, lineKey)
+    if (amountCents % step !== 0n) {
+      const least = displayMinor(step, currency)
+      throw refuse('amount_not_possible', `Stripe takes ${currency.toUpperCase()} in steps of ${least} only.`, lineKey)
+    }
+  }
+}
+
 /**
  * Decides to give back part of a finalised invoice: at most what each line was billed, less what was credited of it before. A
  * finalised invoice is never edited; a job has Stripe issue the credit note, exactly once by the operations log.
  * @returns the credit note's id
- * @throws AppError not_found, conflict `invoice_not_creditable`, `credited_meanwhile`, `credit_too_large`, bad_request `note_missing`
+ * @throws AppError not_found, conflict `invoice_not_creditable`, `credited_meanwhile`, `credit_too_large`, `amount_not_possible`, bad_request `note_missing`
  */
 export async function creditInvoice(ctx: OperatorCtx, input: CreditInput): Promise<{ id: string }> {
   const { workspaceId, runId, lines, reason, back } = input
@@ -75,18 +95,8 @@ export async function creditInvoice(ctx: OperatorCtx, input: CreditInput): Promi
     const notes = await tx.creditNote.findMany({ where: { workspaceId, runId } })
     if (input.seenNotes !== undefined && input.seenNotes !== notes.length)
       throw refuse('credited_meanwhile', 'Another credit note was decided meanwhile. Look at it, then decide again.')
-    const before = creditedBefore(notes)
     const given = lines.filter((line) => line.amountCents !== 0n)
-    for (const { lineKey, amountCents } of given) {
-      const line = run.lines.find((one) => one.lineKey === lineKey)
-      const left = (line?.amountCents ?? 0n) - (before.get(lineKey) ?? 0n)
-      if (amountCents < 0n || amountCents > left)
-        throw refuse(
-          'credit_too_large',
-          `Of “${line?.description ?? lineKey}” at most ${displayMinor(left, run.currency)} can be credited.`,
-          lineKey,
-        )
-    }
+    requirePossible(given, run, creditedBefore(notes))
     const amountCents = given.reduce((sum, line) => sum + line.amountCents, 0n)
     if (amountCents === 0n) throw refuse('credit_too_large', 'Enter an amount for at least one line.')
     const stored = { back, lines: given.map((line) => ({ ...line, amountCents: line.amountCents.toString() })) }
