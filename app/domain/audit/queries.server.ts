@@ -6,8 +6,9 @@ import { type ChainVerdict, verifyAuditChain } from './record-audit.server.ts'
 export interface AuditRow {
   seq: string
   at: string
-  /** A person's name where it is known, otherwise the kind of actor. */
-  actor: string
+  actorKind: string
+  /** A person's name where it is known. */
+  actorName: string | null
   action: string
   subjectType: string
   subjectId: string
@@ -81,7 +82,8 @@ export async function listAuditEvents(ctx: Ctx, before?: bigint): Promise<AuditP
     const rows = page.map((row) => ({
       seq: row.seq.toString(),
       at: row.at.toISOString(),
-      actor: (row.actorKind === 'user' && names[row.actorId ?? '']) || row.actorKind,
+      actorKind: row.actorKind,
+      actorName: (row.actorKind === 'user' && names[row.actorId ?? '']) || null,
       action: row.action,
       subjectType: row.subjectType,
       subjectId: row.subjectId,

@@ -24,7 +24,8 @@ function actionsInCode(): string[] {
 const entry = (action: string, detail: Record<string, unknown>, more: Partial<AuditRow> = {}): AuditRow => ({
   seq: '1',
   at: '2026-11-21T10:00:00.000Z',
-  actor: 'Ada Okafor',
+  actorKind: 'user',
+  actorName: 'Ada Okafor',
   action,
   subjectType: 'workspace',
   subjectId: 'w1',
@@ -75,7 +76,12 @@ describe('the audit trail on screen', () => {
 
   it('says amounts of an invoice in its currency, and leads to it', () => {
     const detail = { month: '2026-10', totalCents: '5905', invoice: 'in_1', number: 'MY-0002' }
-    const row = entry('invoice_run.finalized', detail, { subjectType: 'invoice_run', subjectId: 'r1', actor: 'system' })
+    const row = entry('invoice_run.finalized', detail, {
+      subjectType: 'invoice_run',
+      subjectId: 'r1',
+      actorKind: 'system',
+      actorName: null,
+    })
     expect(lineOf(row, { currencies: { r1: 'gbp' } })).toEqual({
       ...{ who: 'Keymargin', what: 'Issued an invoice' },
       facts: { Month: 'October 2026', Total: '£59.05', 'Stripe’s id': 'in_1', Number: 'MY-0002' },
@@ -96,6 +102,31 @@ describe('the audit trail on screen', () => {
     })
     const started = entry('checkout.started', { purpose: 'plan', plan: 'pro', cents: '' })
     expect(lineOf(started, { names }).facts).toEqual({ For: 'a plan', Plan: 'Pro' })
+  })
+
+  it('says who it was by the kind of actor, whatever a person is called', () => {
+    const who = (actorKind: string, actorName: string | null) =>
+      lineOf(entry('member.added', {}, { actorKind, actorName })).who
+    expect(['system', 'operator', 'user'].map((name) => who('user', name))).toEqual(['system', 'operator', 'user'])
+    expect([who('system', null), who('operator', null), who('user', null)]).toEqual([
+      'Keymargin',
+      'An operator',
+      'A former member',
+    ])
+  })
+
+  // One entry that could not be told took the whole page with it.
+  it('tells values that it did not expect as they are, and names of no thing as nothing else', () => {
+    const detail = { cents: '12.5', moneyPico: 'much', models: 'constructor toString', position: 'last' }
+    expect(lineOf(entry('difference.written_off', { ...detail, kind: 'constructor' })).facts).toEqual({
+      'Place among the provider’s keys': 'last',
+      Models: 'constructor, toString',
+      'What differed': 'constructor',
+      'Differs by': 'much',
+      Amount: '12.5',
+    })
+    const refused = entry('provider_key.refused_by_provider', { provider: 'gone', reason: 'rate_limited' })
+    expect(lineOf(refused).facts).toEqual({ Provider: 'gone', Reason: 'rate limited' })
   })
 
   it('spells out an action and values that it does not know, and shows no secret', () => {

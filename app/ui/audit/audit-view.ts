@@ -100,7 +100,7 @@ export function toAuditView(root: string, page: AuditPage, isFirst: boolean): Au
     lines: page.rows.map((row) => ({
       seq: row.seq,
       at: utcMinute(row.at),
-      who: actors[row.actor] ?? row.actor,
+      who: row.actorName ?? actors[row.actorKind] ?? row.actorKind,
       what: actions[row.action] ?? fallback(row.action),
       facts: [
         ...(people.has(row.subjectType) ? [['Person', names[row.subjectId] ?? 'a former member'] as const] : []),

@@ -3,7 +3,7 @@ import { grantKindNames } from '#app/domain/credits/credits.ts'
 import { roleNames } from '#app/domain/permissions/permissions.ts'
 import { displayMinor } from '#app/domain/pricing/currency.ts'
 import { type ProbeReason, reasonText } from '#app/domain/providers/probe-reasons.ts'
-import type { ProviderId } from '#app/domain/providers/provider.ts'
+import { isProviderId } from '#app/domain/providers/provider.ts'
 import { type CalendarMonth, monthName } from '#app/platform/calendar-month.ts'
 import { parsePico } from '#app/platform/pico.ts'
 import { scrubSecrets } from '#app/platform/secret-patterns.ts'
@@ -29,10 +29,12 @@ interface Field {
 }
 
 const plain = (value: string): string => value
-const named = (value: string, { names }: About): string => names[value] ?? value
+const own = (known: Record<string, string>, value: string): string | undefined =>
+  Object.hasOwn(known, value) ? known[value] : undefined
+const named = (value: string, { names }: About): string => own(names, value) ?? value
 /** A code in words; what a person wrote stays as it is. */
 const words = (value: string): string => (/^[a-z_]+$/.test(value) ? value.replaceAll('_', ' ') : value)
-const among = (known: Record<string, string>) => (value: string) => known[value] ?? words(value)
+const among = (known: Record<string, string>) => (value: string) => own(known, value) ?? words(value)
 const yes = (value: string): string => (value === 'true' ? 'yes' : 'no')
 const list = (value: string, about: About): string =>
   value
@@ -42,10 +44,13 @@ const list = (value: string, about: About): string =>
         .join(', ')
     : 'all'
 const month = (value: string): string => (/^\d{4}-\d\d$/.test(value) ? monthName(value as CalendarMonth) : value)
+const whole = /^-?\d+$/
 const minor = (value: string, { currency }: About): string =>
-  currency && /^-?\d+$/.test(value) ? displayMinor(BigInt(value), currency) : value
-const probeReason = (value: string, { detail }: About): string =>
-  reasonText(detail.provider as ProviderId, value as ProbeReason)
+  currency && whole.test(value) ? displayMinor(BigInt(value), currency) : value
+const probeReason = (value: string, { detail }: About): string => {
+  const provider = String(detail.provider)
+  return isProviderId(provider) ? reasonText(provider, value as ProbeReason) : words(value)
+}
 const amount = (value: string, currency: unknown): string => {
   const pico = parsePico(value)
   return pico === undefined ? value : exactMoney(pico, String(currency ?? 'usd'))
@@ -74,7 +79,9 @@ const fields: Record<string, Field | null> = {
   on: field('Calls on the platform key', (value) => (value === 'true' ? 'refused' : 'allowed')),
   usd: field('Amount', dollars),
   enabled: field('Switched', (value) => (value === 'true' ? 'on' : 'off')),
-  position: field('Place among the provider’s keys', (value) => String(Number(value) + 1)),
+  position: field('Place among the provider’s keys', (value) =>
+    whole.test(value) ? String(Number(value) + 1) : value,
+  ),
   models: field('Models', list),
   surfaces: field('Surfaces', list),
   verification: field(
@@ -95,10 +102,12 @@ const fields: Record<string, Field | null> = {
   frozenCents: field('Fixed here', minor),
   billedCents: field('Stripe’s invoice', minor),
   amountCents: field('Amount', minor),
-  moneyPico: field('Differs by', (value, { detail }) => exactMoney(value, String(detail.currency ?? 'usd'))),
+  moneyPico: field('Differs by', (value, { detail }) =>
+    whole.test(value) ? exactMoney(value, String(detail.currency ?? 'usd')) : value,
+  ),
   purpose: field('For', among({ plan: 'a plan', top_up: 'credits' })),
   plan: field('Plan', named),
-  cents: field('Amount', (value) => displayMinor(BigInt(value), 'usd')),
+  cents: field('Amount', (value) => minor(value, { detail: {}, names: {}, currency: 'usd' })),
   customer: field('Stripe customer'),
   runsKept: field('Invoices that stay with the customer of before'),
   resolution: field('Decided', among(resolutionWords)),
@@ -149,8 +158,8 @@ const spelled = (name: string): Field => {
 
 /** Null: not to be shown. */
 function fieldOf(action: string, name: string): Field | null {
-  const own = ofAction[action]?.[name]
-  if (own !== undefined) return own
+  const here = ofAction[action]?.[name]
+  if (here !== undefined) return here
   const known = fields[name]
   return known === undefined ? spelled(name) : known
 }
