@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { closeMonth } from '#app/domain/billing/close-month.server.ts'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { previewInvoiceOf } from '#app/domain/billing/preview-invoice.server.ts'
+import { resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import { type CalendarMonth, parseMonth } from '#app/platform/calendar-month.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
@@ -25,6 +26,7 @@ import {
 const world = billingWorld()
 const DECEMBER_TIME = new Date('2026-12-03T02:00:00Z')
 const DECEMBER = parseMonth('2026-12')
+const JANUARY = parseMonth('2027-01')
 const JANUARY_TIME = new Date('2027-01-03T02:00:00Z')
 
 /** Moves a customer onto a plan as of a time, and has a key enabled from another. */
@@ -165,6 +167,11 @@ describe('corrections', () => {
     expect(await openMonths(customer, DECEMBER)).toEqual(['2026-12'])
     expect(await close(DECEMBER, JANUARY_TIME)).toBeNull()
     expect(await told()).toMatchObject({ resolvedAt: null, message: expect.stringContaining('a credit of $3.00') })
+    // Given back and dismissed, it came again with every month's close: a second operator would have given it back again.
+    await inSystem((tx) => resolveAlert(tx, 'credit_left_over', customer.workspaceId, JANUARY_TIME))
+    expect(await close(JANUARY, new Date('2027-02-03T02:00:00Z'))).toBeNull()
+    expect(await told()).toMatchObject({ resolvedAt: JANUARY_TIME })
+    await inSystem((tx) => tx.alert.updateMany({ where: { kind: 'credit_left_over' }, data: { resolvedAt: null } }))
     // Back again, the next invoice takes it up.
     await inSystem((tx) =>
       tx.workspace.update({ where: { id: customer.workspaceId }, data: { subscriptionStatus: 'active' } }),

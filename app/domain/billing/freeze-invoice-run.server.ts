@@ -61,7 +61,10 @@ export async function freezeInvoiceRun({
   })
 }
 
-/** A credit is taken up by the next invoice. Where none comes any more it is the customer's money all the same. */
+/**
+ * A credit is taken up by the next invoice. Where none comes any more it is the customer's money all the same. Every month's close
+ * comes by here: what an operator has dismissed as dealt with is not told again, or somebody gives it back a second time.
+ */
 async function tellOfCredit(
   tx: Tx,
   workspaceId: string,
@@ -69,16 +72,15 @@ async function tellOfCredit(
   leaving: boolean,
   at: Date,
 ): Promise<void> {
+  const about = { kind: 'credit_left_over', reference: workspaceId }
   const least = -picoPerMinor(currency) * minorStep(currency)
-  if (leaving && closingResiduePico <= least)
-    return raiseAlert(tx, {
-      kind: 'credit_left_over',
-      reference: workspaceId,
-      workspaceId,
-      message: `The workspace has left with a credit of ${displayExact(-closingResiduePico, currency)}, which no invoice will take up any more. Give it back in Stripe, or by a credit note on an invoice that it was charged too much by.`,
-      at,
-    })
-  if (openingResiduePico <= least) await resolveAlert(tx, 'credit_left_over', workspaceId, at)
+  if (leaving && closingResiduePico <= least) {
+    const message = `The workspace has left with a credit of ${displayExact(-closingResiduePico, currency)}. Give it back in Stripe, or by a credit note on an invoice that it was charged too much by, then dismiss this. It stays in the books: should the workspace come back, its next invoice takes it up all the same.`
+    const dealtWith = openingResiduePico === closingResiduePico && { ...about, message, resolvedAt: { not: null } }
+    if (dealtWith && (await tx.alert.findFirst({ where: dealtWith }))) return
+    return raiseAlert(tx, { ...about, workspaceId, message, at })
+  }
+  if (openingResiduePico <= least) await resolveAlert(tx, about.kind, about.reference, at)
 }
 
 interface NewRun {
