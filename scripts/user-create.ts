@@ -29,17 +29,31 @@ type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values'
 
 const wrong = (message: string) => new AppError('bad_request', 'usage', message)
 
-async function workspaceOf(tx: Tx, slug: string, values: Values): Promise<string> {
+/** Looked at before anybody is made: a person who is left without the workspace has an address that is taken at the second try. */
+async function requirePossible(tx: Tx, slug: string, { plan, 'stripe-customer': customer }: Values): Promise<void> {
   const found = await tx.workspace.findUnique({ where: { slug } })
-  if (found) return found.id
-  if (!values.plan)
+  if (found && customer && found.stripeCustomerId !== customer)
+    throw wrong(`There is a workspace ${slug} already. Its customer is changed with npm run stripe:customer.`)
+  if (found) return
+  if (!plan)
     throw wrong(`There is no workspace ${slug}. To make it, name its plan: --plan enterprise --workspace-name "…"`)
   if (!/^[a-z0-9][a-z0-9-]{1,38}$/.test(slug))
     throw wrong('A workspace’s short name has 2 to 39 lower-case letters, digits and dashes.')
+  if (!(await tx.plan.findUnique({ where: { id: plan } }))) throw wrong(`There is no plan ${plan}.`)
+  if (customer === undefined) return
+  if (!/^cus_\w{1,250}$/.test(customer)) throw wrong('Name a customer as cus_….')
+  const held = await tx.stripeCustomer.findUnique({ where: { id: customer }, include: { workspace: true } })
+  if (held) throw wrong(`${customer} is, or was, the customer of ${held.workspace.slug}.`)
+}
+
+async function workspaceOf(tx: Tx, slug: string, values: Values): Promise<string> {
+  const found = await tx.workspace.findUnique({ where: { slug } })
+  if (found) return found.id
   const id = newId()
   const name = values['workspace-name'] ?? slug
+  const plan = values.plan as string
   await tx.workspace.create({
-    data: { id, slug, name, planId: values.plan, stripeCustomerId: values['stripe-customer'] ?? null },
+    data: { id, slug, name, planId: plan, stripeCustomerId: values['stripe-customer'] ?? null },
   })
   await recordAudit(tx, {
     workspaceId: id,
@@ -47,7 +61,7 @@ async function workspaceOf(tx: Tx, slug: string, values: Values): Promise<string
     action: 'workspace.created',
     subjectType: 'workspace',
     subjectId: id,
-    detail: { slug, plan: values.plan },
+    detail: { slug, plan },
     at: new Date(),
   })
   return id
@@ -62,6 +76,8 @@ async function main(): Promise<void> {
   const done = await openSettings()
   try {
     await openVault()
+    const { workspace } = values
+    if (workspace) await inSystem((tx) => requirePossible(tx, workspace, values))
     process.stderr.write('Password (12 characters or more), then Ctrl-D: ')
     const userId = await createPerson({ email, name, password: (await text(process.stdin)).trim() })
     await inSystem(async (tx) => {
