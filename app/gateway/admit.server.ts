@@ -33,7 +33,7 @@ export function readSurface(header: string | string[] | undefined, catalogue: Ca
   if (!surface)
     throw badRequest(
       'unknown_surface',
-      `The header '${surfaceHeader}' names a surface that is not known here.`,
+      `The header '${surfaceHeader}' names a surface that is not known here. Those that are: ${[...catalogue.surfaces.keys()].sort().join(', ')}.`,
       surfaceHeader,
     )
   return surface

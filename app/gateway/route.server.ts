@@ -2,7 +2,7 @@ import { type KeySource, looksForOwnKey, planAllowsProvider, platformServes } fr
 import type { Catalogue, ModelRow, Surface } from '#app/domain/pricing/queries.server.ts'
 import { chooseKey, type KeyAnswer, type UsableKey } from '#app/domain/providers/choose-key.ts'
 import { matchModel } from '#app/domain/providers/model-ids.ts'
-import type { Endpoint, ProviderId } from '#app/domain/providers/provider.ts'
+import { type Endpoint, type ProviderId, providerIds } from '#app/domain/providers/provider.ts'
 import { providerNamed, providerOf } from '#app/domain/providers/registry.ts'
 import type { Admission, AdmissionKey } from './admission.server.ts'
 import { endpoints } from './endpoints.ts'
@@ -42,7 +42,7 @@ function readForced(header: string | string[] | undefined): ProviderId | null {
   if (provider) return provider
   throw badRequest(
     'unknown_provider',
-    `The header '${providerHeader}' must be the id of a provider in lower case, such as 'openai', 'anthropic', 'aws' or 'openrouter'.`,
+    `The header '${providerHeader}' must be the id of a provider, in lower case: one of ${providerIds.join(', ')}.`,
     providerHeader,
   )
 }
