@@ -52,7 +52,7 @@ import {
   toKeyForm,
   toKeysView,
   toLimits,
-  toRemoval,
+  toStop,
 } from '#app/ui/billing/keys/keys-view.ts'
 import { carriedByKeys } from '#app/ui/billing/keys/money-words.ts'
 import { savedKeyMessage } from '#app/ui/billing/keys/saved-key.ts'
@@ -69,23 +69,26 @@ const allowedOf = ({ allowedProviders }: Doorstep['workspace']): ProviderId[] =>
 
 /** What the address asks to open. A plan with one provider has the form for its key open from the start. */
 async function loadOpen(ctx: Ctx, input: KeysInput, params: URLSearchParams): Promise<KeysView['open']> {
-  const closed = { choosing: false, form: null, limits: null, coverage: null, removal: null }
+  const closed = { choosing: false, form: null, limits: null, coverage: null, stop: null }
   const { keys, allowed, canManage, surfaces } = input
   if (!canManage) return closed
   const named = (name: string) => keys.find((key) => key.id === params.get(name))
-  const [replaced, limited, covered, removed] = ['replace', 'limits', 'coverage', 'remove'].map(named)
+  const [replaced, limited, covered, removed, off] = ['replace', 'limits', 'coverage', 'remove', 'off'].map(named)
+  const stopped = removed ?? (off?.enabled ? off : undefined)
   const [only, ...more] = allowed
   const single = more.length === 0 && !params.has('add') ? only : undefined
   const added = allowed.find((id) => id === params.get('add')) ?? (keys.length === 0 ? single : undefined)
   const inPlace = replaced ?? (single && keys.length === 1 && !added ? keys[0] : undefined)
-  const lonely = removed && keys.length === 1 && input.rules.workspaceChargeMode !== 'pass_through'
+  const lonely = stopped && keys.length === 1 && input.rules.workspaceChargeMode !== 'pass_through'
   const carried = lonely ? (await readUsage(ctx, parseCallFilter(new URLSearchParams(), ctx.now()))).workspace : null
   return {
     choosing: params.has('add') || (keys.length === 0 && !single),
     form: inPlace ? toKeyForm(inPlace.provider as ProviderId, inPlace) : added ? toKeyForm(added, null) : null,
     limits: limited ? toLimits(limited, await listModelsOfKey(ctx, limited.id), surfaces) : null,
     coverage: covered ? toCoverage(await getKeyCoverage(ctx, covered.id), covered) : null,
-    removal: removed ? toRemoval(removed, input, carriedByKeys(carried, input.rules)) : null,
+    stop: stopped
+      ? toStop(removed ? 'remove-key' : 'switch-key', stopped, input, carriedByKeys(carried, input.rules))
+      : null,
   }
 }
 

@@ -169,11 +169,18 @@ describe('the list of keys', () => {
       expect((await keysOf(place)).map((key) => key.id)).toEqual([first, second, third])
     })
 
-    it('is switched off and on again', async () => {
+    it('is switched off after the page said what that changes in money, and on again', async () => {
       const [keyId = ''] = ids
+      const asked = await page(place, `?off=${keyId}`)
+      expect(asked).toContain('Switch the OpenAI key off?')
+      expect(asked).toContain('calls go to your next OpenAI key')
+      expect(asked).toContain('nothing changes on our invoice')
+      expect(asked).toContain('works again once you switch it on')
       await send(place, { intent: 'switch-key', keyId, to: 'off' })
       expect((await keysOf(place))[0]).toMatchObject({ id: keyId, enabled: false })
       expect(await page(place)).toContain('This key is switched off')
+      expect(await page(place, `?off=${keyId}`)).not.toContain('key off?')
+      expect(await page(place, `?remove=${keyId}`)).toContain('the key is switched off, so no call uses it')
       await send(place, { intent: 'switch-key', keyId, to: 'on' })
       expect((await keysOf(place))[0]).toMatchObject({ id: keyId, enabled: true })
     })
@@ -239,7 +246,7 @@ describe('the list of keys', () => {
     it('is shown to a member by its hint and health, with no form and no button; every change is refused', async () => {
       const html = await page(
         place,
-        `?limits=${ids[1]}&replace=${ids[1]}&remove=${ids[1]}&coverage=${ids[1]}&add=openai`,
+        `?limits=${ids[1]}&replace=${ids[1]}&remove=${ids[1]}&off=${ids[1]}&coverage=${ids[1]}&add=openai`,
         'member',
       )
       const main = html.slice(html.indexOf('<main'), html.indexOf('</main>'))

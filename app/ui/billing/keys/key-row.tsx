@@ -44,13 +44,15 @@ function Actions({ view, replacing }: { view: KeyView; replacing: boolean }) {
     <Group gap="xs" mt="sm">
       <MoveButton view={view} to={view.up} way="up" />
       <MoveButton view={view} to={view.down} way="down" />
-      <ActButton
-        intent="switch-key"
-        fields={{ keyId: id, to: enabled ? 'off' : 'on' }}
-        label={`${enabled ? 'Switch off' : 'Switch on'} ${hint}`}
-      >
-        {enabled ? 'Switch off' : 'Switch on'}
-      </ActButton>
+      {enabled ? (
+        <AskButton ask={['off', id]} label={`Switch off ${hint}`}>
+          Switch off
+        </AskButton>
+      ) : (
+        <ActButton intent="switch-key" fields={{ keyId: id, to: 'on' }} label={`Switch on ${hint}`}>
+          Switch on
+        </ActButton>
+      )}
       <AskButton ask={['coverage', id]} label={`What would fail with ${hint}?`}>
         What would fail?
       </AskButton>

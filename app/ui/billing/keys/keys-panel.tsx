@@ -8,7 +8,7 @@ import { Coverage } from './coverage.tsx'
 import { KeyForm, shownFields } from './key-form.tsx'
 import { KeyRow } from './key-row.tsx'
 import styles from './keys.module.css'
-import type { CoverageView, KeyFormView, KeyGroup, KeysView, RemovalView } from './keys-view.ts'
+import type { CoverageView, KeyFormView, KeyGroup, KeysView, StopView } from './keys-view.ts'
 import { LimitsForm } from './limits-form.tsx'
 
 export type BillingAnswer = Answer<{ message: string; warning?: string | null; coverage?: CoverageView }>
@@ -16,24 +16,27 @@ export type BillingAnswer = Answer<{ message: string; warning?: string | null; c
 const saves = ['save-key', 'save-key-json']
 const changes = ['switch-key', 'move-key', 'limit-key', 'remove-key']
 
-function RemoveDialog({ removal }: { removal: RemovalView }) {
+/** Before a key stops: what that does to routing, to the bill and to the key. */
+function StopDialog({ stop }: { stop: StopView }) {
+  const { keyId, title, intent } = stop
+  const asked: Record<string, string> = intent === 'switch-key' ? { keyId, to: 'off' } : { keyId }
+  const confirm = intent === 'switch-key' ? 'Switch key off' : 'Remove key'
   return (
-    <ConfirmDialog title={removal.title} intent="remove-key" fields={{ keyId: removal.keyId }} confirm="Remove key">
+    <ConfirmDialog title={title} intent={intent} fields={asked} confirm={confirm}>
       <List size="sm" spacing="xs">
         <List.Item>
-          <b>Routing:</b> {removal.routing}
+          <b>Routing:</b> {stop.routing}
         </List.Item>
         <List.Item>
-          <b>Bill:</b> {removal.bill}
+          <b>Bill:</b> {stop.bill}
         </List.Item>
         <List.Item>
-          <b>The key:</b> it is deleted here and cannot be brought back. It still works at {removal.provider} until you
-          revoke it there.
+          <b>The key:</b> {stop.key}
         </List.Item>
       </List>
-      {removal.counterfactual && (
+      {stop.counterfactual && (
         <Text size="sm" mt="sm">
-          {removal.counterfactual}
+          {stop.counterfactual}
         </Text>
       )}
     </ConfirmDialog>
@@ -145,7 +148,7 @@ interface KeysPanelProps {
 
 /** The workspace's own provider keys. Without Manage billing: which there are and how they do; no field, no button. */
 export function KeysPanel({ view, answer, before }: KeysPanelProps) {
-  const { form, removal, choosing } = view.open
+  const { form, stop, choosing } = view.open
   const about = answer && [...saves, ...changes].includes(answer.intent) ? answer : undefined
   const saved = about?.ok === true && saves.includes(about.intent)
   const adding = form && !form.replaces && !saved ? form : null
@@ -191,7 +194,7 @@ export function KeysPanel({ view, answer, before }: KeysPanelProps) {
         ))}
         {!isOpen && connect}
       </Stack>
-      {removal && about?.intent !== 'remove-key' && <RemoveDialog removal={removal} />}
+      {stop && about?.intent !== stop.intent && <StopDialog stop={stop} />}
     </Panel>
   )
 }

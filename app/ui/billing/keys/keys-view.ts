@@ -8,7 +8,7 @@ import { counted } from '#app/ui/money.ts'
 import type { Tone } from '#app/ui/status-badge.tsx'
 import { utcDay, utcMinute } from '#app/ui/time.ts'
 import { ago, balanceOf, limitsOf, type Remark, remarksOf, stateOf } from './key-words.ts'
-import { keysNote, type MoneyRules, noKeysText, removalWords } from './money-words.ts'
+import { keysNote, type MoneyRules, noKeysText, stopWords } from './money-words.ts'
 
 export interface KeyView {
   id: string
@@ -59,12 +59,14 @@ export interface CoverageView {
   rows: { model: string; calls: string; why: string }[]
 }
 
-export interface RemovalView {
+/** A key that is about to be switched off or removed, and what follows. */
+export interface StopView {
   keyId: string
+  intent: 'switch-key' | 'remove-key'
   title: string
-  provider: string
   routing: string
   bill: string
+  key: string
   counterfactual: string | null
 }
 
@@ -84,7 +86,7 @@ export interface KeysView {
     form: KeyFormView | null
     limits: LimitsView | null
     coverage: CoverageView | null
-    removal: RemovalView | null
+    stop: StopView | null
   }
 }
 
@@ -205,15 +207,26 @@ export function toCoverage(coverage: KeyCoverage, key: { hint: string }): Covera
   }
 }
 
-export function toRemoval(key: ProviderKeyStatus, input: KeysInput, counterfactual: string | null): RemovalView {
+/** Both ends of a key are told alike: from the next call on, calls go elsewhere and somebody else is paid. */
+export function toStop(
+  intent: StopView['intent'],
+  key: ProviderKeyStatus,
+  input: KeysInput,
+  counterfactual: string | null,
+): StopView {
   const others = input.keys.filter((one) => one.id !== key.id && one.enabled)
   const provider = nameOf(key.provider)
   return {
     keyId: key.id,
-    title: `Remove the ${provider} key?`,
-    provider,
-    ...removalWords(input.rules, {
+    intent,
+    title: intent === 'switch-key' ? `Switch the ${provider} key off?` : `Remove the ${provider} key?`,
+    key:
+      intent === 'switch-key'
+        ? `it is kept here, and works again once you switch it on. It still works at ${provider}.`
+        : `it is deleted here and cannot be brought back. It still works at ${provider} until you revoke it there.`,
+    ...stopWords(input.rules, {
       provider,
+      isOff: !key.enabled,
       hasSibling: others.some((one) => one.provider === key.provider),
       hasOther: others.length > 0,
     }),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { noSums } from '#app/domain/analytics/analytics.ts'
-import { carriedByKeys, keysNote, type MoneyRules, noKeysText, removalWords, savedMoney } from './money-words.ts'
+import { carriedByKeys, keysNote, type MoneyRules, noKeysText, savedMoney, stopWords } from './money-words.ts'
 
 const rules = (over: Partial<MoneyRules>): MoneyRules => ({
   ...{ workspaceChargeMode: 'tier_margin', platformChargeMode: 'tier', workspaceMarkupBp: 500, keyFeeUsd: '8' },
@@ -8,7 +8,7 @@ const rules = (over: Partial<MoneyRules>): MoneyRules => ({
   platformServes: true,
   ...over,
 })
-const alone = { provider: 'OpenRouter', hasSibling: false, hasOther: false }
+const alone = { provider: 'OpenRouter', isOff: false, hasSibling: false, hasOther: false }
 
 describe('each way to charge for own keys is said in its own words', () => {
   test.each<[MoneyRules['workspaceChargeMode'], string, string]>([
@@ -20,7 +20,7 @@ describe('each way to charge for own keys is said in its own words', () => {
     const mode = rules({ workspaceChargeMode })
     expect(keysNote(mode, 'OpenRouter')).toContain(note)
     expect(savedMoney(mode, 'OpenRouter')).toContain(saved)
-    const said = keysNote(mode, null) + savedMoney(mode, 'X') + removalWords(mode, alone).bill
+    const said = keysNote(mode, null) + savedMoney(mode, 'X') + stopWords(mode, alone).bill
     if (workspaceChargeMode !== 'tier_margin') expect(said).not.toMatch(/margin/)
   })
 })
@@ -33,13 +33,21 @@ describe('each way to charge for the platform key is said in its own words', () 
   ])('%s', (platformChargeMode, empty, removed) => {
     const mode = rules({ platformChargeMode })
     expect(noKeysText(mode, true)).toContain(empty)
-    expect(removalWords(mode, alone).bill).toContain(removed)
+    expect(stopWords(mode, alone).bill).toContain(removed)
   })
   test('none: calls are refused', () => {
     const mode = rules({ platformChargeMode: 'none', platformServes: false })
     expect(noKeysText(mode, true)).toContain('refused')
-    expect(removalWords(mode, alone).routing).toContain('refused')
+    expect(stopWords(mode, alone).routing).toContain('refused')
   })
+})
+
+test('of a key that is off already, nothing is said to change', () => {
+  for (const platformServes of [true, false]) {
+    const { routing, bill } = stopWords(rules({ platformServes }), { ...alone, isOff: true })
+    expect(routing).toContain('nothing changes')
+    expect(bill).toBe('nothing changes. What your key carried so far stays billed as margin.')
+  }
 })
 
 test('what keys carried is compared with what the platform key would have been paid by', () => {

@@ -64,8 +64,10 @@ const savedBill: Record<PlanRules['workspaceChargeMode'], string> = {
 export const savedMoney = ({ workspaceChargeMode }: MoneyRules, provider: string): string =>
   `From the next call on, ${provider} bills you for the model and ${savedBill[workspaceChargeMode]}.`
 
-interface Removal {
+interface Stop {
   provider: string
+  /** The key is switched off already. */
+  isOff: boolean
   /** Another key of the same provider is in use. */
   hasSibling: boolean
   /** A key of another provider is in use. */
@@ -79,11 +81,16 @@ const keptBill: Record<PlanRules['workspaceChargeMode'], string> = {
   flat_fee: ' The fee for the time that a key was enabled this month stays on the invoice.',
 }
 
-/** What taking a key away does to routing and bill. */
-export function removalWords(rules: MoneyRules, removal: Removal): { routing: string; bill: string } {
+/** What switching a key off or taking it away does to routing and bill. */
+export function stopWords(rules: MoneyRules, stop: Stop): { routing: string; bill: string } {
   const { platformServes, platformChargeMode, workspaceChargeMode } = rules
-  const { provider, hasSibling, hasOther } = removal
+  const { provider, isOff, hasSibling, hasOther } = stop
   const soFar = keptBill[workspaceChargeMode]
+  if (isOff)
+    return {
+      routing: 'nothing changes: the key is switched off, so no call uses it.',
+      bill: `nothing changes.${soFar}`,
+    }
   if (hasSibling)
     return {
       routing: `from the next call on, calls go to your next ${provider} key. Calls that are running now end on this one.`,
