@@ -190,6 +190,19 @@ test('a file that does not say what it is counts as its text, where it is one', 
   expect(held([{ type: 'file', file: { file_data: picture } }])).toBeLessThan(51_000)
 })
 
+test('many short texts count one each at least', () => {
+  for (const [endpoint, more] of [
+    ['embeddings', {}],
+    ['rerank', { query: 'x' }],
+  ] as const)
+    for (const text of ['', 'a', '.', '7', 'é', 'hi there']) {
+      const texts = Array.from({ length: 9_000 }, () => text)
+      const body = { model: 'a/b', ...more, [endpoint === 'rerank' ? 'documents' : 'input']: texts }
+      const tokens = heldInputTokens(readInferenceRequest(endpoint, Buffer.from(JSON.stringify(body))))
+      expect(tokens).toBeGreaterThanOrEqual(9_000 * (text === 'hi there' ? 2 : 1))
+    }
+})
+
 test('numbers that are tokens already count one each', () => {
   const input = [[100_000, 100_001, 100_002], [7]]
   const body = Buffer.from(JSON.stringify({ model: 'a/b', input }))

@@ -172,9 +172,11 @@ class InputWalk {
       return end + 1
     }
     if (level.isObject && level.member === type) this.#type(wordAt(bytes, start, end))
-    level.asText += tokens
+    // Every text of a list is one by itself, however short: nine thousand of one letter are nine thousand tokens, not a quarter of that.
+    const apart = level.isObject ? 0 : 1
+    level.asText += tokens + apart
     const isAddress = end - start >= shortest && addressNames.has(level.member)
-    level.inPart += isAddress ? addressTokens(level.member, bytes.toString('utf8', start, end)) : tokens
+    level.inPart += apart + (isAddress ? addressTokens(level.member, bytes.toString('utf8', start, end)) : tokens)
     return end + 1
   }
 
