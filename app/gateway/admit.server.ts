@@ -192,7 +192,9 @@ export async function admit(
   const { model, endpoint } = request
   const route = await chooseRoute(admission, catalogue, { model, endpoint, surface, providerHeader: headers.provider })
   const call = await toCall(admission, request, route, surface, catalogue, circumstances)
-  const cap = route.keySource === 'workspace' ? admission.fallbackCaps.get(surface.id) : undefined
+  // Who insists on a key of their own is never charged the platform's price, whatever the workspace allows others.
+  const isOwn = route.keySource === 'workspace' && headers.provider === undefined
+  const cap = isOwn ? admission.fallbackCaps.get(surface.id) : undefined
   const standInRoute = cap === undefined ? null : fallbackRoute(admission, route)
   if (cap !== undefined && standInRoute)
     call.standIn = {

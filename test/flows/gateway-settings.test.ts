@@ -94,6 +94,14 @@ describe('the opt-in fall-back to the platform key', () => {
     },
   )
 
+  test('never takes a call that insists on a key of its own', async () => {
+    const customer = await makeCustomer()
+    await allowFallback(customer.owner, { surface: 'agent_run', dailyCapUsd: '5' })
+    gateway.sandbox.fault({ scenario: { error: 503 } })
+    expect((await call(customer, { 'x-byok-provider': 'openrouter' })).status).toBe(503)
+    expect(await ledgerOf(db, customer.workspaceId)).toMatchObject([{ key_source: 'workspace' }])
+  })
+
   test('takes a stream as well', async () => {
     const customer = await makeCustomer()
     await allowFallback(customer.owner, { surface: 'agent_run', dailyCapUsd: '5' })
