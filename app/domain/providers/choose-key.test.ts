@@ -197,6 +197,8 @@ describe('several keys of one provider', () => {
     expect(choose('gpt-5', deployments, { forced: 'azure' })).toBe('dear gpt-5')
     expect(choose('whatever', deployments, { forced: 'azure' })).toBe('ambiguous_model')
     expect(choose('azure/whatever', [at('one', 'mini'), at('other', 'mini')])).toBe('one mini')
+    const restricted = key('azure', { id: 'not', allowedModels: ['gpt-4o'], models: indexModels(['mini']) })
+    expect(choose('azure/whatever', [restricted, at('dear', 'gpt-5')])).toBe('dear gpt-5')
     const [us, eu] = ['us', 'eu'].map((region) =>
       key('bedrock', { id: region, models: indexModels([`${region}.anthropic.claude-opus-4-6-v1`]) }),
     ) as [UsableKey, UsableKey]
@@ -211,6 +213,13 @@ describe('several keys of one provider', () => {
     expect(choose('gpt-5-mini', [first])).toBe('none')
     expect(choose('gpt-5-mini', [first], { forced: 'openai' })).toBe('model_not_allowed')
   })
+})
+
+test('an id that begins with an author and that a host lists as it stands is no prefix', () => {
+  const id = 'deepseek/deepseek-v3/community'
+  expect(choose(id, [key('novita', { models: indexModels([id]) })])).toBe(`key-novita ${id}`)
+  expect(choose(id, [key('novita', { models: indexModels([id]) }), 'deepseek'])).toBe(`key-novita ${id}`)
+  expect(choose(id, ['novita'])).toBe('no_key_for_provider')
 })
 
 test('a list with two candidates is refused by name', () => {

@@ -52,7 +52,7 @@ function keyOf<K extends UsableKey>(question: KeyQuestion<K>, provider: Provider
   if (keys.length === 0) return { kind: 'refused', code: 'no_key_for_provider', provider }
   if (!providerOf(provider).routes[question.endpoint]) return { kind: 'refused', code: 'endpoint_not_served', provider }
   let ambiguous: string[] | null = null
-  let unlisted: KeyAnswer<K> | null = null
+  const unlisted: (KeyAnswer<K> & { kind: 'key' })[] = []
   for (const key of keys) {
     const match = matchAt(key, model)
     if (match.kind === 'ambiguous') {
@@ -61,14 +61,14 @@ function keyOf<K extends UsableKey>(question: KeyQuestion<K>, provider: Provider
     }
     const id = match.kind === 'found' ? match.model : unlistedId(key, model)
     if (!allows(key, question.model, id)) continue
-    const answer: KeyAnswer<K> = { kind: 'key', key, model: id }
+    const answer = { kind: 'key' as const, key, model: id }
     if (match.kind === 'found' || key.models === null) return answer
-    unlisted ??= answer
+    unlisted.push(answer)
   }
   // Of several Azure keys each has another deployment: an id that is none of theirs could mean any.
-  const deployments = provider === 'azure' ? new Set(keys.flatMap(({ models }) => [...(models?.ids ?? [])])) : null
-  if (unlisted && deployments && deployments.size > 1) ambiguous = [...deployments].sort()
-  else if (unlisted) return unlisted
+  const deployments = provider === 'azure' ? new Set(unlisted.map((answer) => answer.model)) : null
+  if (deployments && deployments.size > 1) ambiguous = [...deployments].sort()
+  else if (unlisted[0]) return unlisted[0]
   if (ambiguous) return { kind: 'refused', code: 'ambiguous_model', provider, models: ambiguous }
   return { kind: 'refused', code: 'model_not_allowed', provider }
 }
@@ -91,15 +91,19 @@ function spelt(provider: ProviderId, model: string): string {
   return provider === 'anthropic' ? slug.replaceAll('.', '-') : slug
 }
 
-/** The prefix `name/` of a model, where it names a provider and not an author whose models other hosts serve too. */
-function explicitPrefix(model: string): { provider: ProviderId; rest: string } | null {
+/**
+ * The prefix `name/` of a model, where it names a provider and not an author whose models other hosts serve too: before one more
+ * name, or in an id that a host lists as it stands (`deepseek/deepseek-v3/community`).
+ */
+function explicitPrefix({ model, keys }: KeyQuestion<UsableKey>): { provider: ProviderId; rest: string } | null {
   const slash = model.indexOf('/')
   if (slash <= 0) return null
   const name = model.slice(0, slash)
   const provider = providerNamed(name)
   const rest = model.slice(slash + 1)
-  if (!provider || (!rest.includes('/') && providerOf(provider).authors.includes(name))) return null
-  return { provider, rest }
+  if (!provider) return null
+  const isWhole = () => !rest.includes('/') || keys.some(({ models }) => models?.ids.has(model))
+  return providerOf(provider).authors.includes(name) && isWhole() ? null : { provider, rest }
 }
 
 /** What the caller meant for a provider they named: without that provider's own prefix. */
@@ -236,7 +240,7 @@ class Search<K extends UsableKey> {
 export function chooseKey<K extends UsableKey>(question: KeyQuestion<K>): KeyAnswer<K> {
   const { model, forced } = question
   if (forced) return keyOf(question, forced, withoutPrefix(model, forced))
-  const prefix = explicitPrefix(model)
+  const prefix = explicitPrefix(question)
   if (prefix) return keyOf(question, prefix.provider, prefix.rest)
   return new Search(question).run()
 }
