@@ -22,6 +22,11 @@ test('a model that writes the name ends nothing', () => {
   expect(sign(`event: response.output_text.delta\ndata: ${delta}\n\n`)).toBe(null)
 })
 
+test('many lines that are made of the name hold nobody up', () => {
+  const line = `data: ${'x'.repeat(200)} response.completed`
+  for (const eol of ['\n', '\r\n', '\r']) expect(sign(`${line}${eol}`.repeat(60_000))).toBe(null)
+})
+
 test('instructions that are made of the name hold nobody up, and what follows them is found', () => {
   const name = 'response.completed '
   const created = (eol: string) =>

@@ -19,8 +19,9 @@ function lineStart(bytes: Buffer, at: number): number {
 
 /** Where the line that holds `at` ends. */
 function lineEnd(bytes: Buffer, at: number): number {
-  const ends = [bytes.indexOf(lineFeed, at), bytes.indexOf(carriageReturn, at)].filter((end) => end >= 0)
-  return Math.min(bytes.length, ...ends)
+  let end = at
+  while (end < bytes.length && bytes[end] !== lineFeed && bytes[end] !== carriageReturn) end += 1
+  return end
 }
 
 /** Whether the name stands where an event's type stands; in a model's own text its quotes are escaped. */
