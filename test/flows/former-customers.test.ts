@@ -1,10 +1,13 @@
 /** What is left with the customer that a workspace had before, and what becomes of it. */
 import { describe, expect, test } from 'vitest'
 import { compareWorkspace } from '#app/domain/billing/compare-stripe.server.ts'
+import { endWorkspace } from '#app/domain/billing/end-workspace.server.ts'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { resolveInvoiceRun } from '#app/domain/billing/release-invoice-run.server.ts'
+import { startTopUp } from '#app/domain/billing/start-checkout.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { purseOf } from '#test/credit-ground.ts'
+import { makeMember } from '#test/factories.ts'
 import { customerWithKey, keysOf, settle, webhookEndpoint, workspaceOf } from './billing-endpoint.ts'
 import {
   billingWorld,
@@ -143,6 +146,17 @@ describe('events of a customer of before, to whom nothing was ever billed', () =
     expect(await told()).toBe(0)
     await overdue(next)
     expect(await told()).toBe(1)
+  })
+
+  // Paid after the end, it granted credits that nobody can use any more.
+  test('a top-up page that was opened for it cannot be paid once the workspace has ended', async () => {
+    const customer = await makeCustomer(world)
+    const owner = await makeMember(customer.workspaceId, 'owner')
+    const session = new URL(await startTopUp(owner, { amountCents: 2_500 })).pathname.split('/').at(-1) ?? ''
+    await relink(customer, await another(world))
+    await endWorkspace(operator, customer)
+    expect((await world.stripe.checkout.sessions.retrieve(session)).status).toBe('expired')
+    await settle(world)
   })
 
   test('no other workspace can take it: linking says whose it was, and the database holds to it', async () => {

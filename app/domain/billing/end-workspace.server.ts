@@ -30,6 +30,9 @@ export async function endWorkspace(
   const now = ctx.now()
   const { stripeCustomerId } = await inSystem((tx) => lockWorkspace(tx, workspaceId))
   if (stripeCustomerId) await endSubscriptions(stripeCustomerId)
+  // Pages for a customer of before are in no list of the present one's.
+  const pages = await inSystem((tx) => tx.checkout.findMany({ where: { workspaceId, status: 'open' } }))
+  for (const { id } of pages) await expireCheckout(id)
   await inSystem((tx) => stopUse(tx, ctx, workspaceId, now))
   const open = (await inSystem((tx) => findOpenMonths(tx, monthOf(now)))).filter(
     (one) => one.workspaceId === workspaceId,
