@@ -24,7 +24,7 @@ test('a model that writes the name ends nothing', () => {
 
 test('many lines that are made of the name hold nobody up', () => {
   const line = `data: ${'x'.repeat(200)} response.completed`
-  for (const eol of ['\n', '\r\n', '\r']) expect(sign(`${line}${eol}`.repeat(60_000))).toBe(null)
+  for (const eol of ['\n', '\r\n', '\r']) expect(sign(`${line}${eol}`.repeat(200_000))).toBe(null)
 })
 
 test('instructions that are made of the name hold nobody up, and what follows them is found', () => {

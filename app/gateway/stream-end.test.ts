@@ -85,6 +85,10 @@ test('the tail holds the end of a long reply and lets go of the rest', () => {
   expect(large.total).toBe(1_000_001)
 })
 
+test('a line that is made of errors holds nobody up', () => {
+  expect(new StreamEnd().sign(Buffer.from(`data: {"a":[${'{"error":{}},'.repeat(3_000_000)}1]}\n\n`))).toBe(null)
+})
+
 test('an error deep inside an ordinary event ends nothing: a filter that failed says so there', () => {
   const filtered =
     'data: {"choices":[],"prompt_filter_results":[{"content_filter_results":{"error":{"code":"x"}}}]}\n\n'

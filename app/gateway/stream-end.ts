@@ -77,7 +77,8 @@ const farthest = 16 * 1024
  * writes `"error":{…}` deep into an ordinary event (Azure's `content_filter_results`), and nothing ends there.
  */
 function atTop(bytes: Buffer, at: number): boolean {
-  const start = bytes.lastIndexOf(lineFeed, at) + 1
+  const from = Math.max(0, at - farthest - 1)
+  const start = from + bytes.subarray(from, at).lastIndexOf(lineFeed) + 1
   if (at - start > farthest) return false
   let depth = 0
   let inText = false
