@@ -3,10 +3,11 @@ import { fullBudgets } from '#app/domain/budgets/full-budgets.server.ts'
 import { availableCredits } from '#app/domain/credits/available-credits.server.ts'
 import { isSubscriptionActive } from '#app/domain/credits/credits.ts'
 import { chargeModeFor, type KeySource, looksForOwnKey, platformServes } from '#app/domain/plans/plans.ts'
+import { needsDollars } from '#app/domain/pricing/currency.ts'
 import { type Catalogue, loadCatalogue, type Surface } from '#app/domain/pricing/queries.server.ts'
 import { displayUsd, picoToUsd } from '#app/platform/pico.ts'
 import type { Admission } from './admission.server.ts'
-import { readSurface } from './admit.server.ts'
+import { otherCurrency, readSurface } from './admit.server.ts'
 import { authenticate, readToken } from './authenticate.ts'
 import { badRequest, GatewayError } from './gateway-error.ts'
 import { checkBodyHeaders, readBody } from './read-body.ts'
@@ -133,6 +134,10 @@ export async function answerJobAdmission(request: IncomingMessage): Promise<unkn
         message: `The workspace has ${displayUsd(availablePico, 2, 12)} in credits, and a job needs at least ${displayUsd(minimumPico, 2, 12)}. Buy credits, or save a provider key, under Settings.`,
       })
     const mode = chargeModeFor(plan, keySource)
+    if (admission.currency !== 'usd' && (onCredits || needsDollars(mode))) {
+      const { code, message } = otherCurrency()
+      reasons.push({ code, message })
+    }
     const charges = mode !== 'pass_through' && mode !== 'flat_fee'
     for (const name of admission.hardBudgets ? await fullBudgets({ workspaceId, tokenId, keyId, charges }) : [])
       reasons.push({

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sweepStripe } from '#app/domain/billing/sweep-stripe.server.ts'
+import { syncEntitlement } from '#app/domain/billing/sync-entitlement.server.ts'
 import { loadCatalogueFile } from '#app/domain/operations/load-catalogue-file.server.ts'
 import { listProviderKeys, listPurgeCertificates } from '#app/domain/vault/queries.server.ts'
 import { removeProviderKey } from '#app/domain/vault/remove-provider-key.server.ts'
@@ -52,6 +53,21 @@ describe('leaving Enterprise (stripe §2.7)', () => {
     expect(audit.map((row) => row.action)).toEqual(
       expect.arrayContaining(['workspace.plan_changed', 'provider_key.purged']),
     )
+  })
+
+  // Setting a currency looks at the plan; a plan that came by a subscription looked at nothing, and only the customer's programs were told.
+  test('a plan that reckons in dollars, in a workspace that is billed in euros, is told to operators until one of them is changed', async () => {
+    const customer = await makeCustomer(world)
+    const read = async (currency: string) => {
+      const where = { id: customer.workspaceId }
+      await inSystem((tx) => tx.workspace.update({ where, data: { currency } }))
+      await syncEntitlement({ workspaceId: customer.workspaceId, cause: 'sweep' }, world.now())
+      const alert = { kind: 'plan_needs_dollars', reference: customer.workspaceId, resolvedAt: null }
+      return inSystem((tx) => tx.alert.findMany({ where: alert, select: { message: true } }))
+    }
+    expect(await read('usd')).toEqual([])
+    expect(await read('eur')).toEqual([{ message: expect.stringContaining('billed in EUR') }])
+    expect(await read('usd')).toEqual([])
   })
 
   test('the data key is destroyed also where the key itself was removed before', async () => {

@@ -43,6 +43,16 @@ describe('a plan with credits', () => {
     expect(await answerTo(customer)).toMatchObject({ codes: [], credits: { available_usd: '0.05' } })
   })
 
+  // It said yes, and then every call and usage event of the job was refused.
+  test('in euros, on a plan that reckons in dollars: says so', async () => {
+    const customer = await makeCustomer({ planId: 'harness-solo' })
+    await grant(db, customer.workspaceId, USD)
+    await set(customer, 'currency', 'eur')
+    expect((await answerTo(customer)).codes).toEqual(['plan_needs_dollars'])
+    await set(customer, 'currency', 'usd')
+    expect((await answerTo(customer)).codes).toEqual([])
+  })
+
   test('an enabled key of its own stands in for credits, a switched-off one does not, and none does on a background surface', async () => {
     const customer = await makeCustomer({ planId: 'harness-solo' })
     expect(await answerTo(customer)).toMatchObject({ codes: [], key_source: 'workspace' })

@@ -2,6 +2,7 @@ import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.serve
 import type { Actor } from '#app/domain/permissions/permissions.ts'
 import type { PlanRules, ProductMeaning } from '#app/domain/plans/plans.ts'
 import { listPlans, meaningOfProducts } from '#app/domain/plans/queries.server.ts'
+import { needsDollars } from '#app/domain/pricing/currency.ts'
 import { changePlan, type LockedWorkspace, lockWorkspace } from '#app/domain/workspaces/change-plan.server.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import {
@@ -101,6 +102,7 @@ async function applyPlan(
   const change = { workspaceId, cause, customerDeleted: reading.deleted, now, before: was, planId: plan.id }
   await applyKeys(tx, change, entitlement)
   await tellOfSeveral(tx, workspaceId, goodPlanSubscriptions(reading.subscriptions, catalogue.meaningOf), now)
+  await tellOfCurrency(tx, workspaceId, plan, now)
   const planned = scheduledChange(reading.subscriptions, catalogue.meaningOf, catalogue.lowest.id, now)
   await applySchedule(tx, workspaceId, planned, { of: catalogue.byId, now: plan }, now)
   await applyStatus(tx, workspaceId, status, before.subscriptionStatus, now)
@@ -159,6 +161,21 @@ async function tellUnknownCustomer(tx: Tx, workspaceId: string, customerId: stri
     at,
   })
   return 'unknown_customer'
+}
+
+/** Where a currency is set the plan is looked at; here the plan comes to the currency, and the workspace's calls are refused or its months held. */
+async function tellOfCurrency(tx: Tx, workspaceId: string, plan: PlanRules, at: Date): Promise<void> {
+  const { currency } = await tx.workspace.findUniqueOrThrow({ where: { id: workspaceId }, select: { currency: true } })
+  const hasFee = plan.workspaceChargeMode === 'flat_fee' && plan.keyFeePico > 0n
+  const inDollars = hasFee || [plan.platformChargeMode, plan.workspaceChargeMode].some(needsDollars)
+  if (currency === 'usd' || !inDollars) return resolveAlert(tx, 'plan_needs_dollars', workspaceId, at)
+  await raiseAlert(tx, {
+    kind: 'plan_needs_dollars',
+    reference: workspaceId,
+    workspaceId,
+    message: `The subscription brought the plan ${plan.name}, which reckons in USD, to a workspace that is billed in ${currency.toUpperCase()}. What needs dollars is refused with 503, and a month with a key fee is held. Change the plan in Stripe, or the workspace's currency.`,
+    at,
+  })
 }
 
 /** Each is charged every month, and one plan is all that comes of them. */
