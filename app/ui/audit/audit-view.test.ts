@@ -89,12 +89,20 @@ describe('the audit trail on screen', () => {
     })
   })
 
+  it('says of a released invoice why it was held, not why it was released', () => {
+    const facts = (reason: string) => lineOf(entry('invoice_run.released', { reason, resolution: 'resume' })).facts
+    expect(facts('operator_hold')).toEqual({ Decided: 'Resume', 'Held for': 'an operator’s decision' })
+    expect(facts('invoice_missing')).toMatchObject({ 'Held for': 'invoice missing' })
+  })
+
   it('names plans and surfaces, and says nothing of what is not set', () => {
     const names = { pro: 'Pro', enterprise: 'Enterprise', agent_run: 'Agent runs' }
     const planned = lineOf(entry('workspace.plan_changed', { from: 'pro', to: 'enterprise', cause: 'sweep' }), {
       names,
     })
     expect(planned.facts).toEqual({ Plan: 'Pro → Enterprise', Cause: 'Stripe was read again' })
+    const told = entry('workspace.plan_changed', { from: 'pro', to: 'enterprise', cause: 'evt_1' })
+    expect(lineOf(told, { names }).facts.Cause).toBe('Stripe told us (event evt_1)')
     const detail = { surface: 'agent_run', dailyCapUsd: '5', dailyCapUsdBefore: '2.5' }
     expect(lineOf(entry('workspace.fallback_allowed', detail), { names }).facts).toEqual({
       Surface: 'Agent runs',

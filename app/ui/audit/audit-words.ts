@@ -59,6 +59,13 @@ const dollars = (value: string): string => amount(value, 'usd')
 
 const field = (label: string, say: Field['say'] = plain): Field => ({ label, say })
 
+const causes = among({ ...causeWords, sweep: 'Stripe was read again', portal: 'Changed at Stripe' })
+/** Of what came from Stripe an entry has the id alone: it is there to be looked up, and told as what it is. */
+const causeOf = (value: string): string => {
+  if (value.startsWith('evt_')) return `Stripe told us (event ${value})`
+  return value.startsWith('cs_') ? `A payment at Stripe (${value})` : causes(value)
+}
+
 /** Members of an entry's detail by their names, in the order in which they are told; they mean the same in every action but those of `ofAction`. */
 const fields: Record<string, Field | null> = {
   name: field('Name', (value) => value || 'none'),
@@ -112,7 +119,7 @@ const fields: Record<string, Field | null> = {
   runsKept: field('Invoices that stay with the customer of before'),
   resolution: field('Decided', among(resolutionWords)),
   back: field('What was paid goes', among({ balance: 'onto the balance at Stripe', refund: 'back as it was paid' })),
-  cause: field('Cause', among({ ...causeWords, sweep: 'Stripe was read again', portal: 'Changed at Stripe' })),
+  cause: field('Cause', causeOf),
   reason: field('Reason', words),
   reference: field('Reference'),
   note: field('Note'),
@@ -128,6 +135,7 @@ const fields: Record<string, Field | null> = {
 /** Where a name means something else, or more can be said. */
 const ofAction: Record<string, Record<string, Field | null>> = {
   'credit_note.decided': { reason: field('Reason', among(creditReasons)) },
+  'invoice_run.released': { reason: field('Held for', among({ operator_hold: 'an operator’s decision' })) },
   'credits.granted': { kind: field('Kind', among(grantKindNames)) },
   'difference.written_off': {
     kind: field('What differed', among(differenceKinds)),
