@@ -173,7 +173,7 @@ async function tellOfCurrency(tx: Tx, workspaceId: string, plan: PlanRules, at: 
     kind: 'plan_needs_dollars',
     reference: workspaceId,
     workspaceId,
-    message: `The subscription brought the plan ${plan.name}, which reckons in USD, to a workspace that is billed in ${currency.toUpperCase()}. What needs dollars is refused with 503, and a month with a key fee is held. Change the plan in Stripe, or the workspace's currency.`,
+    message: `The plan ${plan.name} reckons in USD, and the workspace is billed in ${currency.toUpperCase()}. Calls and usage that need dollars are refused with 503, and a month with a key fee is held. Change the plan in Stripe; before the first invoice the workspace's currency can be changed too.`,
     at,
   })
 }
