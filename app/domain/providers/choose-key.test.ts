@@ -100,6 +100,11 @@ describe('a provider’s name that is an author’s as well', () => {
     expect(choose(nemotron, [key('nvidia', { models: null })], { forced: 'nvidia' })).toBe(`key-nvidia ${nemotron}`)
     expect(choose('nvidia/nemotron-5', [nvidia], { forced: 'nvidia' })).toBe('key-nvidia nvidia/nemotron-5')
     expect(choose('xai/grok-4.3', [key('xai', { models: null })])).toBe('key-xai grok-4.3')
+    const xai = key('xai', { models: indexModels(['grok-4.3']) })
+    expect(choose('xai/grok-4-latest', [everywhere, xai, 'openai'])).toBe('key-xai grok-4-latest')
+    expect(choose('xai/grok-4-latest', [xai, key('vercel', { models: indexModels(['xai/grok-4-latest']) })])).toBe(
+      'key-vercel xai/grok-4-latest',
+    )
   })
   test('before an id with an author of its own it is a prefix', () => {
     expect(choose('nvidia/meta/llama-4-maverick', [everywhere, nvidia])).toBe('key-nvidia meta/llama-4-maverick')

@@ -188,6 +188,20 @@ class Search<K extends UsableKey> {
     )
   }
 
+  /**
+   * A provider's name that is only its second name as an author (`xai/` beside `x-ai/`) is a prefix again before an id that nobody
+   * lists: aliases such as `grok-4-latest` are in no list.
+   */
+  #ownName(): KeyAnswer<K> | null {
+    const { model } = this.#question
+    const slash = model.indexOf('/')
+    const name = model.slice(0, Math.max(slash, 0))
+    return this.#first((provider) => {
+      const isMeant = providerNamed(name) === provider && providerOf(provider).authors.indexOf(name) > 0
+      return isMeant ? keyOf(this.#question, provider, model.slice(slash + 1)) : null
+    })
+  }
+
   /** A host that takes ids of every author takes those that its list lacks, too. */
   #everyAuthor(): KeyAnswer<K> | null {
     const { model } = this.#question
@@ -223,6 +237,7 @@ class Search<K extends UsableKey> {
       this.#author() ??
       this.#first((provider) => (precedence.includes(provider) ? this.#listed(provider) : null)) ??
       this.#exact() ??
+      this.#ownName() ??
       this.#everyAuthor() ??
       this.#first((provider) => this.#listed(provider))
     if (found?.kind === 'key') return found
