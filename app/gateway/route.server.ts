@@ -67,12 +67,17 @@ export async function usableKeys(admission: Admission, surface: Pick<Surface, 'i
   )
 }
 
-function refusal(answer: Extract<KeyAnswer<Key>, { kind: 'refused' }>, endpoint: Endpoint): GatewayError {
+type Refused = Extract<KeyAnswer<Key>, { kind: 'refused' }>
+
+function refusal(answer: Refused, endpoint: Endpoint, plan: Admission['plan']): GatewayError {
   const { name } = providerOf(answer.provider)
   if (answer.code === 'no_key_for_provider')
     return badRequest(
       answer.code,
-      `This call names ${name}, but the workspace has no enabled ${name} key for it. Save one under ${keysPage}, or leave the provider out.`,
+      // a key that the plan does not take has no field there to be saved in
+      planAllowsProvider(plan, answer.provider)
+        ? `This call names ${name}, but the workspace has no enabled ${name} key for it. Save one under ${keysPage}, or leave the provider out.`
+        : `This call names ${name}, but the workspace's plan takes no ${name} keys. Leave the provider out.`,
       'model',
     )
   if (answer.code === 'endpoint_not_served')
@@ -174,6 +179,6 @@ export async function chooseRoute(
   // A model of the platform's own provider may be named by its prefix, without a key of one's own. The header insists on one.
   const isPlatforms =
     answer.kind === 'refused' && answer.code === 'no_key_for_provider' && answer.provider === platformProvider
-  if (answer.kind === 'refused' && (forced || !isPlatforms)) throw refusal(answer, endpoint)
+  if (answer.kind === 'refused' && (forced || !isPlatforms)) throw refusal(answer, endpoint, admission.plan)
   return platformRoute(admission, question, hosted)
 }

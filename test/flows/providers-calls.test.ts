@@ -426,6 +426,17 @@ describe('where a call goes', () => {
     expect(await providerOfCall(await makeCustomer(), 'openai/gpt-5-mini', background)).toBe('surface_on_platform_key')
   })
 
+  test('who has no key of a provider is sent to save one only where the plan takes it', async () => {
+    const customer = await makeCustomer({ key: null })
+    const said = async (value: string) => {
+      const response = await call(customer, asking('openai/gpt-5-mini'), { 'x-byok-provider': value })
+      return ((await response.json()) as { error: { message: string } }).error.message
+    }
+    expect(await said('openrouter')).toContain('Save one under Settings → Billing')
+    expect(await said('anthropic')).toContain("the workspace's plan takes no Anthropic keys")
+    expect(await said('mistral')).toContain('must be the id of a provider, in lower case: one of crof, openai,')
+  })
+
   test('CrofAI over OpenRouter until its key is removed, OpenRouter for what it lacks', async () => {
     const customer = await makePayer('openrouter', 'crof')
     expect(await providerOfCall(customer, 'moonshotai/kimi-k2.6')).toBe('crof')
