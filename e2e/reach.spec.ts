@@ -18,16 +18,18 @@ const tour: [slug: string, paths: string[]][] = [
 ]
 const operatorPages = ['', '/catalogue', '/credits', '/jobs', '/price-book', '/prices', '/reconciliation']
 
+/** A colour that changes and a window that grows are looked at once they have come to rest. */
+const expectNoObstacles = (page: Page, what?: string) => expect.poll(() => obstacles(page), what).toEqual([])
+
 /** Looks at a page at three widths: as it is, zoomed to 200 %, and on a phone. @returns its title */
 async function look(page: Page, url: string): Promise<string> {
   await page.goto(url)
-  expect(await obstacles(page), url).toEqual([])
+  await expectNoObstacles(page, url)
   for (const width of [640, 390]) {
     await page.setViewportSize({ width, height: 844 })
-    expect(
-      await page.evaluate(() => document.documentElement.scrollWidth),
-      `${url} at ${width} px`,
-    ).toBeLessThanOrEqual(width)
+    await expect
+      .poll(() => page.evaluate(() => document.documentElement.scrollWidth), `${url} at ${width} px`)
+      .toBeLessThanOrEqual(width)
   }
   await page.setViewportSize({ width: 1280, height: 860 })
   return page.title()
@@ -79,14 +81,15 @@ test('the keyboard alone: skip link, visible focus, a page that begins anew, a d
 
   const revoke = page.getByRole('button', { name: /^Revoke/ }).first()
   await revoke.focus()
-  const ring = await revoke.evaluate((button) => getComputedStyle(button).outlineWidth)
-  expect(Number.parseFloat(ring)).toBeGreaterThan(0)
+  await expect
+    .poll(() => revoke.evaluate((button) => Number.parseFloat(getComputedStyle(button).outlineWidth)))
+    .toBeGreaterThan(0)
   for (const closing of ['Escape', 'Cancel']) {
     await revoke.focus()
     await page.keyboard.press('Enter')
     const dialog = page.getByRole('dialog')
     await expect(dialog.getByRole('button', { name: 'Cancel' })).toBeFocused()
-    expect(await obstacles(page)).toEqual([])
+    await expectNoObstacles(page)
     for (let n = 0; n < 4; n++) {
       await page.keyboard.press('Tab')
       expect(await dialog.evaluate((box) => box.contains(document.activeElement))).toBe(true)
@@ -122,7 +125,7 @@ test('what is wrong with a field is said with the field, and read out', async ({
   await expect(limit).toHaveAttribute('aria-invalid', 'true')
   await expect(limit).toHaveAccessibleDescription(/Enter an amount from 0/)
   await expect(limit).toHaveValue('lots')
-  expect(await obstacles(page)).toEqual([])
+  await expectNoObstacles(page)
 })
 
 test('a refused sign-in keeps what was typed, and says why at the password', async ({ page, system, allowConsole }) => {
@@ -136,5 +139,5 @@ test('a refused sign-in keeps what was typed, and says why at the password', asy
   await expect(page.getByRole('alert')).toHaveText('E-mail or password is wrong.')
   await expect(password).toHaveAccessibleDescription('E-mail or password is wrong.')
   await expect(page.getByLabel('E-mail')).toHaveValue('nobody@acme.example')
-  expect(await obstacles(page)).toEqual([])
+  await expectNoObstacles(page)
 })
