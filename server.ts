@@ -5,6 +5,7 @@ import { startHeartbeat } from '#app/domain/jobs/heartbeat.server.ts'
 import { ensurePartitions } from '#app/domain/ledger/record-calls.server.ts'
 import { startKeyListener } from '#app/domain/vault/open-provider-key.server.ts'
 import { knownKekIds, openVault } from '#app/domain/vault/open-vault.server.ts'
+import { lacksVersion } from '#app/gateway/endpoints.ts'
 import { createGatewayHandler, drainGateway } from '#app/gateway/gateway.server.ts'
 import { createConsole } from '#app/http/console.server.ts'
 import { answerHealthz, answerReadyz } from '#app/http/health.server.ts'
@@ -65,7 +66,7 @@ async function start(): Promise<void> {
     const url = pathAsked(request.url ?? '')
     if (url === null) return void response.writeHead(400, { connection: 'close' }).end()
     request.url = url
-    if (url.startsWith('/v1/') || url === '/v1') return gateway(request, response)
+    if (url.startsWith('/v1/') || url === '/v1' || lacksVersion(url)) return gateway(request, response)
     if (url === '/webhooks/stripe') return void handleStripeWebhook(request, response)
     if (url === '/healthz') return answerHealthz(response)
     if (url === '/readyz') return void answerReadyz(response, knownKekIds)

@@ -46,3 +46,11 @@ const byPath = new Map(Object.entries(endpoints).map(([endpoint, { path }]) => [
 
 /** The endpoint that a path names, exactly as written. */
 export const endpointAt = (path: string): Endpoint | null => byPath.get(path) ?? null
+
+export const modelsPath = '/v1/models'
+
+/** Whether a path and query names an endpoint but for its `/v1`: what clients ask for whose base URL lacks it. */
+export function lacksVersion(url: string): boolean {
+  const path = `/v1${url.split('?', 1)[0]}`
+  return path === modelsPath || endpointAt(path) !== null
+}

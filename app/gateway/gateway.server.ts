@@ -10,7 +10,7 @@ import { admit, type CallHeaders, readSurface, surfaceHeader } from './admit.ser
 import { authenticate, readToken } from './authenticate.ts'
 import type { Call } from './call.ts'
 import { ClientResponse } from './client-response.ts'
-import { endpointAt } from './endpoints.ts'
+import { endpointAt, lacksVersion, modelsPath } from './endpoints.ts'
 import { asGatewayError, errorJson, GatewayError } from './gateway-error.ts'
 import { beginAnswer, drainFlight, endAnswer, landAll, takesCalls } from './in-flight.server.ts'
 import { readInferenceRequest } from './inference-request.ts'
@@ -124,8 +124,6 @@ function sendJson(response: ServerResponse, body: string): void {
   response.writeHead(200, headers).end(body)
 }
 
-const modelsPath = '/v1/models'
-
 /** Endpoints that are no calls: what they answer is small, and asked of the database each time. */
 const questions = new Map<string, (request: IncomingMessage) => Promise<unknown>>([
   [usageEventsPath, answerUsageEvents],
@@ -138,12 +136,12 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   const readable = path === modelsPath || path.startsWith(`${modelsPath}/`) || path === openapiPath
   const question = questions.get(path)
   const allowed = endpoint || question ? 'POST' : readable ? 'GET' : null
-  if (allowed === null)
-    throw new GatewayError(
-      404,
-      'unknown_endpoint',
-      `There is no such endpoint. GET ${openapiPath} describes those there are.`,
-    )
+  if (allowed === null) {
+    const wayOn = lacksVersion(path)
+      ? "The client's base URL has to end with /v1."
+      : `GET ${openapiPath} describes those there are.`
+    throw new GatewayError(404, 'unknown_endpoint', `There is no such endpoint. ${wayOn}`)
+  }
   if (request.method !== allowed) {
     response.setHeader('allow', allowed)
     throw new GatewayError(405, 'method_not_allowed', `Use ${allowed} here.`)
@@ -189,7 +187,7 @@ function internalOf(thrown: unknown): string {
   return internal ?? (thrown instanceof GatewayError ? '' : `${name}: ${message}`)
 }
 
-/** The handler of every URL under `/v1/`: plain Node HTTP in, no framework between. Never throws. */
+/** The handler of every URL under `/v1/`, and of those that should be: plain Node HTTP in, no framework between. Never throws. */
 export function createGatewayHandler(): (request: IncomingMessage, response: ServerResponse) => void {
   return (request, response) => {
     beginAnswer()

@@ -92,6 +92,13 @@ describe('the other endpoints', () => {
     expect(read('{"model":"a/b","input":["x","y"],"dimensions":256}', 'embeddings').promptTokensEstimate).toBe(2)
     expect(read('{"model":"a/b","query":"q","documents":["x","y"],"top_n":1}', 'rerank').streamed).toBe(false)
     expect(read(`{"model":"a/b","input":[[${'100000,'.repeat(200_000)}1]]}`, 'embeddings').model).toBe('a/b')
+    // An answer of a thousand tokens with their likelihoods, sent back; thousands of documents of several fields.
+    const likely = `{"token":"a","logprob":-1,"top_logprobs":[${'{"token":"a","logprob":-1},'.repeat(20)}{}]},`.repeat(
+      1_000,
+    )
+    expect(read(`{"model":"a/b","input":[{"logprobs":[${likely}{}]}]}`, 'responses').model).toBe('a/b')
+    const document = '{"a":"x","b":"x","c":"x","d":"x","e":"x"},'.repeat(9_999)
+    expect(read(`{"model":"a/b","query":"q","documents":[${document}{}]}`, 'rerank').model).toBe('a/b')
   })
 
   test.each<[string, Endpoint, string, string, string]>([

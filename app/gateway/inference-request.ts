@@ -18,8 +18,16 @@ export interface InferenceRequest {
 }
 
 const mostElements = 10_000
-/** Brackets and commas of a body: as many values, about, as a parser makes of it while everybody waits. Numbers of embeddings are not parsed. */
-const mostValues = 50_000
+/**
+ * Brackets and commas of a body: as many values, about, as a parser makes of it while everybody waits. Chats are translated for some
+ * providers; the others are parsed, if at all, where nobody reported the usage. Numbers of embeddings are not.
+ */
+const mostValues: Record<Endpoint, number> = {
+  chat: 50_000,
+  responses: 250_000,
+  rerank: 250_000,
+  embeddings: Number.POSITIVE_INFINITY,
+}
 const mostChoices = 8
 
 /** Members that would let a caller choose where the request goes, under which key, or as which (dearer) model. */
@@ -89,10 +97,10 @@ function checkInput(endpoint: Endpoint, members: Members): number {
 }
 
 function checkValues(endpoint: Endpoint, members: Members): void {
-  if (endpoint === 'embeddings') return
+  const most = mostValues[endpoint]
   let sum = 0
   for (const { values } of members.values()) sum += values
-  if (sum > mostValues) throw badRequest('invalid_parameter', `The body holds more than ${mostValues} values.`)
+  if (sum > most) throw badRequest('invalid_parameter', `The body holds more than ${most} values.`)
 }
 
 function checkRequired(endpoint: Endpoint, members: Members): void {

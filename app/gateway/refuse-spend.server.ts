@@ -32,13 +32,17 @@ export async function spendRefusal(call: Call, noRoom: NoRoom): Promise<GatewayE
       log.error({ reason: error.message }, 'the refusal of a budget could not be told'),
     ),
   )
-  const { rows } = await systemPool().query<{ name: string; period: string }>(
-    'SELECT name, period FROM budgets WHERE workspace_id = $1::uuid AND id = $2::uuid',
+  const { rows } = await systemPool().query<{ name: string; period: string; isNothing: boolean }>(
+    'SELECT name, period, limit_amount = 0 AS "isNothing" FROM budgets WHERE workspace_id = $1::uuid AND id = $2::uuid',
     [workspaceId, budgetId],
   )
   const [budget] = rows
+  const named = budget
+    ? `the budget '${budget.name}' for ${windows[budget.period] ?? 'its period'}`
+    : 'a budget of the workspace'
+  const wayOut = budget?.isNothing ? 'It is 0: have' : 'Ask for less output, or have'
   return paymentRequired(
     'budget_exceeded',
-    `What this call may come to does not fit into ${budget ? `the budget '${budget.name}' for ${windows[budget.period] ?? 'its period'}` : 'a budget of the workspace'}. Ask for less output, or have it raised under Settings → Budgets.`,
+    `What this call may come to does not fit into ${named}. ${wayOut} it raised under Settings → Budgets.`,
   )
 }

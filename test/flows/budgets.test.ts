@@ -42,6 +42,13 @@ describe('a hard budget', () => {
   const periods: BudgetPeriod[] = ['day', 'week', 'month', 'billing_month']
   const all = scopes.flatMap((scope) => periods.map((period) => [scope, period] as const))
 
+  test('of 0 is not to be got under by asking for less', async () => {
+    const { owner, token } = await makeCustomer()
+    await createBudget(owner, budget({ name: 'Closed', limit: '0' }))
+    const { error } = await (await chat(gateway, token, { maxTokens: 10 })).json()
+    expect(error.message).toMatch(/'Closed' for .*\. It is 0: have it raised under Settings → Budgets\.$/)
+  })
+
   test.each(all)(
     'per %s and %s refuses with 402 budget_exceeded what does not fit, and names itself',
     async (scope, period) => {

@@ -271,4 +271,18 @@ describe('the doorway', () => {
       )
     })
   })
+
+  it.each([
+    ['POST', '/chat/completions'],
+    ['POST', '/responses'],
+    ['GET', '/models?limit=1'],
+  ])('a client whose base URL lacks /v1 is told so in JSON: %s %s', async (method, path) => {
+    const response = await fetch(`${web.origin}${path}`, { method, ...(method === 'POST' && { body: '{}' }) })
+    expect([response.status, response.headers.get('content-type')]).toEqual([404, 'application/json'])
+    const { error } = (await response.json()) as { error: { code: string; message: string } }
+    expect(error).toMatchObject({
+      code: 'unknown_endpoint',
+      message: expect.stringMatching(/base URL has to end with \/v1/),
+    })
+  })
 })
