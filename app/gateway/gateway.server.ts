@@ -4,6 +4,7 @@ import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { hangUp } from '#app/domain/providers/dispatch-call.server.ts'
 import type { Endpoint } from '#app/domain/providers/provider.ts'
 import { flushKeyHealth } from '#app/domain/vault/note-key-health.server.ts'
+import { endUnread } from '#app/platform/end-unread.ts'
 import { newId } from '#app/platform/ids.ts'
 import { log } from '#app/platform/log.server.ts'
 import { admit, type CallHeaders, readSurface, surfaceHeader } from './admit.server.ts'
@@ -178,7 +179,8 @@ function answerError(request: IncomingMessage, response: ServerResponse, thrown:
     // What is left of a body that was not read would otherwise be taken for the next request.
     ...(request.complete ? {} : { connection: 'close' }),
   })
-  response.end(body, () => request.complete || request.destroy())
+  if (request.complete) response.end(body)
+  else endUnread(request, response, body)
 }
 
 /** For operators' eyes, never a caller's: what an expected error says of itself, or the name of an unexpected one. */

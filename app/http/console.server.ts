@@ -7,6 +7,7 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import helmet from 'helmet'
 import { paymentOrigins } from '#app/domain/billing/start-checkout.server.ts'
 import { connectOrigin } from '#app/domain/providers/connect-openrouter.server.ts'
+import { endUnread } from '#app/platform/end-unread.ts'
 import { env } from '#app/platform/env.server.ts'
 import { log } from '#app/platform/log.server.ts'
 import { isSameOrigin, ownOrigins } from './origin-guard.ts'
@@ -132,11 +133,12 @@ function guardUnsafe(request: Request, response: Response, next: NextFunction): 
   const length = Number(request.headers['content-length'] ?? 0)
   const unmeasured = request.headers['transfer-encoding'] !== undefined
   if (request.method !== 'GET' && request.method !== 'HEAD' && (length > BODY_BYTES_MAX || unmeasured)) {
+    const text = `Forms are at most ${BODY_BYTES_MAX / 1024} KB.`
     response
       .status(413)
-      .set('Connection', 'close')
+      .set({ Connection: 'close', 'Content-Length': String(text.length) })
       .type('text')
-      .send(`Forms are at most ${BODY_BYTES_MAX / 1024} KB.`)
+    endUnread(request, response, text)
     return
   }
   next()
