@@ -18,10 +18,15 @@ const states = { there: 'still there', deleted: 'deleted in Stripe', unknown: 'u
 const listed = (subscriptions: Relink['subscriptions']) =>
   subscriptions.map(({ id, status }) => `${id} (${status})`).join(', ')
 
-function describe(customerId: string, { from, subscriptions }: Relink): string {
+function describe(customerId: string, { from, subscriptions, takenFrom }: Relink): string {
   const paid = listed(subscriptions)
   return [
     `Until now: ${from ? `${from.id}, ${states[from.state]}` : 'no customer'}. From now on: ${customerId}.`,
+    ...(takenFrom
+      ? [
+          `It was linked to ${takenFrom.slug} before, which was billed nothing there: it is taken over, and ${takenFrom.slug} can have it back only the same way.`,
+        ]
+      : []),
     paid
       ? `It subscribes to ${paid}; plan and keys follow that.`
       : 'It subscribes to nothing: a workspace that had a subscription falls to the lowest plan of its product, and keys that this plan does not hold are destroyed.',

@@ -158,23 +158,97 @@ describe('events of a customer of before, to whom nothing was ever billed', () =
     expect((await world.stripe.checkout.sessions.retrieve(session)).status).toBe('expired')
     await settle(world)
   })
+})
 
-  test('no other workspace can take it: linking says whose it was, and the database holds to it', async () => {
-    const customer = await makeCustomer(world)
-    await relink(customer, await another(world))
-    const other = await makeCustomer(world)
-    const slug = await slugOf(customer)
-    await expect(relink(other, customer.customerId)).rejects.toMatchObject({
-      code: 'customer_taken',
-      message: expect.stringContaining(slug),
-    })
-    const data = { stripeCustomerId: customer.customerId }
-    await expect(inSystem((tx) => tx.workspace.update({ where: { id: other.workspaceId }, data }))).rejects.toThrow(
+describe('a customer that was linked to the wrong workspace', () => {
+  const hand = (to: Customer, id: string) =>
+    inSystem(
+      (tx) => tx.$executeRaw`UPDATE stripe_customers SET workspace_id = ${to.workspaceId}::uuid WHERE id = ${id}`,
+    )
+  const auditOf = ({ workspaceId }: Customer, action: string) =>
+    inSystem((tx) => tx.auditEvent.findMany({ where: { workspaceId, action } }))
+
+  // It stayed with the wrong one for good: the right one could never be linked to its own customer.
+  test('goes to the right one once it is linked back, with its plan, its events and an entry in both audit trails', async () => {
+    const { customer: wrong } = await customerWithKey(world)
+    const right = await makeCustomer(world, { plan: 'pro' })
+    const theirs = await another(world)
+    await relink(wrong, theirs)
+    const owner = await makeMember(wrong.workspaceId, 'owner')
+    const page = new URL(await startTopUp(owner, { amountCents: 2_500 })).pathname.split('/').at(-1) ?? ''
+    const taken = { code: 'customer_taken', message: expect.stringContaining(await slugOf(wrong)) }
+    await expect(relink(right, theirs)).rejects.toMatchObject(taken)
+    await expect(hand(right, theirs)).rejects.toThrow(/stays with its workspace/)
+    await relink(wrong, wrong.customerId)
+
+    const takenFrom = { workspaceId: wrong.workspaceId, slug: await slugOf(wrong) }
+    expect(await relink(right, theirs)).toMatchObject({ takenFrom, outcome: 'plan_enterprise' })
+    expect(await workspaceOf(right)).toMatchObject({ stripeCustomerId: theirs, planId: 'enterprise' })
+    expect(await auditOf(wrong, 'workspace.customer_released')).toMatchObject([
+      { actorKind: 'operator', detail: { customer: theirs } },
+    ])
+    expect(await auditOf(right, 'workspace.customer_linked')).toMatchObject([
+      { detail: { customer: theirs, before: right.customerId } },
+    ])
+    // Nobody of the wrong one can pay there any more.
+    expect(await world.stripe.checkout.sessions.retrieve(page)).toMatchObject({ status: 'expired' })
+    await settle(world)
+
+    const [paid] = (await world.stripe.subscriptions.list({ customer: theirs })).data
+    await world.stripe.subscriptions.cancel(paid?.id ?? '')
+    await settle(world)
+    expect((await workspaceOf(right)).planId).not.toBe('enterprise')
+    expect(await workspaceOf(wrong)).toMatchObject({ stripeCustomerId: wrong.customerId, planId: 'enterprise' })
+    expect(await keysOf(wrong)).toEqual([{ enabled: true }])
+    // Its first workspace is another's now, and is not taken unless that one lets go of it.
+    await expect(relink(wrong, theirs)).rejects.toMatchObject({ code: 'customer_taken' })
+    await settle(world)
+  })
+
+  test('stays with a workspace that was billed there, and the database holds to it', async () => {
+    const { customer: wrong } = await customerWithKey(world)
+    const right = await makeCustomer(world)
+    const theirs = await another(world)
+    await relink(wrong, theirs)
+    await recordUsage(wrong.workspaceId, OCTOBER_USAGE)
+    expect(await write(wrong, await freezeOctober(wrong))).toBe('done')
+    await relink(wrong, wrong.customerId)
+    await expect(relink(right, theirs)).rejects.toMatchObject({ code: 'customer_taken' })
+    await expect(hand(right, theirs)).rejects.toThrow(/stays with its workspace/)
+    await expect(world.db.owner.query('DELETE FROM stripe_customers')).rejects.toThrow(/append-only/)
+    const data = { stripeCustomerId: theirs }
+    await expect(inSystem((tx) => tx.workspace.update({ where: { id: right.workspaceId }, data }))).rejects.toThrow(
       /constraint/i,
     )
-    await expect(world.db.owner.query('DELETE FROM stripe_customers')).rejects.toThrow(/append-only/)
-    // Its own workspace may go back to it.
-    expect(await relink(customer, customer.customerId)).toMatchObject({ outcome: 'plan_enterprise' })
+    expect(await workspaceOf(right)).toMatchObject({ stripeCustomerId: right.customerId })
+    await settle(world)
+  })
+
+  test('stays with one whose people paid there, and with one whose plan follows its subscription', async () => {
+    const [wrong, right] = [await makeCustomer(world), await makeCustomer(world)]
+    const paidAt = await another(world)
+    await relink(wrong, paidAt)
+    const owner = await makeMember(wrong.workspaceId, 'owner')
+    const page = new URL(await startTopUp(owner, { amountCents: 2_500 })).pathname.split('/').at(-1) ?? ''
+    world.sandbox.control.payCheckout(page, 'card')
+    await settle(world)
+    await relink(wrong, wrong.customerId)
+    await expect(relink(right, paidAt)).rejects.toMatchObject({
+      code: 'customer_taken',
+      message: expect.stringContaining('Checkout'),
+    })
+
+    const followed = await another(world)
+    await relink(wrong, followed)
+    const { stripeSubscriptionId } = await workspaceOf(wrong)
+    await relink(wrong, wrong.customerId)
+    // As when Stripe could not be asked after it was linked back.
+    await inSystem((tx) => tx.workspace.update({ where: { id: wrong.workspaceId }, data: { stripeSubscriptionId } }))
+    await expect(relink(right, followed)).rejects.toMatchObject({
+      code: 'customer_taken',
+      message: expect.stringContaining(stripeSubscriptionId ?? 'a subscription'),
+    })
+    expect(await workspaceOf(right)).toMatchObject({ stripeCustomerId: right.customerId })
     await settle(world)
   })
 })

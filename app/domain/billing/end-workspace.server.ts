@@ -6,7 +6,7 @@ import { type CalendarMonth, monthOf } from '#app/platform/calendar-month.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { findOpenMonths } from './close-month.server.ts'
 import { freezeInvoiceRun } from './freeze-invoice-run.server.ts'
-import { expireCheckout, listOpenCheckouts } from './internal/stripe-checkout.server.ts'
+import { expireCheckout, listCheckouts } from './internal/stripe-checkout.server.ts'
 import { cancelSubscription, listSubscriptions } from './internal/stripe-customers.server.ts'
 
 export interface EndedWorkspace {
@@ -47,7 +47,7 @@ export async function endWorkspace(
 
 /** And what waits at Checkout: paid after this, it would begin another, or buy credits that nobody can use. */
 async function endSubscriptions(customer: string): Promise<void> {
-  for (const session of await listOpenCheckouts(customer)) await expireCheckout(session.id)
+  for (const session of await listCheckouts(customer, 'open')) await expireCheckout(session.id)
   for (const subscription of await listSubscriptions(customer))
     if (!subscription.ended_at) await cancelSubscription(subscription.id)
 }

@@ -7,7 +7,14 @@ import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { AppError, notFound } from '#app/platform/errors.ts'
 import { runBusy } from './errors.ts'
 import { withCustomerLock, withRunLock } from './internal/advisory-lock.server.ts'
-import { expireCheckout, listOpenCheckouts } from './internal/stripe-checkout.server.ts'
+import {
+  closePages,
+  type FormerHolder,
+  findFormerHolder,
+  requireNothingLeft,
+  takeOver,
+} from './internal/former-customer.server.ts'
+import { expireCheckout, listCheckouts } from './internal/stripe-checkout.server.ts'
 import { listSubscriptions, readCustomer } from './internal/stripe-customers.server.ts'
 import { syncEntitlement } from './sync-entitlement.server.ts'
 
@@ -23,6 +30,8 @@ export interface Relink {
   from: { id: string; state: 'there' | 'deleted' | 'unknown'; subscriptions: RunningSubscription[] } | null
   /** Subscriptions of the new one. */
   subscriptions: RunningSubscription[]
+  /** The other workspace that was linked to the new one before, and was billed nothing there. */
+  takenFrom: FormerHolder | null
 }
 
 /** One that has not ended. */
@@ -31,19 +40,20 @@ interface RunningSubscription {
   status: string
 }
 
-const refused = (code: string, text: string) => new AppError('conflict', code, text, { field: 'customer' })
+const changed = () =>
+  refused(
+    'customer_changed',
+    'The workspace, or the customer, was linked otherwise meanwhile. Look at it, then decide again.',
+  )
 
-/** One that is another workspace's, or was, would mix up whose invoices are whose. @throws AppError conflict `customer_taken` */
-async function requireFree(tx: Tx, workspaceId: string, id: string): Promise<void> {
-  const held = await tx.stripeCustomer.findUnique({ where: { id }, include: { workspace: { select: { slug: true } } } })
-  if (held && held.workspaceId !== workspaceId)
-    throw refused('customer_taken', `${id} is, or was, the customer of ${held.workspace.slug}.`)
-}
+const refused = (code: string, text: string) => new AppError('conflict', code, text, { field: 'customer' })
 
 async function runningSubscriptions(customerId: string): Promise<RunningSubscription[]> {
   const subscriptions = await listSubscriptions(customerId)
   return subscriptions.flatMap(({ id, status, ended_at }) => (ended_at ? [] : [{ id, status }]))
 }
+
+const idsOf = (subscriptions: RunningSubscription[]): string[] => subscriptions.map(({ id }) => id)
 
 async function readFrom(id: string): Promise<NonNullable<Relink['from']>> {
   const found = await readCustomer(id)
@@ -78,13 +88,11 @@ export async function readRelink(ctx: OperatorCtx, { workspace: slug, customerId
   const { id: workspaceId, stripeCustomerId: before } = workspace
   if (workspace.endedAt) throw refused('workspace_ended', `${slug} has ended: nothing is billed to it any more.`)
   if (before === customerId) throw refused('customer_same', `${customerId} is the customer of ${slug} already.`)
-  await inSystem((tx) => requireFree(tx, workspaceId, customerId))
+  const takenFrom = await inSystem((tx) => findFormerHolder(tx, workspaceId, customerId))
   await requireCustomer(customerId, workspace.currency)
-  return {
-    workspaceId,
-    from: before === null ? null : await readFrom(before),
-    subscriptions: await runningSubscriptions(customerId),
-  }
+  const subscriptions = await runningSubscriptions(customerId)
+  if (takenFrom) await requireNothingLeft(takenFrom, customerId, idsOf(subscriptions))
+  return { workspaceId, from: before === null ? null : await readFrom(before), subscriptions, takenFrom }
 }
 
 /**
@@ -96,12 +104,16 @@ export async function readRelink(ctx: OperatorCtx, { workspace: slug, customerId
  */
 export async function relinkCustomer(ctx: OperatorCtx, input: RelinkInput): Promise<Relink & { outcome: string }> {
   const relink = await readRelink(ctx, input)
-  const { workspaceId, from } = relink
+  const { workspaceId, from, takenFrom } = relink
   // In one order: two operators that exchange two customers do not wait for each other.
   const customers = [input.customerId, ...(from ? [from.id] : [])].sort()
   await locked(customers, withCustomerLock, async () => {
     const idle = await inSystem((tx) => unfinishedRuns(tx, workspaceId))
     if (from?.state === 'there') await closePlanPages(workspaceId, from.id)
+    if (takenFrom) {
+      await closePages(takenFrom, input.customerId)
+      await requireNothingLeft(takenFrom, input.customerId, idsOf(relink.subscriptions))
+    }
     await locked(idle, whileNobodyWrites, () => inSystem((tx) => link(tx, ctx, relink, input.customerId, idle)))
   })
   return { ...relink, outcome: await syncEntitlement({ workspaceId, cause: 'operator' }, ctx.now()) }
@@ -118,7 +130,7 @@ async function unfinishedRuns(tx: Tx, workspaceId: string): Promise<string[]> {
 
 /** A plan bought there later would be paid every month and entitle to nothing. Top-ups are granted whichever customer pays them. */
 async function closePlanPages(workspaceId: string, customerId: string): Promise<void> {
-  for (const { id, metadata } of await listOpenCheckouts(customerId))
+  for (const { id, metadata } of await listCheckouts(customerId, 'open'))
     if (metadata?.purpose === 'plan' && metadata.workspace_id === workspaceId) await expireCheckout(id)
 }
 
@@ -143,7 +155,7 @@ const whileNobodyWrites: Lock = async (runId, work) => {
 async function link(
   tx: Tx,
   ctx: OperatorCtx,
-  { workspaceId, from }: Relink,
+  { workspaceId, from, takenFrom }: Relink,
   customerId: string,
   idle: string[],
 ): Promise<void> {
@@ -151,12 +163,11 @@ async function link(
   const { stripeCustomerId } = await lockWorkspace(tx, workspaceId)
   // While the workspace is locked no run of it can be stored. One that was since the others were locked may have its writer.
   if ((await unfinishedRuns(tx, workspaceId)).some((id) => !idle.includes(id))) throw runBusy()
-  if (stripeCustomerId !== (from?.id ?? null))
-    throw refused(
-      'customer_changed',
-      'The workspace was linked to another customer meanwhile. Look at it, then decide again.',
-    )
-  await requireFree(tx, workspaceId, customerId)
+  if (stripeCustomerId !== (from?.id ?? null)) throw changed()
+  const former = await findFormerHolder(tx, workspaceId, customerId)
+  // Its pages are closed already, or it is nobody's: what was looked at above is what is taken over.
+  if (former?.workspaceId !== takenFrom?.workspaceId) throw changed()
+  if (former) await takeOver(tx, ctx, former, { workspaceId, customerId })
   const runs = from ? await keepCustomer(tx, workspaceId, from) : 0
   await tx.workspace.update({ where: { id: workspaceId }, data: { stripeCustomerId: customerId } })
   if (from) await resolveAlert(tx, 'customer_deleted', from.id, at)

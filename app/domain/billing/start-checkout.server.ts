@@ -21,7 +21,7 @@ import {
   createPlanCheckout,
   createPortal,
   expireCheckout,
-  listOpenCheckouts,
+  listCheckouts,
   listPlanPrices,
   type StripeCheckout,
 } from './internal/stripe-checkout.server.ts'
@@ -55,7 +55,7 @@ export async function startPlanCheckout(ctx: Ctx, { planId }: { planId: string }
  * subscriptions, each charged every month. @returns the one of this plan that is open already
  */
 async function onlyOpenSession(customer: string, planId: string): Promise<StripeCheckout | undefined> {
-  const open = (await listOpenCheckouts(customer)).filter((session) => session.metadata?.purpose === 'plan')
+  const open = (await listCheckouts(customer, 'open')).filter((session) => session.metadata?.purpose === 'plan')
   const same = open.find((session) => session.metadata?.plan_id === planId && session.url)
   for (const session of open) if (session !== same) await expireCheckout(session.id)
   return same

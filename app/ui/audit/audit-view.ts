@@ -44,6 +44,7 @@ export const actions: Record<string, string> = {
   'workspace.plan_changed': 'The plan changed',
   'workspace.currency_set': 'Set the currency of invoices',
   'workspace.customer_linked': 'Linked a Stripe customer',
+  'workspace.customer_released': 'Gave up a former Stripe customer',
   'workspace.suspended': 'Suspended the workspace: its Stripe customer is gone',
   'workspace.suspension_ended': 'Took calls of the workspace again',
   'workspace.ended': 'Ended the workspace',

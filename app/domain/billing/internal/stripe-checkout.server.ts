@@ -86,9 +86,9 @@ export function findCheckout(id: string): Promise<StripeCheckout | null> {
   )
 }
 
-/** Sessions of a customer that can still be paid. @throws StripeCallError */
-export const listOpenCheckouts = (customer: string): Promise<StripeCheckout[]> =>
-  all('checkout.sessions.list', (page) => client().checkout.sessions.list({ customer, status: 'open', ...page }))
+/** Sessions of a customer: `open` can still be paid, `complete` were gone through. @throws StripeCallError */
+export const listCheckouts = (customer: string, status: 'open' | 'complete'): Promise<StripeCheckout[]> =>
+  all('checkout.sessions.list', (page) => client().checkout.sessions.list({ customer, status, ...page }))
 
 /** Makes a session that can no longer be paid; one that was paid or has ended at this moment is no error. @throws StripeCallError */
 export async function expireCheckout(id: string): Promise<void> {
