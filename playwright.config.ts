@@ -20,6 +20,7 @@ export default defineConfig({
   workers: 1,
   fullyParallel: false,
   forbidOnly: true,
+  retries: process.env.CI ? 1 : 0, // `npm test` names each test that needed it
   reporter: [['line'], ['json', { outputFile: 'artifacts/e2e.json' }]],
   globalSetup: './e2e/setup/system.ts',
   use: {

@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
-const shared = { environment: 'node' as const, restoreMocks: true, unstubEnvs: true }
+/** Of `npm test` only, which names each test that needed it: where one is run by itself, its first try counts. */
+const retry = process.env.CI ? 1 : 0
+const shared = { environment: 'node' as const, restoreMocks: true, unstubEnvs: true, retry }
 
 export default defineConfig({
   test: {

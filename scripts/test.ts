@@ -1,6 +1,7 @@
 /**
  * `npm test`: everything, in the order in which a mistake is cheapest to find. Each step prints its time; the counts of all
- * test runners are added up at the end. `-- --only=lint,unit` runs some of them.
+ * test runners are added up at the end. `-- --only=lint,unit` runs some of them. A test has two tries, and one that needs the
+ * second is named at the end.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -16,6 +17,8 @@ interface Counts {
   passed: number
   failed: number
   skipped: number
+  /** Of the passed, those that failed at their first try, each with what it said then. */
+  again: string[]
 }
 interface Step {
   name: string
@@ -25,26 +28,53 @@ interface Step {
   before?: () => void
 }
 
+const firstLine = (text = ''): string => text.split('\n', 1)[0] ?? ''
+
 interface VitestReport {
   numPassedTests: number
   numFailedTests: number
   numPendingTests: number
   numTodoTests: number
+  testResults: {
+    name: string
+    assertionResults: { status: string; fullName: string; failureMessages: string[] }[]
+  }[]
 }
 const readVitest = (json: unknown): Counts => {
   const report = json as VitestReport
+  const again = report.testResults.flatMap(({ name, assertionResults }) =>
+    assertionResults
+      .filter(({ status, failureMessages }) => status === 'passed' && failureMessages.length > 0)
+      .map((test) => `${path.relative(root, name)} > ${test.fullName}: ${firstLine(test.failureMessages[0])}`),
+  )
   return {
     passed: report.numPassedTests,
     failed: report.numFailedTests,
     skipped: report.numPendingTests + report.numTodoTests,
+    again,
   }
+}
+
+interface PlaywrightSuite {
+  suites?: PlaywrightSuite[]
+  specs: { file: string; title: string; tests: { status: string; results: { error?: { message?: string } }[] }[] }[]
 }
 interface PlaywrightReport {
   stats: { expected: number; unexpected: number; flaky: number; skipped: number }
+  suites: PlaywrightSuite[]
 }
+const flakyOf = ({ suites = [], specs }: PlaywrightSuite): string[] => [
+  ...suites.flatMap(flakyOf),
+  ...specs.flatMap(({ file, title, tests }) =>
+    tests
+      .filter(({ status }) => status === 'flaky')
+      .map(({ results }) => `${file} > ${title}: ${firstLine(results[0]?.error?.message)}`),
+  ),
+]
 const readPlaywright = (json: unknown): Counts => {
-  const { stats } = json as PlaywrightReport
-  return { passed: stats.expected, failed: stats.unexpected + stats.flaky, skipped: stats.skipped }
+  const { stats, suites } = json as PlaywrightReport
+  const passed = stats.expected + stats.flaky
+  return { passed, failed: stats.unexpected, skipped: stats.skipped, again: suites.flatMap(flakyOf) }
 }
 
 const vitest = (project: string): Step => ({
@@ -114,6 +144,7 @@ async function runStep(step: Step, total: Counts): Promise<boolean> {
   if (report && existsSync(report)) {
     const counts = step.report?.read(JSON.parse(readFileSync(report, 'utf8'))) as Counts
     for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += counts[key]
+    total.again.push(...counts.again)
     counted = `, ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`
     if (counts.passed === 0) return noTestRan(step.name)
   } else if (ok) total.passed += 1
@@ -131,12 +162,13 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: 'string' } } })
   const wanted = values.only?.split(',')
   mkdirSync(artifacts, { recursive: true })
-  const total: Counts = { passed: 0, failed: 0, skipped: 0 }
+  const total: Counts = { passed: 0, failed: 0, skipped: 0, again: [] }
   const failed: string[] = []
   for (const step of steps.filter(({ name }) => !wanted || wanted.includes(name))) {
     if (!(await runStep(step, total))) failed.push(step.name)
   }
   console.log(failed.length ? `\nFailed: ${failed.join(', ')}` : '\nAll steps passed.')
+  if (total.again.length) console.log(`Passed at the second try only:\n  ${total.again.join('\n  ')}`)
   console.log(
     `${total.passed} passed, ${Math.max(total.failed, failed.length ? 1 : 0)} failed, ${total.skipped} skipped`,
   )
