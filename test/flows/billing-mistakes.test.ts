@@ -9,11 +9,13 @@ import { releaseTaxHolds, resolveInvoiceRun } from '#app/domain/billing/release-
 import { storeEvent } from '#app/domain/billing/store-event.server.ts'
 import { sweepStripe } from '#app/domain/billing/sweep-stripe.server.ts'
 import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
+import { lockWorkspace } from '#app/domain/workspaces/change-plan.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { customerWithKey, keysOf, settle, webhookEndpoint, workspaceOf } from './billing-endpoint.ts'
 import {
   billingWorld,
   CLOSE_TIME,
+  type Customer,
   clock,
   expectOneInvoice,
   freezeOctober,
@@ -121,18 +123,45 @@ test('a second invoice that names the same run is found by the daily compare, un
 })
 
 describe('two hands at once', () => {
-  test('a run that was re-issued while Stripe was slow is not held again: it cannot be re-issued twice', async () => {
-    const { customer, runId, of } = await frozen()
+  const waiting = async () => {
+    const { rows } = await world.db.owner.query(
+      `SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
+    )
+    return rows[0]?.n
+  }
+  /** Not finalised yet. */
+  async function draftOf(customer: Customer, runId: string): Promise<string> {
     const stop = { operation: 'invoices.finalizeInvoice', times: 20, when: 'before', effect: 'socket_close' } as const
     world.sandbox.faults.add(stop)
     await expect(write(customer, runId)).rejects.toThrow()
     world.sandbox.faults.clear()
-    const [draft] = stripeInvoices(world, customer)
+    return stripeInvoices(world, customer)[0]?.id ?? ''
+  }
+
+  // Each had locked what the other needed, and PostgreSQL ended one of them.
+  test('linking locks the workspace and then its runs: who holds a run waits for the workspace first', async () => {
+    const { customer, runId, of } = await frozen()
+    const draft = await draftOf(customer, runId)
+    await world.stripe.invoices.del(draft)
+    let looked: Promise<string> | undefined
+    await inSystem(async (tx) => {
+      await lockWorkspace(tx, of.workspaceId)
+      looked = syncInvoice(of.workspaceId, draft, CLOSE_TIME)
+      await expect.poll(waiting).toBeGreaterThan(0)
+      await tx.$queryRaw`SELECT 1 FROM invoice_runs WHERE workspace_id = ${of.workspaceId}::uuid FOR UPDATE NOWAIT`
+    })
+    expect(await looked).toBe('invoice_missing')
+    expect(await runRow(customer, runId)).toMatchObject({ state: 'held', heldReason: 'invoice_missing' })
+  })
+
+  test('a run that was re-issued while Stripe was slow is not held again: it cannot be re-issued twice', async () => {
+    const { customer, runId, of } = await frozen()
+    const draft = await draftOf(customer, runId)
     let reissued = ''
     // While it waits for Stripe's answer the draft goes, its event holds the run, and an operator re-issues it.
     const slowly: typeof stripe.findCustomer = async (id) => {
-      await world.stripe.invoices.del(draft?.id ?? '')
-      await syncInvoice(of.workspaceId, draft?.id ?? '', CLOSE_TIME)
+      await world.stripe.invoices.del(draft)
+      await syncInvoice(of.workspaceId, draft, CLOSE_TIME)
       reissued = (await resolveInvoiceRun(operator, { ...of, resolution: 'reissue' })).runId
       return stripe.findCustomer(id)
     }
@@ -154,13 +183,7 @@ describe('two hands at once', () => {
     await inSystem(async (tx) => {
       await tx.$queryRaw`SELECT 1 FROM invoice_runs WHERE workspace_id = ${of.workspaceId}::uuid FOR UPDATE`
       release = inSystem((other) => releaseTaxHolds(other, of.workspaceId, CLOSE_TIME))
-      const waits = async () => {
-        const { rows } = await world.db.owner.query(
-          `SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
-        )
-        return rows[0]?.n
-      }
-      await expect.poll(waits).toBeGreaterThan(0)
+      await expect.poll(waiting).toBeGreaterThan(0)
       await tx.invoiceRun.update({ where, data: { state: 'settled', settledNote: 'paid by bank transfer' } })
     })
     expect(await release).toBe(0)

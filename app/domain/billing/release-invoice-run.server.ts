@@ -9,6 +9,7 @@ import { notFound } from '#app/platform/errors.ts'
 import { type Resolution, resolutionsOf } from './billing.ts'
 import { resolutionNotPossible, runNotHeld, settlementNeedsNote } from './errors.ts'
 import { plannedOperations, runIdOf, toLine, toLineRow } from './internal/frozen-run.ts'
+import { holdWorkspace } from './internal/run-store.server.ts'
 
 export interface ReleaseInput {
   workspaceId: string
@@ -74,6 +75,7 @@ export async function lockForResolution(
   { workspaceId, runId }: ReleaseInput,
   resolution: Resolution,
 ): Promise<InvoiceRun> {
+  await holdWorkspace(tx, workspaceId)
   await tx.$queryRaw`SELECT 1 FROM invoice_runs WHERE workspace_id = ${workspaceId}::uuid AND id = ${runId}::uuid FOR UPDATE`
   const run = await tx.invoiceRun.findUnique({ where: { workspaceId_id: { workspaceId, id: runId } } })
   if (!run) throw notFound('Invoice run')

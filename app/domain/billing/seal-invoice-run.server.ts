@@ -3,7 +3,7 @@ import { inSystem } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
 import { RunStopped } from './errors.ts'
 import { hashDigests, takeDigests } from './internal/digests.server.ts'
-import { noteStopped } from './internal/run-store.server.ts'
+import { holdWorkspace, noteStopped } from './internal/run-store.server.ts'
 import { replayInvoice } from './replay-invoice.server.ts'
 
 export interface SealInput {
@@ -28,6 +28,7 @@ export async function sealInvoiceRun({ workspaceId, runId }: SealInput, now: Dat
   const equal = replayed.linesHash === run.linesHash && replayed.totalCents === run.totalCents
   const unsealed = { workspaceId, id: runId, callsHash: null }
   await inSystem(async (tx) => {
+    await holdWorkspace(tx, workspaceId)
     const { count } = await tx.invoiceRun.updateMany({
       where: unsealed,
       data: { callsHash: hashDigests(digests), sealedAt: now },

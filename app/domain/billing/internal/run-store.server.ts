@@ -103,9 +103,18 @@ export const mirrorOf = (invoice: StripeInvoice) => ({
   hostedInvoiceUrl: invoice.hosted_invoice_url ?? null,
 })
 
+/**
+ * Taken before a run's row by whoever writes an audit row after it: that needs the workspace, which linking and suspending lock first
+ * and its runs after. In another order each would wait for the other, and PostgreSQL end one of them.
+ */
+export async function holdWorkspace(tx: Tx, workspaceId: string): Promise<void> {
+  await tx.$queryRaw`SELECT 1 FROM workspaces WHERE id = ${workspaceId}::uuid FOR KEY SHARE`
+}
+
 async function recordDone(run: WrittenRun, invoice: StripeInvoice, now: Date): Promise<void> {
   const finalizedAt = invoice.status_transitions.finalized_at
   await inSystem(async (tx) => {
+    await holdWorkspace(tx, run.workspaceId)
     await tx.invoiceRun.update({
       where: { workspaceId_id: { workspaceId: run.workspaceId, id: run.id } },
       data: {
@@ -142,6 +151,7 @@ async function recordDone(run: WrittenRun, invoice: StripeInvoice, now: Date): P
 
 export async function recordStopped(run: WrittenRun, stopped: RunStopped, now: Date): Promise<void> {
   await inSystem(async (tx) => {
+    await holdWorkspace(tx, run.workspaceId)
     // While Stripe was slow to answer, an event may have held the run and an operator re-issued or settled it: held again, it
     // could be re-issued a second time, and the month be billed twice.
     const { count } = await tx.invoiceRun.updateMany({
