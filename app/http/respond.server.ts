@@ -50,6 +50,19 @@ export function errorResponse(error: unknown, requestId: string): Response {
   return json(body, { status, headers: headersOf(known) })
 }
 
+/**
+ * A page that computes nothing, since its address asks for what cannot be: `toView` makes its form of it, with the field
+ * named. Status 400.
+ * @throws the error itself where it is of another kind
+ */
+export function refusedPage(error: unknown, toView: (refusal: { field: string; message: string }) => object): Response {
+  if (!(error instanceof AppError) || error.code !== 'invalid_filter' || !error.field) throw error
+  const { field } = error
+  const said = error.message.startsWith(`${field}: `) ? error.message.slice(field.length + 2) : error.message
+  const message = said.charAt(0).toUpperCase() + said.slice(1)
+  return json(toView({ field, message }), { status: httpStatusOf.bad_request, headers: noStore })
+}
+
 /** A failed action that the page it came from can show in place. */
 export function actionError(intent: string, error: unknown, requestId: string): Response {
   const known = toAppError(error, requestId)

@@ -1,6 +1,6 @@
 /** What people and programs put into addresses, and what was stored and is shown again (security §4c, 176-181), asked of a real web process. */
 import { beforeAll, describe, expect, it } from 'vitest'
-import { inTenant } from '#app/platform/db.server.ts'
+import { inSystem, inTenant } from '#app/platform/db.server.ts'
 import { makeCall, recordAll } from '#test/call-factory.ts'
 import { useDatabase } from '#test/database.ts'
 import { makeWorkspace } from '#test/factories.ts'
@@ -11,6 +11,7 @@ describe('hostile input', () => {
   const db = useDatabase()
   const web = useWeb(db)
   let owner: Visitor
+  let operator: Visitor
   let root: string
   let workspaceId: string
 
@@ -24,6 +25,10 @@ describe('hostile input', () => {
     )
     owner = new Visitor(web.origin)
     await owner.signIn(person.email, personPassword)
+    const staff = await makePerson()
+    await inSystem((tx) => tx.operator.create({ data: { userId: staff.userId } }))
+    operator = new Visitor(web.origin)
+    await operator.signIn(staff.email, personPassword)
     await recordAll([
       await makeCall(workspaceId, new Date(), {
         model: '=HYPERLINK("http://evil.example","x")',
@@ -91,6 +96,54 @@ describe('hostile input', () => {
         expect([200, 400], `${path} ${answer.status}`).toContain(answer.status)
         expect(answer.body).not.toMatch(INSIDE)
       }
+    })
+
+    it.each([
+      ['from=2026-11-02&to=2026-11-01', 'The last day is before the first one'],
+      ['from=2026-02-30', 'Write a day as YYYY-MM-DD'],
+      ['from=1970-01-01&to=1970-01-02', 'Choose a day from 2000-01-01'],
+      ['from=2024-01-01&to=2026-01-01', 'Choose at most 366 days'],
+      ['model=no/such', 'There is no model of this name'],
+      ['key=nobody', 'Choose one of platform, workspace'],
+      ['limit=0', 'In the address, limit: Write a whole number from 1 to 200'],
+      ['billed=2026-13&surface=agent_run', 'In the address, billed: Write a month as YYYY-MM'],
+    ])('the form says what is wrong with ?%s, and nothing is computed', async (query, words) => {
+      const response = await owner.ask(`${root}/analytics?${query}`)
+      const html = (await response.text()).replaceAll('<!-- -->', '')
+      expect(response.status).toBe(400)
+      expect(response.headers.get('cache-control')).toBe('no-store')
+      expect(html).toContain(words)
+      expect(html).toContain('name="from"')
+      expect(html).not.toContain('Charged to you')
+    })
+
+    it.each([
+      ['settings/audit?before=yesterday', 'In the address, before: this is no entry number'],
+      ['settings/credits?after=0x10', 'In the address, after: this is no place in the list'],
+    ])('%s names what is wrong, and leads back to the page', async (page, words) => {
+      const response = await owner.ask(`${root}/${page}`)
+      expect(response.status).toBe(400)
+      const html = await response.text()
+      expect(html).toContain(words)
+      expect(html).toContain(`href="${root}/${page.split('?')[0]}">Show this page from its start`)
+    })
+
+    it.each([
+      ['month=2026-13', 'Write a month as YYYY-MM'],
+      ['state=nope', 'There is no such state'],
+    ])('an operator is told what is wrong with ?%s beside its field', async (query, words) => {
+      const response = await operator.ask(`/operator?${query}`)
+      expect(response.status).toBe(400)
+      const html = await response.text()
+      expect(html).toContain(words)
+      expect(html).toContain('name="month"')
+      expect(html).not.toContain('Review before sending')
+    })
+
+    it('an operator is told that a price book has a number', async () => {
+      const response = await operator.ask('/operator/price-book?edit=x')
+      expect(response.status).toBe(400)
+      expect(await response.text()).toContain('In the address, edit: must be the number of a price book')
     })
 
     it.each([

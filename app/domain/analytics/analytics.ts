@@ -68,8 +68,10 @@ function readSpan(params: URLSearchParams, now: Date): { from: string; to: strin
   const longest = (from: number) => from + (SPAN_DAYS_MAX - 1) * DAY_MS
   const to = givenTo ?? (givenFrom === null ? today : Math.max(givenFrom, Math.min(today, longest(givenFrom))))
   const from = givenFrom ?? to - (SPAN_DAYS_DEFAULT - 1) * DAY_MS
-  if (to < from) throw refuse('to', 'the last day is before the first one.')
-  if (to > longest(from)) throw refuse('from', `choose at most ${SPAN_DAYS_MAX} days.`)
+  if (to < from)
+    throw refuse('to', 'the last day is before the first one. Choose a later day here, or an earlier first day.')
+  if (to > longest(from))
+    throw refuse('from', `choose at most ${SPAN_DAYS_MAX} days: a later first day, or an earlier last day.`)
   return { from: dayText(from), to: dayText(to) }
 }
 

@@ -37,7 +37,12 @@ async function requireKnownNames(tx: Tx, workspaceId: string, filter: CallFilter
       SELECT EXISTS (SELECT FROM metering.call_daily_rollups WHERE workspace_id = ${workspaceId}::uuid
         AND ${Prisma.raw(field)} = ${name}) AS used`
     if (!row?.used)
-      throw new AppError('bad_request', 'invalid_filter', `${field}: there is no ${field} of this name.`, { field })
+      throw new AppError(
+        'bad_request',
+        'invalid_filter',
+        `${field}: there is no ${field} of this name. Choose one of the list, or none.`,
+        { field },
+      )
   }
 }
 

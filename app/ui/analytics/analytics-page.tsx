@@ -1,7 +1,8 @@
 import { Alert, Box, Paper, SimpleGrid, Text } from '@mantine/core'
 import { DataTable } from '#app/ui/data-table.tsx'
 import { PageHeading, Panel } from '#app/ui/page.tsx'
-import type { AnalyticsView, Card, Share } from './analytics-view.ts'
+import { RefusedAddress } from '#app/ui/refusal.tsx'
+import { type AnalyticsView, type Card, filterFields, type RefusedView, type Share } from './analytics-view.ts'
 import { ByDay } from './by-day.tsx'
 import { CallsPanel } from './calls-panel.tsx'
 import { FilterForm } from './filter-form.tsx'
@@ -34,6 +35,17 @@ function Shares({ what, rows }: { what: string; rows: Share[] }) {
         rows={rows.map((row) => ({ key: row.name, cells: [row.name, row.calls, row.charge] }))}
       />
     </Panel>
+  )
+}
+
+/** The form alone, with what it asked for and the field that is wrong. */
+export function RefusedAnalytics({ view }: { view: RefusedView }) {
+  return (
+    <>
+      <PageHeading title="LLM analytics" />
+      <RefusedAddress refusal={view.refusal} fields={filterFields} />
+      <FilterForm view={view} refusal={view.refusal} />
+    </>
   )
 }
 

@@ -4,9 +4,11 @@ import { isTier, tierNames, tiers } from '#app/domain/pricing/pricing.ts'
 import type { Catalogue } from '#app/domain/pricing/queries.server.ts'
 import { isProviderId } from '#app/domain/providers/provider.ts'
 import { providerOf } from '#app/domain/providers/registry.ts'
+import { isCalendarDay } from '#app/platform/calendar-day.ts'
 import { monthName } from '#app/platform/calendar-month.ts'
 import type { Pico } from '#app/platform/pico.ts'
 import { cents, centsThatAddUp, count, counted, money } from '#app/ui/money.ts'
+import type { Refusal } from '#app/ui/refusal.tsx'
 import { utcDay, utcSecond } from '#app/ui/time.ts'
 
 export interface Choice {
@@ -59,14 +61,25 @@ export interface CallLine {
   trouble: 'none' | 'failed' | 'held'
 }
 
-export interface AnalyticsView {
-  range: string
-  filter: Record<'from' | 'to' | 'model' | 'surface' | 'tier' | 'key' | 'outcome', string>
+export const filterFields = ['from', 'to', 'model', 'surface', 'tier', 'key', 'outcome'] as const
+const keptFields = ['billed', 'mode', 'prices']
+
+/** What the form shows. */
+export interface FilterView {
+  filter: Record<(typeof filterFields)[number], string>
   /** Set by a link from an invoice; kept while filtering. */
   kept: Choice[]
-  invoiceNote: string | null
   choices: { model: Choice[]; surface: Choice[]; tier: Choice[] }
   narrowed: boolean
+}
+
+export interface RefusedView extends FilterView {
+  refusal: Refusal
+}
+
+export interface AnalyticsView extends FilterView {
+  range: string
+  invoiceNote: string | null
   cards: Card[]
   days: DayBar[]
   shares: { what: string; rows: Share[] }[]
@@ -225,28 +238,42 @@ interface AnalyticsInput {
   currency: string
 }
 
+type Known = Pick<Catalogue, 'models' | 'surfaces'>
+
+/** The form as it was sent, for an address that cannot be: of what it keeps unseen, all but the refused. */
+export function toRefusedView(params: URLSearchParams, { models, surfaces }: Known, refusal: Refusal): RefusedView {
+  const text = (name: string) => params.get(name) ?? ''
+  return {
+    refusal,
+    filter: {
+      ...(Object.fromEntries(filterFields.map((name) => [name, text(name)])) as RefusedView['filter']),
+      from: isCalendarDay(text('from')) ? text('from') : '',
+      to: isCalendarDay(text('to')) ? text('to') : '',
+    },
+    kept: keptFields.flatMap((name) =>
+      text(name) && name !== refusal.field ? [{ value: text(name), label: name }] : [],
+    ),
+    choices: {
+      model: choicesOf(models, [], null),
+      surface: choicesOf(surfaces, [], null),
+      tier: tiers.map((tier) => ({ value: tier, label: tierNames[tier] })),
+    },
+    narrowed: true,
+  }
+}
+
 /** Everything on the page as text: amounts are formatted here, on the server, from exact integers. */
 export function toAnalyticsView(input: AnalyticsInput): AnalyticsView {
   const { root, filter, usage, page, catalogue, isFirst, currency } = input
   const params = filterParams(filter)
   const link = (extra: Record<string, string>) =>
     `${root}/analytics?${new URLSearchParams([...params, ...Object.entries(extra)])}`
-  const kept = ['billed', 'mode', 'prices'].flatMap((name) =>
-    params.has(name) ? [{ value: params.get(name) ?? '', label: name }] : [],
-  )
+  const kept = keptFields.flatMap((name) => (params.has(name) ? [{ value: params.get(name) ?? '', label: name }] : []))
   const text = (name: string) => params.get(name) ?? ''
   const nameOf = (known: Map<string, { name: string }>) => (name: string) => known.get(name)?.name ?? name
   return {
     range: filter.from === filter.to ? utcDay(filter.from) : `${utcDay(filter.from)} to ${utcDay(filter.to)}`,
-    filter: {
-      from: filter.from,
-      to: filter.to,
-      model: text('model'),
-      surface: text('surface'),
-      tier: text('tier'),
-      key: text('key'),
-      outcome: text('outcome'),
-    },
+    filter: Object.fromEntries(filterFields.map((name) => [name, text(name)])) as AnalyticsView['filter'],
     kept,
     invoiceNote: filter.billedIn ? `Only calls that the invoice of ${monthName(filter.billedIn)} bills.` : null,
     choices: {

@@ -3,6 +3,7 @@ import { Form, Link } from '@remix-run/react'
 import { type Answer, AnswerNotice, fieldError } from '#app/ui/answer-notice.tsx'
 import { DataTable } from '#app/ui/data-table.tsx'
 import { Empty, PageHeading, Panel } from '#app/ui/page.tsx'
+import { type Refusal, RefusedAddress, refusalOf } from '#app/ui/refusal.tsx'
 import { StatusBadge, type Tone } from '#app/ui/status-badge.tsx'
 
 export interface RunRow {
@@ -20,13 +21,21 @@ export interface RunRow {
   remedy: string | null
 }
 
-export interface RunsView {
+/** What the form shows. */
+export interface RunFilterView {
   filter: { month: string; state: string }
+  states: { value: string; label: string }[]
+}
+
+export interface RefusedRunsView extends RunFilterView {
+  refusal: Refusal
+}
+
+export interface RunsView extends RunFilterView {
   reviewHours: number
   /** What new drafts do. */
   wait: string
   reviews: { id: string; workspace: string; month: string; total: string; before: string; until: string }[]
-  states: { value: string; label: string }[]
   months: { month: string; name: string; counts: string }[]
   runs: RunRow[]
 }
@@ -107,12 +116,18 @@ function Review({ view, answer }: { view: RunsView; answer: RunsAnswer | undefin
   )
 }
 
-function RunFilter({ view }: { view: RunsView }) {
+function RunFilter({ view, refusal }: { view: RunFilterView; refusal?: Refusal }) {
   return (
     <Form method="get">
       <Group align="flex-end" gap="sm" mb="lg">
-        <TextInput label="Month" name="month" type="month" defaultValue={view.filter.month} />
-        <NativeSelect label="State" name="state" defaultValue={view.filter.state}>
+        <TextInput
+          label="Month"
+          name="month"
+          type="month"
+          defaultValue={view.filter.month}
+          error={refusalOf(refusal, 'month')}
+        />
+        <NativeSelect label="State" name="state" defaultValue={view.filter.state} error={refusalOf(refusal, 'state')}>
           <option value="">All states</option>
           {view.states.map((state) => (
             <option key={state.value} value={state.value}>
@@ -123,6 +138,17 @@ function RunFilter({ view }: { view: RunsView }) {
         <Button type="submit">Apply</Button>
       </Group>
     </Form>
+  )
+}
+
+/** The form alone, with the field that is wrong. */
+export function RefusedRuns({ view }: { view: RefusedRunsView }) {
+  return (
+    <>
+      <PageHeading title="Invoice runs" />
+      <RefusedAddress refusal={view.refusal} fields={['month', 'state']} />
+      <RunFilter view={view} refusal={view.refusal} />
+    </>
   )
 }
 

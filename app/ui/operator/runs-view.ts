@@ -61,6 +61,8 @@ function reviewOf(run: OperatorInvoice, before: Around['before']): RunsView['rev
   }
 }
 
+export const runStateChoices = Object.entries(runStates).map(([value, [label]]) => ({ value, label }))
+
 export function toRunsView(
   runs: OperatorInvoice[],
   filter: RunsView['filter'],
@@ -71,7 +73,7 @@ export function toRunsView(
     reviewHours,
     wait: reviewHours === 0 ? 'go out at once' : `wait ${counted(BigInt(reviewHours), 'hour')}`,
     reviews: runs.filter((run) => run.state === 'review').map((run) => reviewOf(run, before)),
-    states: Object.entries(runStates).map(([value, [label]]) => ({ value, label })),
+    states: runStateChoices,
     months: byMonth(runs),
     runs: runs.map((run) => ({
       id: run.runId,
