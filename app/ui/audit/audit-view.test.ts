@@ -112,6 +112,17 @@ describe('the audit trail on screen', () => {
     expect(lineOf(started, { names }).facts).toEqual({ For: 'a plan', Plan: 'Pro' })
   })
 
+  it('says in words where granted credits come from', () => {
+    const granted = (reference: string) =>
+      lineOf(entry('credits.granted', { kind: 'promotional', usd: '25', reference }), {
+        names: { team: 'Harness Team' },
+      }).facts.Granted
+    expect(granted('operator:f1')).toBe('by hand, in the operator console (form f1)')
+    expect(granted('2026-11:team')).toBe('plan Harness Team, November 2026')
+    expect(granted('stripe:cs_test_1')).toBe('A payment at Stripe (cs_test_1)')
+    expect(granted('demo')).toBe('demo')
+  })
+
   it('says who it was by the kind of actor, whatever a person is called', () => {
     const who = (actorKind: string, actorName: string | null) =>
       lineOf(entry('member.added', {}, { actorKind, actorName })).who

@@ -57,6 +57,14 @@ const amount = (value: string, currency: unknown): string => {
 }
 const dollars = (value: string): string => amount(value, 'usd')
 
+/** What makes a grant one that is given once: a month's plan, a payment, or the form that an operator sent. */
+function grantReference(value: string, about: About): string {
+  const [, from = '', id = ''] = /^([^:]*):(.*)$/s.exec(value) ?? []
+  if (from === 'operator') return `by hand, in the operator console (form ${id})`
+  if (from === 'stripe') return causeOf(id)
+  return /^\d{4}-\d\d$/.test(from) ? `plan ${named(id, about)}, ${month(from)}` : value
+}
+
 const field = (label: string, say: Field['say'] = plain): Field => ({ label, say })
 
 const causes = among({ ...causeWords, sweep: 'Stripe was read again', portal: 'Changed at Stripe' })
@@ -136,7 +144,7 @@ const fields: Record<string, Field | null> = {
 const ofAction: Record<string, Record<string, Field | null>> = {
   'credit_note.decided': { reason: field('Reason', among(creditReasons)) },
   'invoice_run.released': { reason: field('Held for', among({ operator_hold: 'an operator’s decision' })) },
-  'credits.granted': { kind: field('Kind', among(grantKindNames)) },
+  'credits.granted': { kind: field('Kind', among(grantKindNames)), reference: field('Granted', grantReference) },
   'difference.written_off': {
     kind: field('What differed', among(differenceKinds)),
     reason: field('Reason'),

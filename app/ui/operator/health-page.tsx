@@ -159,7 +159,7 @@ export function HealthPage({ view, answer }: { view: HealthView; answer: HealthA
           rows={view.processes.map((process) => ({
             key: process.id,
             cells: [
-              `${process.kind} ${process.id.slice(0, 14)}`,
+              <span key="process" style={{ overflowWrap: 'anywhere' }}>{`${process.kind} ${process.id}`}</span>,
               process.host,
               utcMinute(process.startedAt),
               `${process.silentS} s ago`,
