@@ -29,6 +29,8 @@ test('what every client sends is accepted', () => {
   ).toMatchObject({ streamed: false })
   expect(read('{"model":"~openai/gpt-latest","messages":[{}]}').model).toBe('~openai/gpt-latest')
   expect(read('{"model":"qwen/qwen3-coder:free","messages":[{}]}').model).toBe('qwen/qwen3-coder:free')
+  const deployment = 'accounts/fireworks/models/kimi-k2p6#accounts/alice/deployments/d1'
+  expect(read(`{"model":"${deployment}","messages":[{}]}`).model).toBe(deployment)
 })
 
 const secret = 'canary-4711'

@@ -54,7 +54,8 @@ const failureText: Record<ScanFailure, string> = {
   duplicate_member: 'The body names a parameter twice.',
 }
 
-const modelShape = /^[A-Za-z0-9~][A-Za-z0-9._:/~@-]{0,199}$/
+/** `#` stands before a dedicated deployment at Fireworks: `accounts/…/models/…#accounts/…/deployments/…`. */
+const modelShape = /^[A-Za-z0-9~][A-Za-z0-9._:/~@#-]{0,199}$/
 
 export type Members = Map<string, Member>
 

@@ -372,6 +372,14 @@ describe('what a call cost', () => {
     expect(await until(listed, 'the list')).toEqual({ model: 'Meta-Llama-4-Maverick', calls: '1' })
   })
 
+  test('of a dedicated deployment is unknown: it is paid by the hour, and no list has it', async () => {
+    const customer = await makePayer('fireworks')
+    const model = 'accounts/fireworks/models/kimi-k2p6#accounts/alice/deployments/gpt-5-mini'
+    expect((await call(customer, asking(model))).status).toBe(200)
+    expect(JSON.parse(gateway.providers.calls('fireworks').at(-1)?.body ?? '{}').model).toBe(model)
+    expect(await lastRow(customer)).toMatchObject({ provider: 'fireworks', model, tier: 'none', raw_cost_pico: null })
+  })
+
   test('a cost in the reply of a host that does not bill us is not believed', async () => {
     expect(await costOf('groq', 'openai/gpt-oss-120b', { input: 10, output: 5, cost: '1000' })).toMatchObject({
       cost_source: 'list_price',

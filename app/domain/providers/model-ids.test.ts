@@ -68,6 +68,11 @@ describe('price and quality never change on the way', () => {
     expect(match('qwen/qwen3-coder', 'qwen/qwen3-coder:free')).toEqual({ kind: 'absent' })
     expect(match('qwen/qwen3-coder:free', 'qwen/qwen3-coder:free')).toMatchObject({ kind: 'found' })
   })
+  test('a deployment of somebody’s own never becomes the model that it is called like', () => {
+    const named = 'accounts/fireworks/models/kimi-k2p6#accounts/alice/deployments/gpt-5-mini'
+    expect(match(named, 'openai/gpt-5-mini', 'accounts/fireworks/models/kimi-k2p6')).toEqual({ kind: 'absent' })
+    expect(match(named, named)).toMatchObject({ kind: 'found' })
+  })
   test.each(['lightning', 'turbo', 'precision'])('a base id never becomes its -%s tier', (tier) => {
     expect(match('deepseek/deepseek-v4-pro', `deepseek-v4-pro-${tier}`)).toEqual({ kind: 'absent' })
   })

@@ -112,13 +112,16 @@ export function indexModels(ids: Iterable<string>): ModelIndex {
   return { ids: all, byName }
 }
 
+/** A dedicated deployment at Fireworks: `MODEL#DEPLOYMENT`. Its last name is whatever its owner made it. */
+const isDeployment = (id: string): boolean => id.includes('#')
+
 /**
  * The host's id of a model: the exact one, else the only one that means the same. An id with a variant is matched exactly
- * or not at all, so that a `:free` model never becomes a paid one.
+ * or not at all, so that a `:free` model never becomes a paid one; so is one with a deployment, which is paid by the hour.
  */
 export function matchModel(id: string, index: ModelIndex): ModelMatch {
   if (index.ids.has(id)) return { kind: 'found', model: id }
-  if (variantOf(id) !== null) return { kind: 'absent' }
+  if (variantOf(id) !== null || isDeployment(id)) return { kind: 'absent' }
   const candidates = (index.byName.get(normaliseModelId(id)) ?? []).filter((listed) => mayBeTheSame(id, listed))
   if (candidates.length === 0) return { kind: 'absent' }
   const [only] = candidates

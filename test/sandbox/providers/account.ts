@@ -1,5 +1,5 @@
 import type { ProviderId } from '#app/domain/providers/provider.ts'
-import { catalogues, modelListJson } from './catalogue.ts'
+import { modelListJson } from './catalogue.ts'
 import { refuseKey, sendError } from './errors.ts'
 import { type Exchange, pause, sendJson, sendText } from './exchange.ts'
 import { rawJson } from './raw-json.ts'
@@ -135,7 +135,3 @@ export async function answerAccount(exchange: Exchange): Promise<boolean> {
   } else return false
   return true
 }
-
-/** Whether the provider has this deployment or model at all. */
-export const serves = (provider: ProviderId, model: string): boolean =>
-  catalogues[provider].some((sold) => sold.id === model && !sold.retired)

@@ -70,7 +70,7 @@ export const catalogues: Record<ProviderId, readonly SoldModel[]> = {
 }
 
 export const findSold = (provider: ProviderId, id: string): SoldModel | undefined =>
-  catalogues[provider].find((sold) => sold.id === id && !sold.retired)
+  catalogues[provider].find((sold) => sold.id === (provider === 'fireworks' ? id.split('#')[0] : id) && !sold.retired)
 
 /** A USD-per-token text times 10^`places`, without floating point. */
 function shifted(text: string, places: number): string {
