@@ -3,7 +3,7 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { HumanMessage, ToolMessage } from '@langchain/core/messages'
 import { ChatOpenAI } from '@langchain/openai'
 import { createOpenRouter } from '@openrouter/ai-sdk-provider'
-import { generateText, jsonSchema, type LanguageModel, stepCountIs, streamText, tool } from 'ai'
+import { generateText, jsonSchema, type LanguageModel, Output, stepCountIs, streamText, tool } from 'ai'
 import OpenAI from 'openai'
 import { makeParseableResponseFormat, makeParseableTool } from 'openai/lib/parser'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -45,6 +45,12 @@ describe.each(upstreams)('an upstream of $provider', ({ provider, model }) => {
     expect(rows.map((row) => row.status)).toEqual(Array(count).fill('ok'))
   }
 
+  function nextReply(text: string): void {
+    const fault = { scenario: { text } }
+    if (provider === 'openrouter') gateway.sandbox.fault(fault)
+    else gateway.providers.fault({ match: { provider }, ...fault })
+  }
+
   test.each([false, true])('openai runs tools, streamed: %s', (stream) =>
     calls(2, () => {
       const fn = { ...weatherTool, strict: true, parse: JSON.parse, function: weather }
@@ -78,9 +84,7 @@ describe.each(upstreams)('an upstream of $provider', ({ provider, model }) => {
 
   test('openai sends back a reply that it parsed', () =>
     calls(2, async () => {
-      const fault = { scenario: { text: '{"city":"Łódź"}' } }
-      if (provider === 'openrouter') gateway.sandbox.fault(fault)
-      else gateway.providers.fault({ match: { provider }, ...fault })
+      nextReply('{"city":"Łódź"}')
       const format = { type: 'json_schema' as const, json_schema: { name: 'place', schema: weatherTool.parameters } }
       const response_format = makeParseableResponseFormat(format, JSON.parse)
       const first = await openai().chat.completions.parse({ model, messages: [ask], response_format })
@@ -104,6 +108,29 @@ describe.each(upstreams)('an upstream of $provider', ({ provider, model }) => {
     test('plain', () => calls(2, async () => (await generateText(request())).text))
     test('streamed', () => calls(2, async () => streamText({ ...request(), onError: () => {} }).text))
   })
+
+  /** As the console's snippet makes it, or as it comes. */
+  const asked = (supportsStructuredOutputs: boolean) =>
+    generateText({
+      model: createOpenAICompatible({ name: 'keymargin', baseURL, apiKey: customer.token, supportsStructuredOutputs })(
+        model,
+      ),
+      prompt: ask.content,
+      output: Output.object({ schema: jsonSchema<{ city: string }>(weatherTool.parameters) }),
+      maxRetries: 0,
+    })
+
+  test('ai gets an object by its schema', () =>
+    calls(1, async () => {
+      nextReply('{"city":"Łódź"}')
+      const { output } = await asked(true)
+      expect(output).toEqual({ city: 'Łódź' })
+      return JSON.stringify(output)
+    }))
+
+  if (provider === 'anthropic' || provider === 'bedrock')
+    test('ai is told how to send its schema', () =>
+      expect(asked(false)).rejects.toThrow('supportsStructuredOutputs: true'))
 
   test('@langchain/openai', () =>
     calls(2, async () => {

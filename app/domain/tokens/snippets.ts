@@ -57,6 +57,7 @@ const keymargin = createOpenAICompatible({
   baseURL: '${origin}/v1',
   apiKey: '${token}',
   includeUsage: true,
+  supportsStructuredOutputs: true,
 })
 const { textStream } = streamText({ model: keymargin('${model}'), prompt: 'Say hello' })
 for await (const text of textStream) process.stdout.write(text)`

@@ -9,6 +9,13 @@ export function refuse(param: string, why: string): never {
 export const unsupported = (param: string, provider: string): never =>
   refuse(param, `cannot be expressed in ${provider}.`)
 
+/** JSON mode without a schema, at providers that have none: nothing says what is wanted, and any JSON would pass for it. */
+export const refuseJsonObject = (provider: string): never =>
+  refuse(
+    'response_format.type',
+    `must be 'json_schema' with a schema: ${provider} has no JSON mode without one. Vercel's AI SDK sends the schema once createOpenAICompatible is given supportsStructuredOutputs: true.`,
+  )
+
 /** The name of a member of `at`, cut to a sane length: names are the caller's to choose. */
 export const within = (at: string, name: string): string =>
   at === '' ? name.slice(0, 64) : `${at}.${name.slice(0, 64)}`

@@ -4,7 +4,7 @@ import { claudeThinking, defaultMaxTokens } from '../claude-models.ts'
 import { conversation } from '../conversation.ts'
 import type { ChatRequestInput } from '../dialect.ts'
 import { compact, type Json } from '../json-object.ts'
-import { refuse } from '../refuse.ts'
+import { refuse, refuseJsonObject } from '../refuse.ts'
 import { provider } from './content.ts'
 import { contentOf } from './messages.ts'
 import { tools } from './tools.ts'
@@ -35,8 +35,7 @@ export function describedSchema(format: ReplyFormat & { kind: 'json_schema' }): 
 
 function format(chat: Chat): Json | null {
   if (chat.format === null) return null
-  if (chat.format.kind === 'json_object')
-    refuse('response_format.type', "must be 'json_schema' for this provider: it has no JSON mode without a schema.")
+  if (chat.format.kind === 'json_object') return refuseJsonObject(provider)
   return { type: 'json_schema', schema: describedSchema(chat.format) }
 }
 

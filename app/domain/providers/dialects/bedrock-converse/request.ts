@@ -3,7 +3,7 @@ import { defaultMaxTokens } from '../claude-models.ts'
 import { conversation } from '../conversation.ts'
 import type { ChatRequestInput } from '../dialect.ts'
 import { compact, type Json } from '../json-object.ts'
-import { refuse } from '../refuse.ts'
+import { refuse, refuseJsonObject } from '../refuse.ts'
 import { provider } from './content.ts'
 import { contentReader, usesTools } from './messages.ts'
 import { reasoningFields } from './reasoning.ts'
@@ -32,11 +32,7 @@ function requestMetadata(chat: Chat): Json | null {
 /** The schema travels as text. */
 function outputConfig(chat: Chat): Json | null {
   if (chat.format === null) return null
-  if (chat.format.kind === 'json_object')
-    return refuse(
-      'response_format.type',
-      `must be 'json_schema' for ${provider}: it has no JSON mode without a schema.`,
-    )
+  if (chat.format.kind === 'json_object') return refuseJsonObject(provider)
   const { name, description, schema } = chat.format
   const jsonSchema = compact({ schema: JSON.stringify(schema), name, description })
   return { textFormat: { type: 'json_schema', structure: { jsonSchema } } }
