@@ -1,6 +1,8 @@
 /** A frozen invoice can be recomputed by anybody, and whatever was tampered with is named. */
 import { describe, expect, test } from 'vitest'
+import { computeInvoice } from '#app/domain/billing/compute-invoice.ts'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
+import { currentTerms, gatherMonth, storeTerms } from '#app/domain/billing/internal/invoice-input.server.ts'
 import { describeFinding } from '#app/domain/billing/proof.ts'
 import { resolveInvoiceRun } from '#app/domain/billing/release-invoice-run.server.ts'
 import { replayInvoice } from '#app/domain/billing/replay-invoice.server.ts'
@@ -8,9 +10,10 @@ import { holdInvoiceRun } from '#app/domain/billing/review-invoice.server.ts'
 import { sealInvoiceRun } from '#app/domain/billing/seal-invoice-run.server.ts'
 import { verifyAnyInvoice, verifyInvoice } from '#app/domain/billing/verify-invoice.server.ts'
 import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
+import { formerRules } from '#app/domain/pricing/currency.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { makeCall, recordAll } from '#test/call-factory.ts'
-import { makeMember } from '#test/factories.ts'
+import { makeMember, makeWorkspace } from '#test/factories.ts'
 import {
   billingWorld,
   CLOSE_TIME,
@@ -19,6 +22,7 @@ import {
   freezeOctober,
   makeCustomer,
   OCTOBER,
+  recordUsage,
   runRow,
   stripeInvoices,
   write,
@@ -212,5 +216,53 @@ describe('verifying an invoice', () => {
     expect(await runRow(customer, runId)).toMatchObject({ state: 'held', heldReason: 'recount_differs' })
     expect(stripeInvoices(world, customer)).toEqual([])
     expect(await inSystem((tx) => tx.alert.count({ where: { reference: runId, resolvedAt: null } }))).toBe(1)
+  })
+})
+
+describe('the currency’s rules may change after an invoice was frozen', () => {
+  const usage = [{ tierPrice: '1.2', keySource: 'platform' as const, priceBookVersion: 77 }]
+  async function frozenIn(currency: string) {
+    const { id: workspaceId } = await makeWorkspace({ planId: 'pro' })
+    await inSystem((tx) => tx.workspace.update({ where: { id: workspaceId }, data: { currency } }))
+    await recordUsage(workspaceId, usage)
+    await freezeInvoiceRun({ workspaceId, month: OCTOBER, now: CLOSE_TIME })
+    return inSystem((tx) => tx.invoiceRun.findFirstOrThrow({ where: { workspaceId } }))
+  }
+
+  test('it keeps those that it was frozen by', async () => {
+    const run = await frozenIn('aed')
+    expect(run).toMatchObject({ state: 'carried', totalCents: 0n })
+    expect(run.terms).toMatchObject({ rules: { digits: 2, step: '1', minimum: '200' } })
+  })
+
+  // A minimum that was mended made every invoice of before look as if somebody had changed it.
+  test.each([
+    ['aed', 'kept with it', 120n, '0'],
+    ['aed', 'of before they were kept', 120n, '0'],
+    ['ugx', 'of before they were kept', 1n, '200000000000'],
+  ])('one in %s by rules %s is verified by those', async (currency, kept, totalCents, closing) => {
+    const { workspaceId, id } = await frozenIn(currency)
+    const rules = formerRules[currency]
+    const { input } = await inSystem(async (tx) =>
+      gatherMonth(tx, workspaceId, OCTOBER, {
+        terms: { ...(await currentTerms(tx, workspaceId)), rules: rules ?? null },
+      }),
+    )
+    const then = computeInvoice({ ...input, openingResiduePico: 0n })
+    expect([then.totalCents, `${then.closingResiduePico}`]).toEqual([totalCents, closing])
+    const terms = storeTerms({
+      currency,
+      leaving: false,
+      fees: [],
+      rules: kept === 'kept with it' ? (rules ?? null) : null,
+    })
+    await tamper(`UPDATE invoice_runs SET total_cents = ${totalCents}, closing_residue_pico = ${closing}, lines_hash = '${then.linesHash}',
+      terms = '${JSON.stringify(terms)}' WHERE id = '${id}'; UPDATE invoice_lines SET amount_cents = ${totalCents} WHERE run_id = '${id}'`)
+    const admin = await makeMember(workspaceId, 'billing_admin')
+    const { findings } = await verifyInvoice(admin, id)
+    expect(findings.filter(({ what }) => what === 'line' || what === 'total' || what === 'hash')).toEqual([])
+    await tamper(`UPDATE invoice_runs SET total_cents = total_cents + 1 WHERE id = '${id}'`)
+    const { findings: found } = await verifyInvoice(admin, id)
+    expect(found).toContainEqual(expect.objectContaining({ what: 'total', column: 'total_cents' }))
   })
 })

@@ -4,7 +4,7 @@
  * 78, 79, 82).
  */
 import { createHash } from 'node:crypto'
-import { minimumCharge, minorStep, picoPerMinor } from '#app/domain/pricing/currency.ts'
+import { type CurrencyRules, currencyRules } from '#app/domain/pricing/currency.ts'
 import { type CalendarMonth, shiftMonth } from '#app/platform/calendar-month.ts'
 import { divideHalfEven, type Pico } from '#app/platform/pico.ts'
 import {
@@ -23,6 +23,8 @@ export interface ComputeInvoiceInput {
   month: CalendarMonth
   /** Default `usd`. */
   currency?: string
+  /** Those that the invoice was frozen by. Default: the currency's as they are now. */
+  rules?: CurrencyRules
   buckets: UsageBucket[]
   meters?: MeterBucket[]
   fees?: KeyFee[]
@@ -45,11 +47,12 @@ export function computeInvoice(input: ComputeInvoiceInput): ComputedInvoice {
   const { month, currency = 'usd', buckets, meters = [], fees = [], corrections = [], openingResiduePico } = input
   const all = draftLines({ month, currency, buckets, meters, fees, corrections })
   const exactPico = sum(all.map((line) => line.exactPico))
-  const step = minorStep(currency)
-  const unit = picoPerMinor(currency) * step
+  const { digits, step, minimum } = input.rules ?? currencyRules(currency)
+  const picoPerMinor = 10n ** BigInt(12 - digits)
+  const unit = picoPerMinor * step
   const owedPico = openingResiduePico + exactPico
   const rounded = divideHalfEven(owedPico, unit) * step
-  const outcome = outcomeOf(rounded, input.leaving ? 1n : minimumCharge(currency))
+  const outcome = outcomeOf(rounded, input.leaving ? 1n : minimum)
   const totalCents = outcome === 'bill' ? rounded : 0n
   // Where nothing else is owed, a fraction that rounds to a whole unit is a line too: an invoice has to say what it bills.
   const least = all.some((line) => line.exactPico > 0n) ? unit : 1n
@@ -66,7 +69,7 @@ export function computeInvoice(input: ComputeInvoiceInput): ComputedInvoice {
     openingResiduePico,
     exactPico,
     totalCents,
-    closingResiduePico: owedPico - totalCents * picoPerMinor(currency),
+    closingResiduePico: owedPico - totalCents * picoPerMinor,
     linesHash: hashLines(lines),
   }
 }

@@ -24,7 +24,12 @@ describe('currencies', () => {
   })
 
   test('no currency is billed nothing at least', () => {
-    expect(['krw', 'vnd', 'czk', 'huf', 'isk'].map(minimumCharge)).toEqual([1n, 1n, 1_500n, 17_500n, 100n])
+    expect(['vnd', 'czk', 'huf', 'isk'].map(minimumCharge)).toEqual([1n, 1_500n, 17_500n, 100n])
+  })
+
+  // Won were billed from ₩1 on, which Stripe does not charge.
+  test('won are charged from 50 on, and a currency of half a unit from half a unit on', () => {
+    expect(['krw', 'inr', 'zar', 'idr'].map(minimumCharge)).toEqual([50n, 50n, 50n, 50n])
   })
 
   test('amounts are written as the currency is written', () => {

@@ -9,7 +9,12 @@ const threeDecimal = new Set('bhd jod kwd omr tnd'.split(' '))
 /** Without hundredths for long, but Stripe goes on taking them in hundredths, as a hundred of them. */
 const wholeInHundredths = new Set(['isk', 'ugx'])
 
-/** The smallest amounts that Stripe charges, in minor units; a currency that is not here is held to half a main unit. */
+/**
+ * The smallest amounts that Stripe charges, in minor units: the table «Minimum and maximum charge amounts» of docs.stripe.com/currencies,
+ * as several public projects had copied it by autumn 2026. Its currencies at half a main unit (ARS, BRL, COP, IDR, ILS, INR, PHP, RUB,
+ * ZAR) are left out: that is what every other is held to. Of those that the table does not name no figure is known (ISK, UGX, KWD, CLP,
+ * VND, …). A charge that Stripe converts for the account's bank must come to that currency's minimum too, which nothing here knows.
+ */
 const minimums: Record<string, bigint> = {
   aed: 200n,
   aud: 50n,
@@ -22,6 +27,7 @@ const minimums: Record<string, bigint> = {
   hkd: 400n,
   huf: 17_500n,
   jpy: 50n,
+  krw: 50n,
   mxn: 1_000n,
   myr: 200n,
   nok: 300n,
@@ -54,6 +60,31 @@ export function minimumCharge(currency: string): bigint {
   const half = 10n ** BigInt(minorDigits(currency)) / 2n
   const step = minorStep(currency)
   return minimums[currency] ?? (half < step ? step : half)
+}
+
+/** What makes a bill of what is owed in a currency. It is kept with each invoice: this table may change, what was billed does not. */
+export interface CurrencyRules {
+  /** Digits behind the point. */
+  digits: number
+  /** Minor units that an amount is a multiple of. */
+  step: bigint
+  /** Least charge, in minor units. */
+  minimum: bigint
+}
+
+export const currencyRules = (currency: string): CurrencyRules => ({
+  digits: minorDigits(currency),
+  step: minorStep(currency),
+  minimum: minimumCharge(currency),
+})
+
+const halfUnit: CurrencyRules = { digits: 2, step: 1n, minimum: 50n }
+const wholeUnits: CurrencyRules = { digits: 0, step: 1n, minimum: 1n }
+
+/** Rules that held for a currency before invoices kept theirs; the others had today's from the beginning. */
+export const formerRules: Readonly<Partial<Record<string, CurrencyRules>>> = {
+  ...{ aed: halfUnit, czk: halfUnit, huf: halfUnit, myr: halfUnit, ron: halfUnit, thb: halfUnit },
+  ...{ isk: halfUnit, ugx: wholeUnits, krw: wholeUnits },
 }
 
 const symbols: Record<string, string> = { usd: '$', eur: '€', gbp: '£', jpy: '¥' }

@@ -1,4 +1,5 @@
 /** Everything that a month's invoice is computed from, gathered from the tables: the one way in for preview, close and replay. */
+import { type CurrencyRules, currencyRules } from '#app/domain/pricing/currency.ts'
 import { type CalendarMonth, monthToDate } from '#app/platform/calendar-month.ts'
 import type { Tx } from '#app/platform/db.server.ts'
 import { notFound } from '#app/platform/errors.ts'
@@ -22,25 +23,30 @@ export interface MonthTerms {
   /** The workspace had left when the month was closed. */
   leaving: boolean
   fees: FeeTerms[]
+  /** Of the currency; null: of a run that was frozen before they were kept. */
+  rules: CurrencyRules | null
 }
 
 /** As the column `terms` holds them: amounts as text. */
 export type StoredTerms = {
   leaving: boolean
   fees: { planId: string; planName: string; feePico: string; proration: string }[]
+  rules?: { digits: number; step: string; minimum: string }
 }
 
-export const storeTerms = ({ leaving, fees }: MonthTerms): StoredTerms => ({
+export const storeTerms = ({ leaving, fees, rules }: MonthTerms): StoredTerms => ({
   leaving,
+  ...(rules && { rules: { digits: rules.digits, step: `${rules.step}`, minimum: `${rules.minimum}` } }),
   fees: fees.map((fee) => ({ ...fee, feePico: fee.feePico.toString() })),
 })
 
 /** Of a run that was frozen before terms were kept: none. */
 export function readTerms(currency: string, stored: unknown): MonthTerms {
-  const { leaving = false, fees = [] } = (stored ?? {}) as Partial<StoredTerms>
+  const { leaving = false, fees = [], rules } = (stored ?? {}) as Partial<StoredTerms>
   return {
     currency,
     leaving,
+    rules: rules ? { digits: rules.digits, step: BigInt(rules.step), minimum: BigInt(rules.minimum) } : null,
     fees: fees.map((fee) => ({
       ...fee,
       feePico: BigInt(fee.feePico),
@@ -61,6 +67,7 @@ interface TermsRow {
 const toTerms = ({ currency, subscriptionStatus, fees }: TermsRow): MonthTerms => ({
   currency,
   leaving: ended.has(subscriptionStatus ?? ''),
+  rules: currencyRules(currency),
   fees: fees.map(({ planId, planName, feeUsd, proration }) => ({
     ...{ planId, planName, feePico: parsePico(feeUsd) ?? 0n },
     proration: proration as FeeTerms['proration'],
@@ -139,8 +146,9 @@ export async function gatherMonth(
   const { buckets, heldCalls } = usage ?? toUsage(sums.usage)
   const [meters, corrections] = [toMeters(sums.meters), toCorrections(sums.corrections)]
   const fees = await loadFees(tx, workspaceId, month, terms.fees)
+  const { currency, leaving, rules } = terms
   return {
-    input: { month, currency: terms.currency, leaving: terms.leaving, buckets, meters, fees, corrections },
+    input: { month, currency, leaving, ...(rules && { rules }), buckets, meters, fees, corrections },
     heldCalls,
     empty: buckets.length + meters.length + corrections.length + fees.length === 0,
   }
