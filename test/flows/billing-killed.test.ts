@@ -137,16 +137,18 @@ test('killed again and again at random steps it still ends with one invoice', as
 
 test('case 5: a second worker that takes the job of a slow one finds the lock, leaves with retry later, and there is one invoice', async () => {
   const { customer, runId } = await frozenCustomer()
-  world.sandbox.faults.add({ operation: 'invoices.create', when: 'before', effect: 'slow', delayMs: 1_500 })
-  const children = [startWriter(customer, runId), startWriter(customer, runId)]
-  const results = await Promise.all(
-    children.map(async (child) => {
-      let output = ''
-      child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()))
-      await once(child, 'exit')
-      return output.trim()
-    }),
-  )
-  expect(results.toSorted()).toEqual(['busy', 'done'])
+  const [reached, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const slow = { operation: 'invoices.create', when: 'before', effect: 'slow' } as const
+  world.sandbox.faults.add({ ...slow, onHit: reached.resolve, until: () => left.promise })
+  const resultOf = async (child: ChildProcess) => {
+    let output = ''
+    child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    await once(child, 'close')
+    return output.trim()
+  }
+  const first = resultOf(startWriter(customer, runId))
+  await reached.promise
+  const second = await resultOf(startWriter(customer, runId)).finally(left.resolve)
+  expect([await first, second]).toEqual(['done', 'busy'])
   await expectOneInvoice(world, customer, runId)
 })

@@ -16,7 +16,7 @@ async function billing(...args: string[]): Promise<{ code: number | null; text: 
   const child = spawn(process.execPath, [SCRIPT, ...args], { env: world.db.childEnv({ NODE_OPTIONS: '' }) })
   let text = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
-  const [code] = (await once(child, 'exit')) as [number | null]
+  const [code] = (await once(child, 'close')) as [number | null]
   return { code, text }
 }
 

@@ -19,9 +19,9 @@ endSecondGateways()
 const USD = 1_000_000_000_000n
 const day = 86_400_000
 
-/** A reply that reports these tokens, after a while. */
-const reply = (input: number, output: number, firstMs = 0) =>
-  gateway.sandbox.fault({ scenario: { input, output, cost: '0.000001', firstMs } })
+/** A reply that reports these tokens, when it may. */
+const reply = (input: number, output: number, until: Promise<void>) =>
+  gateway.sandbox.fault({ scenario: { input, output, cost: '0.000001', until } })
 
 afterEach(async () => {
   expect(await openAttemptsOf(db)).toBe(0)
@@ -116,7 +116,8 @@ describe('time', () => {
     const customer = await onCredits()
     const { workspaceId } = customer
     const ending = await grant(db, workspaceId, USD, { expiresAt: soon(day) })
-    reply(3, 2, 600)
+    const { promise, resolve: goOn } = Promise.withResolvers<void>()
+    reply(3, 2, promise)
     const answer = chat(gateway, customer.token, { maxTokens: 50 })
     await untilOpen(db, workspaceId, 1)
     const { held } = await purseOf(db, workspaceId)
@@ -126,6 +127,7 @@ describe('time', () => {
     const { rows } = await systemPool().query('SELECT metering.expire_credits()::int AS ended')
     expect(rows).toEqual([{ ended: 1 }])
     expect(await purseOf(db, workspaceId)).toMatchObject({ available: 0n, held, expired: USD - held })
+    goOn()
     expect((await answer).status).toBe(200)
     await until(async () => (await purseOf(db, workspaceId)).held === 0n, 'the call settled')
     const spent = priceOf(3, 2)

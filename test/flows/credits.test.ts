@@ -10,9 +10,9 @@ const gateway = useGateway(db)
 const USD = 1_000_000_000_000n
 const day = 86_400_000
 
-/** A reply that reports these tokens, after a while. */
-const reply = (input: number, output: number, firstMs = 0) =>
-  gateway.sandbox.fault({ scenario: { input, output, cost: '0.000001', firstMs } })
+/** A reply that reports these tokens, when it may. */
+const reply = (input: number, output: number, until?: Promise<void>) =>
+  gateway.sandbox.fault({ scenario: { input, output, cost: '0.000001', until } })
 
 afterEach(async () => {
   expect(await openAttemptsOf(db)).toBe(0)
@@ -22,12 +22,14 @@ describe('a call on the platform key', () => {
   test('holds what it may come to, pays what it came to, and gives the rest back', async () => {
     const customer = await onCredits()
     await grant(db, customer.workspaceId, USD)
-    reply(7, 5, 400)
+    const { promise, resolve: goOn } = Promise.withResolvers<void>()
+    reply(7, 5, promise)
     const answer = chat(gateway, customer.token, { maxTokens: 100 })
     await untilOpen(db, customer.workspaceId, 1)
     const during = await purseOf(db, customer.workspaceId)
     expect(during.held).toBeGreaterThan(priceOf(1, 100))
     expect(during.available).toBe(USD - during.held)
+    goOn()
     const response = await answer
     expect([response.status, response.headers.get('x-keymargin-charge-mode')]).toEqual([200, 'credits'])
     expect(response.headers.has('x-keymargin-externally-billed')).toBe(false)

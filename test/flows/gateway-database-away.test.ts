@@ -54,13 +54,16 @@ test('while the database is away new calls are refused before anything is sent',
 
 test('a stream that ends while the database is away waits for it: no end without its row, and the row once', async () => {
   const customer = await makeCustomer()
-  const response = await ask(customer, 'hello [[sandbox output=20;gapMs=10]]', true)
+  const { promise, resolve: goOn } = Promise.withResolvers<void>()
+  gateway.sandbox.fault({ scenario: { output: 20, until: promise } })
+  const response = await ask(customer, 'hello', true)
   let text = ''
   const reading = (async () => {
     for await (const piece of piecesOf(response)) text += piece.toString()
   })()
   await until(() => text.length > 0, 'the first words')
   await cutOff()
+  goOn()
   await until(() => lastChat(gateway.sandbox).event === 'ended', 'the end of the generation')
   expect(text).not.toContain('[DONE]')
   await letIn()
@@ -87,4 +90,4 @@ test('a database that takes the connection and says nothing is given up on, and 
   expect(response.status).toBe(503)
   expect(gateway.sandbox.chats().length).toBe(before)
   expect((await ask(customer, 'hello', false)).status).toBe(200)
-}, 30_000)
+})

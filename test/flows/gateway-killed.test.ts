@@ -11,6 +11,7 @@ import { parsePico } from '#app/platform/pico.ts'
 import { useDatabase } from '#test/database.ts'
 import { type Customer, makeCustomer, openAttemptsOf, piecesOf, type Row, until } from '#test/gateway.ts'
 import { type JournalLine, readJournalFile } from '#test/sandbox/openrouter/journal.ts'
+import { fingerprintOf } from '#test/sandbox/openrouter/keys.ts'
 import { type OpenRouterSandbox, startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
 import { readGeneration } from '#workers/read-generation.ts'
 
@@ -71,6 +72,13 @@ async function callOnce(
   }
 }
 
+/** Waits until the first byte of so many attempts of a workspace is noted. */
+const firstBytes = ({ workspaceId }: Customer, count: number) =>
+  until(async () => {
+    const noted = 'SELECT FROM metering.attempts WHERE upstream_id IS NOT NULL AND workspace_id = $1'
+    return (await db.owner.query(noted, [workspaceId])).rowCount === count
+  }, 'the first byte')
+
 const afterSilence = () => new Date(Date.now() + 61_000)
 
 /** Sweeps until nothing is left open: a record may appear a moment after its generation ended. */
@@ -118,6 +126,8 @@ function compare(journal: JournalLine[], rows: Map<string, Row>): { estimated: n
 describe('kill -9 of the web process in the middle of many calls', () => {
   test('every request that reached the provider appears exactly once, at what the provider billed', async () => {
     const customers = [await makeCustomer(), await makeCustomer({ key: null })]
+    const otherKey = `sk-or-v1-${'4e1d'.repeat(16)}`
+    const held = await makeCustomer({ key: otherKey })
     const ended: string[] = []
     const moments = [
       { arrived: 4, ended: 0 },
@@ -126,8 +136,12 @@ describe('kill -9 of the web process in the middle of many calls', () => {
       { arrived: 24, ended: 18 },
     ]
     for (const [round, moment] of moments.entries()) {
-      const before = sandbox.chats().length
       const { child, origin } = await startGateway()
+      const heldAs = Promise.withResolvers<void>()
+      sandbox.fault({ scenario: { until: heldAs.promise }, match: { key: fingerprintOf(otherKey) } })
+      const heldCall = callOnce(origin, held, true, 'held')
+      await firstBytes(held, round + 1)
+      const before = sandbox.chats().length
       const calls = Array.from({ length: 24 }, async (_, index) => {
         const customer = customers[index % 2] as Customer
         const told = await callOnce(
@@ -143,7 +157,8 @@ describe('kill -9 of the web process in the middle of many calls', () => {
         return lines.length >= moment.arrived && lines.filter((line) => line.event === 'ended').length >= moment.ended
       }, 'the moment')
       await kill(child)
-      await Promise.all(calls)
+      heldAs.resolve()
+      await Promise.all([heldCall, ...calls])
     }
     const { child } = await startGateway()
     await sweepAll()
@@ -164,10 +179,13 @@ describe('kill -9 of the web process in the middle of many calls', () => {
   test('SIGTERM lets running calls end, takes no new ones, and leaves nothing open', async () => {
     const customer = await makeCustomer()
     const { child, origin } = await startGateway()
-    const asked = callOnce(origin, customer, true, 'long [[sandbox output=20;gapMs=20]]')
+    const { promise, resolve: goOn } = Promise.withResolvers<void>()
+    sandbox.fault({ scenario: { until: promise } })
+    const asked = callOnce(origin, customer, true, 'held')
     await until(async () => (await openAttemptsOf(db)) === 1, 'the attempt')
     const exited = once(child, 'exit')
     child.kill('SIGTERM')
+    goOn()
     expect((await asked).ended).toBe(true)
     expect(await exited).toEqual([0, null])
     expect(await openAttemptsOf(db)).toBe(0)
@@ -181,14 +199,14 @@ describe('kill -9 of the web process in the middle of many calls', () => {
   test('a call of a living process is left alone, and two sweepers settle one attempt once', async () => {
     const customer = await makeCustomer()
     const { child, origin } = await startGateway()
-    const asked = callOnce(origin, customer, true, 'long [[sandbox output=20;gapMs=30]]')
+    const { promise, resolve: goOn } = Promise.withResolvers<void>()
+    sandbox.fault({ scenario: { output: 20, until: promise } })
+    const asked = callOnce(origin, customer, true, 'held')
     await until(async () => (await openAttemptsOf(db)) === 1, 'the attempt')
     expect(await sweepAttempts(readGeneration, new Date())).toEqual({ settled: 0, waiting: 0 })
-    await until(
-      async () => (await db.owner.query('SELECT FROM metering.attempts WHERE upstream_id IS NOT NULL')).rowCount === 1,
-      'the first byte',
-    )
+    await firstBytes(customer, 1)
     await kill(child)
+    goOn()
     await asked
     await sandbox.settled()
     const results = await Promise.all([1, 2, 3].map(() => sweepAttempts(readGeneration, afterSilence())))
@@ -203,12 +221,12 @@ describe('kill -9 of the web process in the middle of many calls', () => {
   test('with the provider’s record gone, the call is a marked estimate and its margin is held', async () => {
     const customer = await makeCustomer()
     const { child, origin } = await startGateway()
-    const asked = callOnce(origin, customer, true, 'long [[sandbox output=20;gapMs=30]]')
-    await until(
-      async () => (await db.owner.query('SELECT FROM metering.attempts WHERE upstream_id IS NOT NULL')).rowCount === 1,
-      'the first byte',
-    )
+    const { promise, resolve: goOn } = Promise.withResolvers<void>()
+    sandbox.fault({ scenario: { output: 20, until: promise } })
+    const asked = callOnce(origin, customer, true, 'held')
+    await firstBytes(customer, 1)
     await kill(child)
+    goOn()
     await asked
     sandbox.settings({ generationStatus: 404 })
     expect(await sweepAttempts(readGeneration, afterSilence())).toEqual({ settled: 0, waiting: 1 })

@@ -46,7 +46,6 @@ function rawExchange(text: string): Promise<string> {
     })
     socket.on('close', () => resolve(back))
     socket.on('error', () => resolve(back))
-    socket.setTimeout(3_000, () => socket.destroy())
   })
 }
 
@@ -169,11 +168,12 @@ describe('tokens', () => {
   test('a typo is refused by the checksum, without any query', async () => {
     const { token } = await customerOf()
     const queries = vi.spyOn(systemPool(), 'query')
+    const asked = () => queries.mock.calls.filter(([query]) => !String(query).includes('process_heartbeats'))
     for (let at = 8; at < token.length; at += 5) {
       const typo = `${token.slice(0, at)}${token[at] === 'a' ? 'b' : 'a'}${token.slice(at + 1)}`
       expect((await call({ token: typo })).status).toBe(401)
     }
-    expect(queries).not.toHaveBeenCalled()
+    expect(asked()).toEqual([])
   })
 
   test('a revoked token is refused from the next call on, and looks like an unknown one', async () => {

@@ -124,7 +124,6 @@ describe('the key field', () => {
   })
 
   it('case 20, ten megabytes: 413 before a byte of it is read', async () => {
-    const started = performance.now()
     const { status } = await rawRequest(web.origin, {
       method: 'POST',
       path: page,
@@ -132,7 +131,6 @@ describe('the key field', () => {
       body: 'intent=save-key&key=',
     })
     expect(status).toBe(413)
-    expect(performance.now() - started).toBeLessThan(2_000)
   })
 
   it.each<[number, string, string | Buffer, string, string]>([

@@ -114,14 +114,12 @@ test('a workspace that is linked while its first page of Stripe’s is made keep
   const { id: workspaceId } = await makeWorkspace({ planId: 'pro' })
   const owner = await makeMember(workspaceId, 'owner', clock)
   const chosen = await another(world, 'pro')
-  let linked: Promise<unknown> | undefined
   const link = () =>
     inSystem((tx) => tx.workspace.update({ where: { id: workspaceId }, data: { stripeCustomerId: chosen } }))
-  const late = { operation: 'customers.create', when: 'after', effect: 'slow', delayMs: 1_000 } as const
-  world.sandbox.faults.add({ ...late, onHit: () => (linked = link()) })
+  const late = { operation: 'customers.create', when: 'after', effect: 'slow' } as const
+  world.sandbox.faults.add({ ...late, until: link })
   await startTopUp(owner, { amountCents: 2_500 })
   world.sandbox.faults.clear()
-  await linked
   const { stripeCustomerId } = await inSystem((tx) => tx.workspace.findUniqueOrThrow({ where: { id: workspaceId } }))
   expect(stripeCustomerId).toBe(chosen)
   expect(await world.stripe.checkout.sessions.list({ customer: chosen })).toMatchObject({ data: [{ status: 'open' }] })
@@ -187,12 +185,14 @@ describe('refused, and nothing changed', () => {
     // Linking closes that page; meanwhile the month is closed, and the writer waits for its invoice.
     let written: Promise<string> | undefined
     const begin = async () => write(customer, await freezeOctober(customer))
-    const slow = { when: 'after', effect: 'slow' } as const
-    const onHit = () => (written = begin())
-    world.sandbox.faults.add({ operation: 'checkout.sessions.list', ...slow, delayMs: 1, onHit })
-    world.sandbox.faults.add({ operation: 'checkout.sessions.expire', ...slow, delayMs: 2_000 })
-    world.sandbox.faults.add({ operation: 'invoices.create', ...slow, delayMs: 4_000 })
-    await expect(relink(customer, next)).rejects.toMatchObject({ code: 'run_busy' })
+    const [writing, refused] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const slow = { when: 'before', effect: 'slow' } as const
+    const add = world.sandbox.faults.add.bind(world.sandbox.faults)
+    add({ operation: 'checkout.sessions.list', ...slow, delayMs: 0, onHit: () => (written = begin()) })
+    add({ operation: 'checkout.sessions.expire', ...slow, until: () => writing.promise })
+    add({ operation: 'invoices.create', ...slow, onHit: writing.resolve, until: () => refused.promise })
+    const linking = relink(customer, next).finally(refused.resolve)
+    await expect(linking).rejects.toMatchObject({ code: 'run_busy' })
     expect(await written).toBe('done')
     world.sandbox.faults.clear()
     expect(await relink(customer, next)).toMatchObject({ outcome: 'plan_enterprise' })
@@ -207,7 +207,7 @@ describe('npm run stripe:customer', () => {
     const child = spawn(process.execPath, [script, ...args], { env: world.db.childEnv({ NODE_OPTIONS: '' }) })
     let text = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
-    const [code] = (await once(child, 'exit')) as [number | null]
+    const [code] = (await once(child, 'close')) as [number | null]
     return { code, text }
   }
 

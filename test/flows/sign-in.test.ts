@@ -96,16 +96,19 @@ describe('the sign-in', () => {
         }
       }
       const times = { known: [] as number[], unknown: [] as number[] }
-      for (let n = 0; n < 5; n++) {
+      const fastest = (list: number[]) => Math.min(...list)
+      const ratio = () => fastest(times.unknown) / fastest(times.known)
+      const alike = () => ratio() > 0.5 && ratio() < 2
+      // Where a busy machine has held one of them up, more tries show what it takes at least.
+      for (let n = 0; n < 5 || (n < 100 && !alike()); n++) {
         const known = await shape((await makePerson()).email)
         const unknown = await shape(`unknown-${n}@example.com`)
         expect(unknown.seen).toBe(known.seen)
         times.known.push(known.ms)
         times.unknown.push(unknown.ms)
       }
-      const fastest = (list: number[]) => Math.min(...list)
-      expect(fastest(times.unknown) / fastest(times.known)).toBeGreaterThan(0.5)
-      expect(fastest(times.unknown) / fastest(times.known)).toBeLessThan(2)
+      expect(ratio()).toBeGreaterThan(0.5)
+      expect(ratio()).toBeLessThan(2)
     })
 
     it.each([

@@ -27,17 +27,23 @@ function busiestSecond(times: number[]): number {
   return most
 }
 
+/** Takes so many turns at once. Each waits a tenth of a second longer than the last, less what went by until it was taken. */
+async function expectTenthsApart(turns: number): Promise<void> {
+  const began = performance.now()
+  const waits = await Promise.all(Array.from({ length: turns }, () => takeTurn('test.spacing')))
+  const took = performance.now() - began
+  for (const [index, wait] of waits.toSorted((a, b) => a - b).entries()) {
+    expect(wait).toBeLessThan(index * 100 + 5)
+    expect(wait).toBeGreaterThan(index * 100 - took - 5)
+  }
+}
+
 describe('one queue for all processes', () => {
   test('turns are a tenth of a second apart, whoever takes them, and idleness saves nothing up', async () => {
     world.db.configure({ STRIPE_REQUESTS_PER_SECOND: String(PER_SECOND) })
-    const waits = await Promise.all(Array.from({ length: 12 }, () => takeTurn('test.spacing')))
-    const sorted = waits.toSorted((a, b) => a - b)
-    expect(sorted[0]).toBeLessThan(5)
-    expect(sorted.at(-1)).toBeGreaterThan(1_000)
-    for (const [index, wait] of sorted.entries()) expect(Math.abs(wait - index * 100)).toBeLessThan(100)
+    await expectTenthsApart(12)
     await world.db.owner.query(`UPDATE stripe_paces SET next_at = now() - interval '1 hour', taken_at = now()`)
-    const afterIdle = await Promise.all(Array.from({ length: 3 }, () => takeTurn('test.spacing')))
-    expect(Math.max(...afterIdle)).toBeGreaterThan(150)
+    await expectTenthsApart(3)
   })
 
   test('a 429 halves the pace once a second however many say it, and it comes back by half a request a second', async () => {
@@ -46,12 +52,18 @@ describe('one queue for all processes', () => {
       return rows[0]?.per_second as number
     }
     await takeTurn('test.slow')
+    let began = performance.now()
+    const seconds = () => (performance.now() - began) / 1_000
     await Promise.all(Array.from({ length: 5 }, () => slowDown('test.slow')))
-    expect(await rate()).toBe(PER_SECOND / 2)
+    const slowed = await rate()
+    expect(slowed).toBeLessThanOrEqual(PER_SECOND / 2)
+    expect(slowed).toBeGreaterThanOrEqual(PER_SECOND / 2 ** (1 + Math.floor(seconds())))
     const past = `next_at = clock_timestamp(), taken_at = clock_timestamp() - interval '4 seconds'`
+    began = performance.now()
     await world.db.owner.query(`UPDATE stripe_paces SET ${past} WHERE operation = 'test.slow'`)
     await takeTurn('test.slow')
-    expect(await rate()).toBeCloseTo(PER_SECOND / 2 + 2, 1)
+    expect(await rate()).toBeGreaterThanOrEqual(slowed + 2)
+    expect(await rate()).toBeLessThan(slowed + 2.01 + seconds() / 2)
     await world.db.owner.query(`UPDATE stripe_paces SET taken_at = clock_timestamp() - interval '1 hour'`)
     await takeTurn('test.slow')
     expect(await rate()).toBe(PER_SECOND)
@@ -87,7 +99,8 @@ test(`${WORKSPACES} workspaces and three worker processes under Stripe’s limit
   expect(asked.filter(({ status }) => status === 429)).toEqual([])
   for (const name of operations) {
     const times = asked.filter(({ operation }) => operation === name).map(({ at }) => at)
-    expect(busiestSecond(times), name).toBeLessThanOrEqual(2 * PER_SECOND)
+    // A machine that stood still lets what was under way arrive together.
+    expect(busiestSecond(times), name).toBeLessThanOrEqual(PER_SECOND + 1 + AT_ONCE)
   }
   for (const customer of customers) expect(stripeInvoices(world, customer)).toMatchObject([{ status: 'paid' }])
   const order = asked.flatMap((entry) => (entry.operation === 'invoices.create' ? [String(entry.params.customer)] : []))

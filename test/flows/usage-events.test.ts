@@ -65,6 +65,36 @@ describe('one event', () => {
     expect(again).toEqual({ ...first, status: 'duplicate' })
   })
 
+  // It was answered unknown_meter, as if it had never been recorded.
+  test('sent again after its meter lost its price it is a duplicate; with other content a conflict', async () => {
+    const { token, workspaceId } = await onPlan('pro')
+    await db.owner.query(
+      `INSERT INTO price_books (version, workspace_id, currency, effective_from) VALUES (910, $1, 'usd', now() - interval '1 hour')`,
+      [workspaceId],
+    )
+    await db.owner.query(
+      `INSERT INTO meter_prices (price_book_version, meter, name, unit, unit_usd) VALUES (910, 'priced_once', 'Once', 'second', 0.5)`,
+    )
+    await db.owner.query('UPDATE price_books SET published_at = now() WHERE version = 910')
+    forgetCatalogue()
+    const once = event('3', { type: 'priced_once' })
+    const first = await (await post(token, once)).json()
+    expect(first).toMatchObject({ status: 'recorded', amount_usd: '1.5' })
+    await db.owner.query(`UPDATE price_books SET effective_until = now() - interval '1 minute' WHERE version = 910`)
+    forgetCatalogue()
+    const fresh = await post(token, event('3', { type: 'priced_once' }))
+    expect([fresh.status, (await fresh.json()).error.message]).toEqual([400, expect.stringContaining("'type'")])
+    expect(await (await post(token, once)).json()).toEqual({ ...first, status: 'duplicate' })
+    const other = { ...once, data: { quantity: '4' } }
+    expect((await post(token, other)).status).toBe(409)
+    const batch = await (await post(token, [once, event('1'), other, event('3', { type: 'priced_once' })])).json()
+    expect(batch.events.map((each: { status: string }) => each.status)).toEqual([
+      ...['duplicate', 'recorded', 'conflict', 'invalid'],
+    ])
+    expect(batch.events[0]).toEqual({ ...first, status: 'duplicate' })
+    expect(await eventsOf(workspaceId)).toHaveLength(2)
+  })
+
   test('a JSON number is read from its text: 2^53 + 1 stays what it is, and 1.50 is "1.5"', async () => {
     const { token, workspaceId } = await onPlan('pro')
     const raw = (id: string, quantity: string) =>

@@ -49,7 +49,7 @@ test('a process whose database fell silent ends all the same', async () => {
   expect(await web.exited).toEqual({ code: 1, signal: null })
   expect(web.output()).toContain('did not end in order')
   proxy.close()
-}, 40_000)
+})
 
 test('a page that is under way is answered also where the process is told again to end', async () => {
   const web = await startWeb((more) => db.childEnv({ LOG_LEVEL: 'info', ...more }))

@@ -117,6 +117,7 @@ const usageTextOf = (reply: Reply, scenario: Scenario): string | null =>
 async function plainReply(exchange: Exchange, reply: Reply, scenario: Scenario): Promise<number> {
   const { firstMs, gapMs } = paceOf(exchange, scenario)
   await pause(exchange, firstMs + gapMs * reply.pieces.length)
+  await scenario.until
   const text = reply.pieces.join('')
   const message = reply.toolCall
     ? {
@@ -176,6 +177,7 @@ async function streamReply(exchange: Exchange, reply: Reply, scenario: Scenario)
   const stopAt = scenario.cut ?? scenario.midStreamError ?? (scenario.openTool ? 2 : events.length)
   let sent = 0
   for (const [index, event] of events.slice(0, stopAt).entries()) {
+    if (index === 1) await scenario.until
     const here = await pause(exchange, index === 0 ? firstMs : gapMs)
     if (here && (await sendEvent(exchange, eventText(event, scenario, index), scenario))) sent += 1
     else if (!billedToTheEnd) return sent

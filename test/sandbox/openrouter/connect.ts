@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type Exchange, pause, sendError, sendJson } from './exchange.ts'
+import { type Exchange, sendError, sendJson } from './exchange.ts'
 import type { AuthCode, Settings, World } from './world.ts'
 
 const codeLivesMs = 10 * 60_000
@@ -92,7 +92,7 @@ function mint(world: World, { mintedKey }: Settings, code: AuthCode): string {
 export async function answerExchange(exchange: Exchange, text: string): Promise<void> {
   const { world } = exchange
   const { settings } = world
-  if (settings.exchangeDelayMs > 0 && !(await pause(exchange, settings.exchangeDelayMs))) return
+  await settings.exchangeUntil
   if (settings.exchangeStatus !== null) return refuse(exchange, settings.exchangeStatus, 'Try again later')
   const input = JSON.parse(text) as { code?: string; code_verifier?: string; code_challenge_method?: string }
   if (input.code_challenge_method !== 'S256') return refuse(exchange, 400, 'Invalid code_challenge_method')

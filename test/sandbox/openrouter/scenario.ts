@@ -19,6 +19,8 @@ export interface Scenario {
   /** Milliseconds before the first chunk and between chunks. */
   firstMs?: number
   gapMs?: number
+  /** In-process only: a plain answer waits for it, and so does a stream after its first chunk. */
+  until?: Promise<unknown>
   usage?: 'none' | 'zero'
   /** Raw JSON text that replaces the usage object, for replies no honest provider would send. */
   usageText?: string

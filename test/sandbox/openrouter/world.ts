@@ -38,9 +38,10 @@ export interface Settings {
   processingComment: boolean
   /** The key that an exchanged code is worth; null: a new one each time. */
   mintedKey: string | null
-  /** Status `POST /auth/keys` answers instead of a key, and milliseconds before it answers. */
+  /** Status `POST /auth/keys` answers instead of a key. */
   exchangeStatus: number | null
-  exchangeDelayMs: number
+  /** In-process only: what `POST /auth/keys` waits for before it answers. */
+  exchangeUntil: Promise<unknown> | null
 }
 
 interface SavedState {
@@ -75,7 +76,7 @@ export class World {
       processingComment: true,
       mintedKey: null,
       exchangeStatus: null,
-      exchangeDelayMs: 0,
+      exchangeUntil: null,
     }
     if (this.#stateFile && existsSync(this.#stateFile)) this.#load(this.#stateFile)
   }

@@ -125,10 +125,11 @@ async function executeOnce(
   }
   const params = parseParams(found.operation.params, form)
   if (key) parts.idempotency.begin(key)
-  if (fault?.effect === 'slow') await new Promise((resolve) => setTimeout(resolve, fault.delayMs ?? 200))
+  if (fault?.effect === 'slow' && fault.when === 'before') await dawdle(fault)
   let outcome = execute(parts.world, found, params, { id: requestId, idempotency_key: key ?? null })
   if (fault?.when === 'after') {
-    fault.onHit?.()
+    if (fault.effect === 'slow') await dawdle(fault)
+    else fault.onHit?.()
     if (fault.effect === 'server_error') outcome = { ...serverError(), faulty: true }
   }
   if (key) parts.idempotency.end(key, { fingerprint, requestId, status: outcome.status, body: outcome.body })
@@ -156,6 +157,12 @@ function execute(
   } finally {
     world.request = null
   }
+}
+
+async function dawdle({ onHit, until, delayMs = until ? 0 : 200 }: FaultRule): Promise<void> {
+  onHit?.()
+  await new Promise((resolve) => setTimeout(resolve, delayMs))
+  await until?.()
 }
 
 function strikeBefore(fault: FaultRule): Outcome | undefined {

@@ -16,7 +16,7 @@ export type FaultEffect =
   | 'socket_close'
   /** The true answer cut in half. */
   | 'malformed_json'
-  /** The true answer, `delayMs` late; the key is in use meanwhile. */
+  /** The true answer, `delayMs` late, or when `until` has come about; the key is in use meanwhile. */
   | 'slow'
 
 export interface FaultRule {
@@ -31,6 +31,8 @@ export interface FaultRule {
   delayMs?: number
   /** In-process only: runs when the fault strikes, before its effect. A test kills the writer here. */
   onHit?: () => void
+  /** In-process only: what a slow answer waits for. Asked when the fault strikes. */
+  until?: () => Promise<unknown>
 }
 
 export class FaultPlan {

@@ -53,12 +53,14 @@ describe('an idempotency key', () => {
 
   test('in use by a running request answers 409 and keeps the first result', async () => {
     const customer = await seedCustomer(stripe)
-    sandbox.faults.add({ operation: 'invoices.create', when: 'before', effect: 'slow', delayMs: 300 })
+    const [reached, refused] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const slow = { operation: 'invoices.create', when: 'before', effect: 'slow' } as const
+    sandbox.faults.add({ ...slow, onHit: reached.resolve, until: () => refused.promise })
     const create = () => stripe.invoices.create({ customer, currency: 'usd' }, { idempotencyKey: 'k1' })
     const first = create()
-    await expect
-      .poll(() => create().catch((error: Stripe.errors.StripeError) => error.code))
-      .toBe('idempotency_key_in_use')
+    await reached.promise
+    await expect(create()).rejects.toMatchObject({ code: 'idempotency_key_in_use' })
+    refused.resolve()
     const { id } = await first
     expect((await create()).id).toBe(id)
     expect(invoiceCount()).toBe(1)
