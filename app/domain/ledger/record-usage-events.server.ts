@@ -51,6 +51,7 @@ const decimal = (value: bigint, scale: number): string => {
 }
 
 interface Row {
+  /** Of the event in what was asked, from 1. */
   place: number
   outcome: 'recorded' | 'duplicate' | 'conflict'
   /** What it came to then, where it was recorded before this statement: prices may have changed since. */
@@ -87,6 +88,23 @@ async function record({ workspaceId, tokenId, plan }: UsageSender, priced: Price
   return rows
 }
 
+/** What was recorded of them before: their meters may have had a price then. */
+async function findRecorded(workspaceId: string, events: UsageEvent[]): Promise<Row[]> {
+  const { rows } = await systemPool().query<Row>({
+    name: 'find-usage-events',
+    text: `SELECT r.place::integer AS place, CASE WHEN u.content_hash = decode(r.hash, 'hex') THEN 'duplicate' ELSE 'conflict' END AS outcome,
+        u.amount_pico::text AS amount, u.credit_pico::text AS credit, u.charge_pico::text AS charge,
+        to_char(u.billing_month, 'YYYY-MM') AS month
+      FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS r(source, event_id, hash, place)
+      JOIN metering.usage_events u ON u.workspace_id = $1 AND u.source = r.source AND u.event_id = r.event_id`,
+    values: [
+      ...[workspaceId, textArray(events, ({ source }) => source), textArray(events, ({ id }) => id)],
+      bareArray(events, ({ hash }) => hash),
+    ],
+  })
+  return rows
+}
+
 async function alertOfConflicts(workspaceId: string, conflicts: UsageEvent[], at: Date): Promise<void> {
   await inSystem(async (tx) => {
     for (const { source, id } of conflicts.slice(0, 20))
@@ -102,7 +120,8 @@ async function alertOfConflicts(workspaceId: string, conflicts: UsageEvent[], at
 
 /**
  * Records usage, each event once by source and id: in one statement, with the credits that it draws, the budgets that count it
- * and, where the plan bills it, its place on the next invoice. What cannot be priced is refused by itself; the others are recorded.
+ * and, where the plan bills it, its place on the next invoice. What cannot be priced is refused by itself, unless it was recorded
+ * before: then it is answered from that, as any repetition is, whatever the prices are now. The others are recorded.
  * @returns for each event, in order, what became of it
  */
 export async function recordUsageEvents(
@@ -113,22 +132,29 @@ export async function recordUsageEvents(
 ): Promise<RecordedEvent[]> {
   const judged = events.map((event) => price(sender, books, event))
   const priced = judged.filter((one): one is Priced => 'event' in one)
-  const rows = priced.length ? await record(sender, priced) : []
-  const conflicts = rows.flatMap((row) => (row.outcome === 'conflict' ? [(priced[row.place - 1] as Priced).event] : []))
+  const unpriced = events.filter((_, at) => !('event' in (judged[at] as Priced | FieldError)))
+  const rows = new Map<UsageEvent, Row>()
+  if (priced.length)
+    for (const row of await record(sender, priced)) rows.set((priced[row.place - 1] as Priced).event, row)
+  if (unpriced.length)
+    for (const row of await findRecorded(sender.workspaceId, unpriced))
+      rows.set(unpriced[row.place - 1] as UsageEvent, row)
+  const conflicts = [...rows].flatMap(([event, { outcome }]) => (outcome === 'conflict' ? [event] : []))
   if (conflicts.length) await alertOfConflicts(sender.workspaceId, conflicts, now)
-  const byPriced = new Map(rows.map((row) => [priced[row.place - 1], row]))
-  return judged.map((one): RecordedEvent => {
-    if (!('event' in one)) return { outcome: 'refused', error: one }
-    const row = byPriced.get(one)
-    if (!row) throw new Error('an event was neither recorded nor refused')
-    if (row.outcome === 'conflict') return { outcome: 'conflict' }
-    const { outcome, month: billingMonth } = row
-    return {
-      outcome,
-      amountPico: row.amount === null ? one.amountPico : BigInt(row.amount),
-      creditPico: BigInt(row.credit),
-      chargePico: BigInt(row.charge),
-      billingMonth,
-    }
-  })
+  return events.map((event, at) => answerOf(judged[at] as Priced | FieldError, rows.get(event)))
+}
+
+function answerOf(judged: Priced | FieldError, row: Row | undefined): RecordedEvent {
+  if (!row) {
+    if ('event' in judged) throw new Error('an event was neither recorded nor refused')
+    return { outcome: 'refused', error: judged }
+  }
+  if (row.outcome === 'conflict') return { outcome: 'conflict' }
+  return {
+    outcome: row.outcome,
+    amountPico: row.amount === null ? (judged as Priced).amountPico : BigInt(row.amount),
+    creditPico: BigInt(row.credit),
+    chargePico: BigInt(row.charge),
+    billingMonth: row.month,
+  }
 }
