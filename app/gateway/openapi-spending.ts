@@ -1,5 +1,6 @@
 import { jobAdmissionPath } from './job-admission.server.ts'
-import { mostEvents, usageEventsPath } from './usage-events.server.ts'
+import { mostEvents } from './read-usage-events.ts'
+import { usageEventsPath } from './usage-events.server.ts'
 
 const string = { type: 'string' }
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` })

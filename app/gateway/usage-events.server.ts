@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { parse } from 'lossless-json'
 import { type RecordedEvent, recordUsageEvents } from '#app/domain/ledger/record-usage-events.server.ts'
-import { type FieldError, type ReadEvent, readUsageEvent } from '#app/domain/ledger/usage-event.ts'
+import type { FieldError, ReadEvent } from '#app/domain/ledger/usage-event.ts'
 import { usesCredits } from '#app/domain/plans/plans.ts'
 import { loadCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { picoToUsd } from '#app/platform/pico.ts'
@@ -9,12 +8,10 @@ import { otherCurrency } from './admit.server.ts'
 import { authenticate, readToken } from './authenticate.ts'
 import { badRequest, GatewayError } from './gateway-error.ts'
 import { checkBodyHeaders, readBody } from './read-body.ts'
+import { readUsageEvents } from './read-usage-events.ts'
 
 export const usageEventsPath = '/v1/usage/events'
 
-/** Events of one batch, and bytes of one body. */
-export const mostEvents = 1_000
-const largestBody = 1024 * 1024
 const accepted = /^application\/(?:json|cloudevents\+json|cloudevents-batch\+json)\s*(?:;|$)/i
 
 /** What became of one event, as its sender reads it. */
@@ -27,16 +24,6 @@ interface EventAnswer {
   charge_usd?: string
   billed_month?: string
   errors?: FieldError[]
-}
-
-function parseBody(bytes: Buffer): unknown {
-  if (bytes.length > largestBody)
-    throw new GatewayError(413, 'body_too_large', 'A body of usage events is at most 1 MiB.')
-  try {
-    return parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch {
-    throw badRequest('invalid_json', 'The body is no JSON, or names a member twice.')
-  }
 }
 
 const conflictError: FieldError = {
@@ -80,13 +67,10 @@ export async function answerUsageEvents(request: IncomingMessage): Promise<unkno
   const { admission } = await authenticate(token, { fresh: true })
   // Credits are dollars: what is priced in another currency cannot be drawn from them.
   if (admission.currency !== 'usd' && usesCredits(admission.plan)) throw otherCurrency()
-  const given = parseBody(await body)
-  const isBatch = Array.isArray(given)
-  const batch: unknown[] = isBatch ? given : [given]
-  if (batch.length > mostEvents) throw badRequest('too_many_events', `A batch has at most ${mostEvents} events.`)
+  const bytes = await body
   const now = new Date()
   const { surfaces, books } = await loadCatalogue()
-  const read = batch.map((one) => readUsageEvent(one, surfaces, now))
+  const { isBatch, read } = await readUsageEvents(bytes, surfaces, now)
   const events = read.flatMap((one) => (one.ok ? [one.event] : []))
   const recorded = await recordUsageEvents(admission, books, events, now)
   const answers = read.map((one) => toAnswer(one, one.ok ? recorded[events.indexOf(one.event)] : undefined))

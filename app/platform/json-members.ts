@@ -43,6 +43,9 @@ function afterSpace(bytes: Buffer, at: number): number {
   return at
 }
 
+/** Behind the mark that some put before UTF-8. */
+const afterMark = (bytes: Buffer): number => (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0)
+
 /** So far the end of a string is looked for byte by byte, in bytes: for a short one a native search costs more than it finds. */
 const near = 32
 
@@ -134,7 +137,7 @@ function readName(bytes: Buffer, start: number, end: number): string | null {
  */
 export function scanMembers(bytes: Buffer): Scan {
   const members = new Map<string, Member>()
-  let at = afterSpace(bytes, bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0)
+  let at = afterSpace(bytes, afterMark(bytes))
   if (bytes[at] !== openBrace) return { ok: false, failure: bytes[at] === openBracket ? 'not_an_object' : 'not_json' }
   at = afterSpace(bytes, at + 1)
   if (bytes[at] === closeBrace) return endsAt(bytes, at + 1, members)
@@ -170,6 +173,44 @@ export function valuesInObject(text: string): number | null {
   const start = afterSpace(bytes, 0)
   const nested = bytes[start] === openBrace ? afterNested(bytes, start) : 'not_json'
   return typeof nested === 'object' && afterSpace(bytes, nested.end) === bytes.length ? nested.values : null
+}
+
+/** Where an element of an array lies, with what is around it but for the commas, and about how many values a parser makes of it. */
+export type Element = Pick<Member, 'start' | 'end' | 'values'>
+
+/**
+ * Finds the elements of bytes that are one JSON array, without parsing it. They are all that a parser has left to judge: where it takes
+ * each of them, it takes the whole. Null where the bytes are no array, or one whose quotes and brackets do not close in order, or one
+ * that is nested too deeply.
+ * @param most where there are more, the first of them and one more are all that is found, whatever follows
+ */
+export function scanElements(bytes: Buffer, most: number): Element[] | null {
+  let at = afterSpace(bytes, afterMark(bytes))
+  if (bytes[at] !== openBracket) return null
+  at = afterSpace(bytes, at + 1)
+  if (bytes[at] === closeBracket) return afterSpace(bytes, at + 1) === bytes.length ? [] : null
+  const elements: Element[] = []
+  for (let start = at, values = 1; at < bytes.length; ) {
+    const byte = bytes[at]
+    if (byte === quote) {
+      at = afterString(bytes, at)
+      if (at < 0) return null
+    } else if (byte === openBrace || byte === openBracket) {
+      const nested = afterNested(bytes, at)
+      if (typeof nested === 'string') return null
+      at = nested.end
+      values += nested.values
+    } else if (byte === comma || byte === closeBracket) {
+      elements.push({ start, end: at, values })
+      if (elements.length > most) return elements
+      at += 1
+      if (byte === closeBracket) return afterSpace(bytes, at) === bytes.length ? elements : null
+      start = at
+      values = 1
+    } else if (byte === closeBrace) return null
+    else at += 1
+  }
+  return null
 }
 
 /** The text of a member, as it stands in the bytes. */
