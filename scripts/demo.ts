@@ -3,8 +3,10 @@
  * web and worker; Ctrl-C stops all of it, a second start keeps the data, `-- --fresh` starts over.
  */
 import { parseArgs } from 'node:util'
+import type { ProviderId } from '#app/domain/providers/provider.ts'
 import { openVault } from '#app/domain/vault/open-vault.server.ts'
 import { closeDatabase } from '#app/platform/db.server.ts'
+import { sampleKeys, samplesOf } from '#test/sandbox/providers/samples.ts'
 import { ensureBuilt } from './build.ts'
 import { startChild } from './demo/children.ts'
 import { lifecycle } from './demo/lifecycle.ts'
@@ -25,6 +27,20 @@ async function seedAndKeepTokens(state: LocalState, system: LocalSystem): Promis
     state.secret(`${slug}-token`, () => seeded?.[slug] ?? 'make-a-token-in-Settings-Tokens')
   return { cedar: kept('cedar'), acme: kept('acme') }
 }
+
+/** Providers whose keys look unlike each other, and a model to call there. */
+const worthTrying: [ProviderId, model: string][] = [
+  ['openai', 'gpt-5-mini'],
+  ['anthropic', 'claude-sonnet-4-6'],
+  ['google', 'gemini-3-flash'],
+  ['bedrock', 'amazon.nova-lite-v1:0'],
+  ['azure', 'prod-gpt5'],
+]
+
+const keysToSave = (): string =>
+  worthTrying
+    .map(([id, model]) => `    x-byok-provider: ${id}, model ${model}\n      ${samplesOf(id)[0]?.[1]}`)
+    .join('\n')
 
 function printWelcome(system: LocalSystem, { acme: token, cedar }: DemoTokens): void {
   const origin = system.settings.APP_ORIGIN
@@ -68,8 +84,12 @@ curl -i ${origin}/v1/chat/completions \\
   -H 'Authorization: Bearer ${cedar}' -H 'Content-Type: application/json' -H 'x-byok-provider: anthropic' \\
   -d '{"model":"anthropic/claude-sonnet-4.6","messages":[{"role":"user","content":"Say hello"}]}'
 
-  Other keys to save in Settings → Billing: any sk-or-v1-… of your making; one that contains "revoked" is refused.
-  Or connect OpenRouter there with one click: its sandbox asks you to approve.
+  More keys, to save as Cedar's owner under Settings → Billing → Add a key. The call above reaches each by its name and model:
+
+${keysToSave()}
+
+  That form also shows keys that are revoked, out of credit or limited, of all 22 providers. Elsewhere OpenRouter connects with
+  one click: its sandbox asks you to approve.
   Inbox of the mails to owners and billing admins: ${system.mail.url}
   Take Acme off Enterprise, and watch its key be destroyed:   npm run demo:downgrade -- acme
   Sandboxes: Stripe ${system.stripe.url}, OpenRouter ${system.openrouter.origin}, all other providers ${system.providers.origin}. Ctrl-C stops everything.
@@ -92,8 +112,9 @@ async function main(): Promise<void> {
   const life = lifecycle(say)
   const system = await startLocalSystem(localState('demo'), life)
   const tokens = await seedAndKeepTokens(state, system)
+  const settings = { ...system.settings, KEYMARGIN_SANDBOX_KEYS: JSON.stringify(sampleKeys()) }
   for (const program of ['server.ts', 'workers/index.ts']) {
-    const child = await startChild([program], system.settings)
+    const child = await startChild([program], settings)
     life.onStop(child.stop)
     child.process.once('exit', (code) => void life.stop(code ?? 1))
   }

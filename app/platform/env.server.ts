@@ -7,6 +7,22 @@ import { singleton } from './singleton.server.ts'
 const text = z.string().trim().min(1)
 const flag = z.enum(['0', '1', 'true', 'false']).transform((value) => value === '1' || value === 'true')
 
+/** A credential that the sandbox takes, and how it stands there. */
+export interface SandboxKey {
+  text: string
+  means: string
+}
+
+const fromJson = text.transform((value, ctx): unknown => {
+  try {
+    return JSON.parse(value)
+  } catch {
+    ctx.addIssue('must be JSON')
+    return z.NEVER
+  }
+})
+const sandboxKeys = z.record(z.string(), z.array(z.strictObject({ text: z.string(), means: z.string() })))
+
 const settings = z.object({
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   PORT: z.coerce.number().int().min(0).max(65535).default(3000),
@@ -27,6 +43,7 @@ const settings = z.object({
   SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
   MAIL_FROM: text.regex(/^[^\p{Cc}]*@[^\p{Cc}]*$/u, 'must be an address').optional(),
   KEYMARGIN_SANDBOX: flag.default(false),
+  KEYMARGIN_SANDBOX_KEYS: fromJson.pipe(sandboxKeys).default({}),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
 })
 
@@ -79,6 +96,8 @@ export interface Env {
   /** Operator overrides of provider base URLs, by provider id; users can never set them. */
   providerBaseUrls: Partial<Record<string, string>>
   sandbox: boolean
+  /** For the demo's pages: what may be pasted as a key, by provider. Nothing without the sandbox. */
+  sandboxKeys: Partial<Record<string, SandboxKey[]>>
   logLevel: string
 }
 
@@ -143,6 +162,8 @@ function productionProblems(values: Partial<Settings>, given: Environment): stri
   const problems: string[] = []
   const phrase = values.SECRETS_PHRASE ?? ''
   if (values.KEYMARGIN_SANDBOX) problems.push('KEYMARGIN_SANDBOX: the sandbox does not run in production; unset it')
+  if (given.KEYMARGIN_SANDBOX_KEYS !== undefined)
+    problems.push('KEYMARGIN_SANDBOX_KEYS: belongs to the sandbox, which does not run in production; unset it')
   if (!given.APP_ORIGIN)
     problems.push('APP_ORIGIN: missing; set the public https origin, such as https://ai.example.com')
   else if (values.APP_ORIGIN && !values.APP_ORIGIN.startsWith('https://'))
@@ -204,6 +225,7 @@ export function parseEnv(source: Environment): Env {
     mailFrom: values.MAIL_FROM,
     providerBaseUrls,
     sandbox: values.KEYMARGIN_SANDBOX,
+    sandboxKeys: values.KEYMARGIN_SANDBOX ? values.KEYMARGIN_SANDBOX_KEYS : {},
     logLevel: values.LOG_LEVEL,
   }
 }

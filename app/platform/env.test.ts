@@ -44,6 +44,7 @@ describe('settings at boot', () => {
   })
   it.each([
     ['sandbox mode', { KEYMARGIN_SANDBOX: '1' }, /KEYMARGIN_SANDBOX/],
+    ['keys of the sandbox', { KEYMARGIN_SANDBOX_KEYS: '{}' }, /KEYMARGIN_SANDBOX_KEYS/],
     ['insecure cookies', { APP_ORIGIN: 'http://ai.example.com' }, /APP_ORIGIN: must be https/],
     ['a missing origin', { APP_ORIGIN: undefined }, /APP_ORIGIN: missing/],
     ['a sample phrase', { SECRETS_PHRASE: 'changeme-changeme-changeme-changeme-changeme' }, /sample phrase/],
@@ -105,6 +106,14 @@ describe('settings at boot', () => {
       )
     })
   })
+})
+
+it('keys of the sandbox are there with the sandbox alone', () => {
+  const keys = { openai: [{ text: 'sk-proj-sbx', means: 'valid' }] }
+  const given = { ...good, NODE_ENV: 'test', KEYMARGIN_SANDBOX_KEYS: JSON.stringify(keys) }
+  expect(parseEnv({ ...given, KEYMARGIN_SANDBOX: '1' }).sandboxKeys).toEqual(keys)
+  expect(parseEnv(given).sandboxKeys).toEqual({})
+  expect(refusal({ KEYMARGIN_SANDBOX_KEYS: 'openai' })).toContain('KEYMARGIN_SANDBOX_KEYS: must be JSON')
 })
 
 it('mail needs a server and a sender, and takes neither from anything else', () => {

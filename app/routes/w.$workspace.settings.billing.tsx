@@ -24,6 +24,7 @@ import { listModelsOfKey, listProviderKeys, listPurgeCertificates } from '#app/d
 import { removeProviderKey } from '#app/domain/vault/remove-provider-key.server.ts'
 import { type SaveKeyInput, saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
 import { setProviderKey } from '#app/domain/vault/set-provider-key.server.ts'
+import type { ProviderKeyStatus } from '#app/domain/vault/vault.ts'
 import {
   allowFallback,
   forbidFallback,
@@ -35,6 +36,7 @@ import { getWorkspaceMoney } from '#app/domain/workspaces/queries.server.ts'
 import { intent, workspaceAction, workspaceLoader } from '#app/http/route.server.ts'
 import { type Doorstep, enterWorkspace } from '#app/http/session.server.ts'
 import { monthOf } from '#app/platform/calendar-month.ts'
+import { env } from '#app/platform/env.server.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { BillingPage } from '#app/ui/billing/billing-page.tsx'
 import {
@@ -67,6 +69,9 @@ export const meta: MetaFunction = () => [{ title: 'Billing · Keymargin' }]
 const allowedOf = ({ allowedProviders }: Doorstep['workspace']): ProviderId[] =>
   allowedProviders.includes('*') ? [...providerIds] : providerIds.filter((id) => allowedProviders.includes(id))
 
+const formOf = (provider: ProviderId, replaced: ProviderKeyStatus | null) =>
+  toKeyForm(provider, replaced, env().sandboxKeys[provider])
+
 /** What the address asks to open. A plan with one provider has the form for its key open from the start. */
 async function loadOpen(ctx: Ctx, input: KeysInput, params: URLSearchParams): Promise<KeysView['open']> {
   const closed = { choosing: false, form: null, limits: null, coverage: null, stop: null }
@@ -83,7 +88,7 @@ async function loadOpen(ctx: Ctx, input: KeysInput, params: URLSearchParams): Pr
   const carried = lonely ? (await readUsage(ctx, parseCallFilter(new URLSearchParams(), ctx.now()))).workspace : null
   return {
     choosing: params.has('add') || (keys.length === 0 && !single),
-    form: inPlace ? toKeyForm(inPlace.provider as ProviderId, inPlace) : added ? toKeyForm(added, null) : null,
+    form: inPlace ? formOf(inPlace.provider as ProviderId, inPlace) : added ? formOf(added, null) : null,
     limits: limited ? toLimits(limited, await listModelsOfKey(ctx, limited.id), surfaces) : null,
     coverage: covered ? toCoverage(await getKeyCoverage(ctx, covered.id), covered) : null,
     stop: stopped

@@ -116,6 +116,10 @@ describe('the key field', () => {
     else expect(shown.message).toBe(message)
   })
 
+  it('shows no sample of a key: only the demo does', async () => {
+    expect(await (await visitor.ask(page)).text()).not.toContain('This is the demo')
+  })
+
   it('case 24, one of our own tokens: says so', async () => {
     const token = await makeGatewayToken(await makeMember(workspaceId, 'developer'))
     const shown = await refused(saving(token))

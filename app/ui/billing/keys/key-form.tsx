@@ -1,4 +1,4 @@
-import { Button, Group, PasswordInput, SimpleGrid, Text, Textarea, TextInput } from '@mantine/core'
+import { Button, Code, Group, PasswordInput, SimpleGrid, Text, Textarea, TextInput } from '@mantine/core'
 import { Form, Link, useLocation, useNavigation } from '@remix-run/react'
 import { type ReactNode, useEffect, useRef } from 'react'
 import { type Answer, answerTo, fieldError } from '#app/ui/answer-notice.tsx'
@@ -91,6 +91,29 @@ function PasteForm({ form, members, answer }: { form: KeyFormView; members: stri
   )
 }
 
+/** In the demo only: keys of its sandbox, to paste. */
+function Samples({ form: { samples, providerName, members } }: { form: KeyFormView }) {
+  if (samples.length === 0) return null
+  return (
+    <div className={styles.samples}>
+      <Text size="sm" fw={600}>
+        This is the demo: no call leaves this machine.
+      </Text>
+      <Text size="sm" c="gray.7">
+        Instead of {providerName} a sandbox answers. It takes {members ? 'this JSON, pasted below' : 'these keys'}; real
+        ones do not work here.
+      </Text>
+      <ul>
+        {samples.map(({ text, means }) => (
+          <li key={text}>
+            <Code>{text}</Code> <span>{means}</span>
+          </li>
+        ))}
+      </ul>
+    </div>
+  )
+}
+
 /** Takes a new credential, or one in place of a saved one. Nothing that was typed comes back from the server. */
 export function KeyForm({
   form,
@@ -134,6 +157,7 @@ export function KeyForm({
           )}
         </Group>
       </SecretForm>
+      <Samples form={form} />
       {form.members && <PasteForm form={form} members={form.members} answer={answerTo(answer, 'save-key-json')} />}
     </div>
   )

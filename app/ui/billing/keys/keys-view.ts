@@ -39,6 +39,8 @@ export interface KeyFormView {
   fields: CredentialField[]
   /** Members of the JSON that may be pasted instead; null where the credential is a plain key. */
   members: string[] | null
+  /** In the demo: what its sandbox takes as a credential here. */
+  samples: { text: string; means: string }[]
 }
 
 export interface LimitsView {
@@ -140,7 +142,11 @@ function toGroups(input: KeysInput): KeyGroup[] {
   })
 }
 
-export function toKeyForm(provider: ProviderId, replaced: ProviderKeyStatus | null): KeyFormView {
+export function toKeyForm(
+  provider: ProviderId,
+  replaced: ProviderKeyStatus | null,
+  samples: KeyFormView['samples'] = [],
+): KeyFormView {
   const row = providerOf(provider)
   const fields = credentialFields(provider, replaced !== null)
   const isPlain = row.credential === 'key' || row.credential === 'key_and_management'
@@ -150,6 +156,7 @@ export function toKeyForm(provider: ProviderId, replaced: ProviderKeyStatus | nu
     replaces: replaced && { id: replaced.id, hint: hintOf(replaced) },
     fields,
     members: isPlain ? null : fields.map((field) => field.name),
+    samples,
   }
 }
 
