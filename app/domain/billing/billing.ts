@@ -223,3 +223,6 @@ export function monthToCloseAt(at: Date): CalendarMonth {
 }
 
 export const monthHasEnded = (month: CalendarMonth, at: Date): boolean => monthEnd(month) <= at
+
+/** Kinds of difference between the books that are in USD whatever the workspace is billed in: what providers say, and credits. */
+export const DIFFERENCES_IN_DOLLARS: ReadonlySet<string> = new Set(['provider_usage', 'generation', 'credits'])

@@ -6,6 +6,7 @@ import type { ReconciliationDifference } from '#app/generated/prisma/client.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { AppError, notFound } from '#app/platform/errors.ts'
 import { isId } from '#app/platform/ids.ts'
+import { DIFFERENCES_IN_DOLLARS } from './billing.ts'
 import { settlementNeedsNote } from './errors.ts'
 import { STRIPE_KINDS } from './internal/differences.server.ts'
 
@@ -43,8 +44,6 @@ export interface Reconciliation {
   reports: { provider: string; account: string; from: string; to: string; costPico: string; importedAt: string }[]
 }
 
-/** What providers say is in USD, whatever the workspace is billed in; so are credits. */
-const IN_DOLLARS = new Set(['provider_usage', 'generation', 'credits'])
 const mostShown = 200
 const writtenOffShown = 20
 
@@ -82,7 +81,8 @@ export async function readReconciliation(ctx: OperatorCtx): Promise<Reconciliati
     const toRow = (row: ReconciliationDifference): DifferenceRow => ({
       ...{ id: row.id, kind: row.kind, reference: row.reference, expected: row.expected, actual: row.actual },
       workspace: (row.workspaceId && named.get(row.workspaceId)?.name) || null,
-      currency: (!IN_DOLLARS.has(row.kind) && row.workspaceId && named.get(row.workspaceId)?.currency) || 'usd',
+      currency:
+        (!DIFFERENCES_IN_DOLLARS.has(row.kind) && row.workspaceId && named.get(row.workspaceId)?.currency) || 'usd',
       moneyPico: row.moneyPico?.toFixed(0) ?? null,
       ...{ foundAt: row.foundAt.toISOString(), seenAt: row.seenAt.toISOString() },
     })
@@ -144,7 +144,7 @@ export async function writeOffDifference(ctx: OperatorCtx, input: WriteOff): Pro
 
 /** What a difference of money is in. */
 async function currencyOf(tx: Tx, { kind, workspaceId }: ReconciliationDifference): Promise<string> {
-  if (IN_DOLLARS.has(kind) || !workspaceId) return 'usd'
+  if (DIFFERENCES_IN_DOLLARS.has(kind) || !workspaceId) return 'usd'
   const found = await tx.workspace.findUnique({ where: { id: workspaceId }, select: { currency: true } })
   return found?.currency ?? 'usd'
 }

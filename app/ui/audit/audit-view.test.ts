@@ -134,6 +134,15 @@ describe('the audit trail on screen', () => {
     ])
   })
 
+  // Euros of before were told as dollars.
+  it('tells a difference that was written off in its currency, and without one where it does not say which', () => {
+    const byHow = (detail: object) =>
+      lineOf(entry('difference.written_off', { moneyPico: '-12340000000000', ...detail })).facts['Differs by']
+    expect(byHow({ kind: 'second_invoice', currency: 'eur' })).toBe('−€12.34')
+    expect(byHow({ kind: 'second_invoice' })).toBe('−12.34')
+    expect(byHow({ kind: 'provider_usage' })).toBe('−$12.34')
+  })
+
   // One entry that could not be told took the whole page with it.
   it('tells values that it did not expect as they are, and names of no thing as nothing else', () => {
     const detail = { cents: '12.5', moneyPico: 'much', models: 'constructor toString', position: 'last' }

@@ -1,3 +1,4 @@
+import { DIFFERENCES_IN_DOLLARS } from '#app/domain/billing/billing.ts'
 import { periodNames, scopeNames } from '#app/domain/budgets/budgets.ts'
 import { grantKindNames } from '#app/domain/credits/credits.ts'
 import { roleNames } from '#app/domain/permissions/permissions.ts'
@@ -5,7 +6,7 @@ import { displayMinor } from '#app/domain/pricing/currency.ts'
 import { type ProbeReason, reasonText } from '#app/domain/providers/probe-reasons.ts'
 import { isProviderId } from '#app/domain/providers/provider.ts'
 import { type CalendarMonth, monthName } from '#app/platform/calendar-month.ts'
-import { parsePico } from '#app/platform/pico.ts'
+import { parsePico, picoToUsd } from '#app/platform/pico.ts'
 import { scrubSecrets } from '#app/platform/secret-patterns.ts'
 import { providerName } from '#app/ui/analytics/analytics-view.ts'
 import { causeWords } from '#app/ui/billing/billing-view.ts'
@@ -54,6 +55,12 @@ const probeReason = (value: string, { detail }: About): string => {
 const amount = (value: string, currency: unknown): string => {
   const pico = parsePico(value)
   return pico === undefined ? value : exactMoney(pico, String(currency ?? 'usd'))
+}
+/** Older entries do not say their currency: a number without a sign, but for what is in dollars always. */
+function difference(value: string, { detail }: About): string {
+  if (!whole.test(value)) return value
+  const currency = detail.currency ?? (DIFFERENCES_IN_DOLLARS.has(String(detail.kind)) ? 'usd' : null)
+  return currency === null ? picoToUsd(BigInt(value)).replace('-', '−') : exactMoney(value, String(currency))
 }
 const dollars = (value: string): string => amount(value, 'usd')
 
@@ -117,9 +124,7 @@ const fields: Record<string, Field | null> = {
   frozenCents: field('Fixed here', minor),
   billedCents: field('Stripe’s invoice', minor),
   amountCents: field('Amount', minor),
-  moneyPico: field('Differs by', (value, { detail }) =>
-    whole.test(value) ? exactMoney(value, String(detail.currency ?? 'usd')) : value,
-  ),
+  moneyPico: field('Differs by', difference),
   purpose: field('For', among({ plan: 'a plan', top_up: 'credits' })),
   plan: field('Plan', named),
   cents: field('Amount', (value) => minor(value, { detail: {}, names: {}, currency: 'usd' })),
