@@ -88,8 +88,8 @@ curl -i ${origin}/v1/chat/completions \\
 
 ${keysToSave()}
 
-  That form also shows keys that are revoked, out of credit or limited, of all 22 providers. Elsewhere OpenRouter connects with
-  one click: its sandbox asks you to approve.
+  That form also shows keys that are revoked, out of credit or limited, of all 22 providers. OpenRouter's connects with one
+  click besides: its sandbox asks you to approve.
   Inbox of the mails to owners and billing admins: ${system.mail.url}
   Take Acme off Enterprise, and watch its key be destroyed:   npm run demo:downgrade -- acme
   Sandboxes: Stripe ${system.stripe.url}, OpenRouter ${system.openrouter.origin}, all other providers ${system.providers.origin}. Ctrl-C stops everything.

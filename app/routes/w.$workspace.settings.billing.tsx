@@ -24,7 +24,6 @@ import { listModelsOfKey, listProviderKeys, listPurgeCertificates } from '#app/d
 import { removeProviderKey } from '#app/domain/vault/remove-provider-key.server.ts'
 import { type SaveKeyInput, saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
 import { setProviderKey } from '#app/domain/vault/set-provider-key.server.ts'
-import type { ProviderKeyStatus } from '#app/domain/vault/vault.ts'
 import {
   allowFallback,
   forbidFallback,
@@ -69,14 +68,12 @@ export const meta: MetaFunction = () => [{ title: 'Billing · Keymargin' }]
 const allowedOf = ({ allowedProviders }: Doorstep['workspace']): ProviderId[] =>
   allowedProviders.includes('*') ? [...providerIds] : providerIds.filter((id) => allowedProviders.includes(id))
 
-const formOf = (provider: ProviderId, replaced: ProviderKeyStatus | null) =>
-  toKeyForm(provider, replaced, env().sandboxKeys[provider])
-
 /** What the address asks to open. A plan with one provider has the form for its key open from the start. */
 async function loadOpen(ctx: Ctx, input: KeysInput, params: URLSearchParams): Promise<KeysView['open']> {
   const closed = { choosing: false, form: null, limits: null, coverage: null, stop: null }
   const { keys, allowed, canManage, surfaces } = input
   if (!canManage) return closed
+  const formOf = (id: ProviderId, old: (typeof keys)[number] | null) => toKeyForm(id, old, env().sandboxKeys[id])
   const named = (name: string) => keys.find((key) => key.id === params.get(name))
   const [replaced, limited, covered, removed, off] = ['replace', 'limits', 'coverage', 'remove', 'off'].map(named)
   const stopped = removed ?? (off?.enabled ? off : undefined)
@@ -194,10 +191,9 @@ const inputs = Object.fromEntries(credentialInputs.map((name) => [name, z.string
 /** Saves, and says what it changes in money and which of the models in use the key cannot call. */
 async function save(ctx: Ctx, input: SaveKeyInput) {
   const saved = await saveProviderKey(ctx, input)
-  const coverage = await preflightKey(ctx, saved.keyId)
   return {
     ...savedKeyMessage(saved, input.provider, await getWorkspaceMoney(ctx)),
-    coverage: toCoverage(coverage, { hint: saved.hint }),
+    coverage: toCoverage(await preflightKey(ctx, saved.keyId), { hint: saved.hint }),
   }
 }
 
