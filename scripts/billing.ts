@@ -5,7 +5,7 @@
  *   npm run billing:verify -- --invoice RUN|NUMBER
  */
 import { parseArgs } from 'node:util'
-import { type ComputedInvoice, monthToCloseAt, type RunState } from '#app/domain/billing/billing.ts'
+import { type ComputedInvoice, dollarLine, monthToCloseAt, type RunState } from '#app/domain/billing/billing.ts'
 import { findOpenMonths } from '#app/domain/billing/close-month.server.ts'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { previewInvoiceOf } from '#app/domain/billing/preview-invoice.server.ts'
@@ -70,7 +70,11 @@ function print(target: Target, invoice: Omit<ComputedInvoice, 'outcome'>, state:
 async function preview(month: CalendarMonth, slug: string | undefined): Promise<void> {
   for (const target of await targets(month, slug)) {
     const { invoice, heldCalls } = await previewInvoiceOf(target.id, month)
-    print(target, invoice, `preview, would be ${invoice.outcome}${heldCalls ? `, ${heldCalls} calls held at 0` : ''}`)
+    const inDollars = dollarLine(invoice)
+      ? `, with amounts in USD that ${invoice.currency.toUpperCase()} cannot be billed: held once there is enough to charge`
+      : ''
+    const unknown = heldCalls ? `, ${heldCalls} calls held at 0` : ''
+    print(target, invoice, `preview, would be ${invoice.outcome}${inDollars}${unknown}`)
   }
 }
 

@@ -1,8 +1,10 @@
 /** Invoices of months that hold more than calls at a tier price: fees, meters, corrections, what was carried. */
 import { describe, expect, test } from 'vitest'
+import { dollarLine } from '#app/domain/billing/billing.ts'
 import { closeMonth } from '#app/domain/billing/close-month.server.ts'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { previewInvoiceOf } from '#app/domain/billing/preview-invoice.server.ts'
+import { getFrozenInvoice } from '#app/domain/billing/queries.server.ts'
 import { resolveAlert } from '#app/domain/notifications/alerts.server.ts'
 import { type CalendarMonth, parseMonth } from '#app/platform/calendar-month.ts'
 import { inSystem } from '#app/platform/db.server.ts'
@@ -216,5 +218,15 @@ describe('currencies', () => {
     const run = await runRow(customer, await freezeOctober(customer))
     await world.db.owner.query(`UPDATE plans SET key_fee_usd = 8 WHERE id = 'harness-solo'`)
     expect(run).toMatchObject({ state: 'held', heldReason: 'needs_dollars' })
+  })
+
+  test('case 23: too little of such a fee is carried, never charged', async () => {
+    const customer = await makeCustomer(world)
+    await withKey(customer.workspaceId, 'harness-solo', '2026-10-01T00:00:00Z')
+    await inSystem((tx) => tx.workspace.update({ where: { id: customer.workspaceId }, data: { currency: 'jpy' } }))
+    const runId = await freezeOctober(customer)
+    expect(await runRow(customer, runId)).toMatchObject({ state: 'carried', totalCents: 0n })
+    const { lines } = await getFrozenInvoice(customer.workspaceId, runId)
+    expect(dollarLine({ currency: 'jpy', lines })).toMatchObject({ kind: 'key_fee', amountCents: 0n })
   })
 })

@@ -1,3 +1,4 @@
+import { needsDollars } from '#app/domain/pricing/currency.ts'
 import type { CalendarMonth } from '#app/platform/calendar-month.ts'
 import { monthEnd, monthOf, shiftMonth } from '#app/platform/calendar-month.ts'
 import type { Pico } from '#app/platform/pico.ts'
@@ -226,3 +227,10 @@ export const monthHasEnded = (month: CalendarMonth, at: Date): boolean => monthE
 
 /** Kinds of difference between the books that are in USD whatever the workspace is billed in: what providers say, and credits. */
 export const DIFFERENCES_IN_DOLLARS: ReadonlySet<string> = new Set(['provider_usage', 'generation', 'credits'])
+
+/** A line that is reckoned in USD on an invoice of another currency: it is carried while it is too little to charge, then held. */
+export const dollarLine = <Line extends { chargeMode: string; lineKey: string }>(invoice: {
+  currency: string
+  lines: Line[]
+}): Line | undefined =>
+  invoice.currency === 'usd' ? undefined : invoice.lines.find(({ chargeMode }) => needsDollars(chargeMode))

@@ -1,10 +1,10 @@
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { enqueueJob } from '#app/domain/jobs/enqueue-job.server.ts'
 import { raiseAlert, resolveAlert } from '#app/domain/notifications/alerts.server.ts'
-import { displayExact, minorStep, needsDollars, picoPerMinor } from '#app/domain/pricing/currency.ts'
+import { displayExact, minorStep, picoPerMinor } from '#app/domain/pricing/currency.ts'
 import { type CalendarMonth, monthToDate } from '#app/platform/calendar-month.ts'
 import { inSystem, type Tx } from '#app/platform/db.server.ts'
-import { type ComputedInvoice, monthHasEnded, type RunState } from './billing.ts'
+import { type ComputedInvoice, dollarLine, monthHasEnded, type RunState } from './billing.ts'
 import { computeInvoice } from './compute-invoice.ts'
 import { monthNotOver, RunStopped } from './errors.ts'
 import { plannedOperations, runIdOf, stateOf, toLineRow } from './internal/frozen-run.ts'
@@ -129,8 +129,9 @@ const toJson = (value: unknown): string =>
  * Amounts that do not belong into the invoice's currency (stripe §4 case 23): modes that reckon with costs in dollars, and
  * calls that were priced by another currency's price book. Prices were refused where they were set; this is the last look.
  */
-function currencyProblem({ currency, lines }: ComputedInvoice, foreign: ForeignBooks): RunStopped | null {
-  const inDollars = lines.find((line) => currency !== 'usd' && needsDollars(line.chargeMode))
+function currencyProblem(invoice: ComputedInvoice, foreign: ForeignBooks): RunStopped | null {
+  const { currency, lines } = invoice
+  const inDollars = dollarLine(invoice)
   if (inDollars) return RunStopped.held('needs_dollars', `${inDollars.lineKey}, billed in ${currency}`)
   const priced = lines.filter((line) => line.chargeMode === 'tier' || line.kind === 'usage')
   const version = priced.flatMap((line) => line.priceBookVersion ?? []).find((one) => foreign[one])

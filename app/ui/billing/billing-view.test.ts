@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { noModeSums, type Part, type Scenario } from '#app/domain/analytics/counterfactual.ts'
-import type { InvoiceSummary, UsageThisMonth } from '#app/domain/billing/queries.server.ts'
+import type { InvoiceDetail, InvoiceSummary, UsageThisMonth } from '#app/domain/billing/queries.server.ts'
 import { beforeKeyWords, toInvoiceRow, toUsageView } from './billing-view.ts'
+import { toInvoiceView } from './invoice-view.ts'
 
 const usage: UsageThisMonth = {
   currency: 'usd',
@@ -74,6 +75,63 @@ describe('the month so far, by the plan’s two modes', () => {
       ['$0.180859', '$0.1808592'],
     ])
     expect(beside).toMatchObject({ total: '$10.68', totalExact: '$10.6808592' })
+  })
+})
+
+describe('a key fee where the workspace is not billed in dollars', () => {
+  // It was carried from month to month as a few yen, and nothing said so.
+  test('is said to wait for the operator, on the billing page and on an invoice that carries it', () => {
+    const fee = toUsageView({ ...usage, currency: 'jpy', feePico: '8000000000000' }, rules).beside?.lines[0]?.what
+    expect(fee).toContain('reckoned in USD, so it is not charged in JPY')
+    const line = {
+      chargeMode: 'key_fee',
+      kind: 'key_fee',
+      lineKey: 'key_fee/harness-solo',
+      detail: {},
+      description: '',
+    }
+    const amounts = {
+      calls: '0',
+      inputTokens: '0',
+      outputTokens: '0',
+      amountCents: '0',
+      basisPico: '0',
+      creditPico: '0',
+    }
+    const exact = { tierPricePico: '0', rawCostPico: '0', exactPico: '8000000000000', quantity: null }
+    const detail = (currency: string, chargeMode: string, state = 'carried') =>
+      ({
+        ...{
+          runId: 'r',
+          month: '2026-10',
+          state,
+          currency,
+          kind: 'ai_usage',
+          revision: 1,
+          frozenAt: '2026-11-03T02:00:00Z',
+        },
+        ...{
+          totalCents: '0',
+          openingResiduePico: '0',
+          exactPico: '0',
+          closingResiduePico: '0',
+          linesHash: '',
+          calls: '0',
+        },
+        ...{
+          stripeInvoiceNumber: null,
+          finalizedAt: null,
+          hostedInvoiceUrl: null,
+          callsHash: null,
+          stripeStatus: null,
+        },
+        lines: [{ ...line, ...amounts, ...exact, chargeMode }],
+      }) as unknown as InvoiceDetail
+    const said = (...of: Parameters<typeof detail>) => toInvoiceView('/w/a', detail(...of)).explanation
+    expect(said('jpy', 'key_fee')).toMatch(/added to the next invoice\. Some of it is reckoned in USD.* in JPY/)
+    expect(said('jpy', 'tier')).not.toContain('USD')
+    expect(said('usd', 'key_fee')).not.toContain('USD')
+    expect(said('jpy', 'key_fee', 'done_zero')).not.toContain('USD')
   })
 })
 

@@ -137,7 +137,13 @@ function ownWords({ workspaceChargeMode, workspaceMarkupBp }: UsageRules): strin
 
 function besideCalls({ feePico, usagePico, correctionPico, exactPico, currency }: UsageThisMonth): UsageView['beside'] {
   const lines = [
-    { what: 'Fee for a key, where it stays enabled until the month ends', pico: BigInt(feePico) },
+    {
+      what:
+        currency === 'usd'
+          ? 'Fee for a key, where it stays enabled until the month ends'
+          : `Fee for a key: reckoned in USD, so it is not charged in ${currency.toUpperCase()} before your operator has looked at it`,
+      pico: BigInt(feePico),
+    },
     { what: 'Usage that is no call', pico: BigInt(usagePico) },
     { what: 'Corrections of calls that were charged before', pico: BigInt(correctionPico) },
   ].filter(({ pico }) => pico !== 0n)

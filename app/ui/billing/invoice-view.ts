@@ -1,3 +1,4 @@
+import { dollarLine } from '#app/domain/billing/billing.ts'
 import { describeFinding, type InvoiceProof } from '#app/domain/billing/proof.ts'
 import type { InvoiceDetail, InvoiceLineView } from '#app/domain/billing/queries.server.ts'
 import { displayExact, displayMinor, picoPerMinor } from '#app/domain/pricing/currency.ts'
@@ -42,6 +43,12 @@ const explanations: Record<string, string> = {
   carried: 'The total is below the smallest amount that can be charged, so it is added to the next invoice.',
   done_zero: 'Nothing is owed for this month: there is no invoice to pay.',
   uncollectable: 'The billing customer no longer exists, so this invoice was not sent.',
+}
+
+function explanationOf(invoice: InvoiceDetail): string | null {
+  const text = explanations[invoice.state] ?? null
+  if (invoice.state !== 'carried' || !dollarLine(invoice)) return text
+  return `${text} Some of it is reckoned in USD, which cannot be billed in ${invoice.currency.toUpperCase()}: the invoice that it would be charged on waits until somebody has looked at it.`
 }
 
 const how: Record<string, string> = {
@@ -104,7 +111,7 @@ export function toInvoiceView(root: string, invoice: InvoiceDetail): InvoiceView
     title: `${invoice.kind === 'correction' ? 'Correction' : 'Invoice'} for ${monthName(invoice.month as CalendarMonth)}`,
     status,
     tone,
-    explanation: explanations[invoice.state] ?? null,
+    explanation: explanationOf(invoice),
     facts: [
       ...optional('Number', invoice.stripeInvoiceNumber),
       ['Month', `${monthName(invoice.month as CalendarMonth)}, UTC`],
