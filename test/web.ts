@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
-import { createServer } from 'node:net'
 import path from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { createPerson } from '#app/http/create-person.server.ts'
 import { ensureBuilt } from '#scripts/build.ts'
+import { freePort } from '#scripts/free-port.ts'
 import type { TestDatabase } from './database.ts'
 
 const root = path.resolve(import.meta.dirname, '..')
@@ -17,16 +17,6 @@ export interface RunningProgram {
   exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   /** SIGTERM, and the wait until it ended. @returns its exit code */
   stop(): Promise<number | null>
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number }
-      probe.close(() => resolve(port))
-    })
-  })
 }
 
 /** Starts one of our programs as its own process and keeps what it prints. Does not wait. */

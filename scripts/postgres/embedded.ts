@@ -6,10 +6,10 @@
 import { type SpawnOptions, spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { freePort } from '../free-port.ts'
 import { enterableByOthers, executableBinaries } from './binaries.ts'
 
 export interface EmbeddedPostgres {
@@ -64,15 +64,6 @@ function isAlive(pid: number): boolean {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
-
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const probe = createServer().once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number }
-      probe.close(() => resolve(port))
-    })
-  })
 
 function initialise(native: string, stateDir: string, user: DatabaseUser, env: NodeJS.ProcessEnv): void {
   const data = path.join(stateDir, 'data')
@@ -172,6 +163,22 @@ function launch(native: string, data: string, port: number, options: SpawnOption
   })
 }
 
+/**
+ * Children of a server that was killed end a moment after it and hold its memory until then, and a port that was free may be
+ * taken before it is listened on: both are tried again.
+ */
+async function launchFresh(launchAt: (port: number) => Promise<number>): Promise<Running> {
+  for (let round = 0; ; round++) {
+    const port = await freePort()
+    try {
+      return { port, pid: await launchAt(port) }
+    } catch (error) {
+      if (round > 150 || !/still in use|Address already in use/.test(String(error))) throw error
+      await delay(100)
+    }
+  }
+}
+
 async function createDatabase(url: URL): Promise<void> {
   const maintenance = new URL(url)
   maintenance.pathname = '/postgres'
@@ -205,16 +212,8 @@ export async function startEmbeddedPostgres(wishedDir: string, settings: string[
   const password = readFileSync(path.join(stateDir, 'password'), 'utf8').trim()
   const urlAt = (at: number | string) => `postgresql://keymargin_owner:${password}@127.0.0.1:${at}/keymargin`
   const found = await runningServer(data, (at) => urlAt(at).replace(/keymargin$/, 'postgres'))
-  const port = found?.port ?? (await freePort())
-  const pid =
-    found?.pid ??
-    (await launch(
-      native,
-      data,
-      port,
-      { ...user, env, cwd: '/', detached: true, stdio: ['ignore', 'ignore', 'pipe'] },
-      settings,
-    ))
+  const options: SpawnOptions = { ...user, env, cwd: '/', detached: true, stdio: ['ignore', 'ignore', 'pipe'] }
+  const { pid, port } = found ?? (await launchFresh((at) => launch(native, data, at, options, settings)))
   const url = new URL(urlAt(port))
   await createDatabase(url)
   return { url: url.href, adopted: found !== undefined, stop: () => stopServer(pid) }

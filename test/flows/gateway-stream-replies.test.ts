@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { patience } from '#app/gateway/patience.ts'
 import { useDatabase } from '#test/database.ts'
 import { type Row, useGateway } from '#test/gateway.ts'
@@ -152,8 +152,7 @@ describe('streams', () => {
 
 describe('a provider that falls silent is not waited for without end', () => {
   const usual = { ...patience }
-  beforeAll(() => void Object.assign(patience, { headersMs: 400, idleMs: 400 }))
-  afterAll(() => void Object.assign(patience, usual))
+  afterEach(() => void Object.assign(patience, usual))
 
   const silent = { status: 504, code: 'upstream_timeout' }
   test.each<[string, Scenario, boolean, Row]>([
@@ -161,6 +160,7 @@ describe('a provider that falls silent is not waited for without end', () => {
     ['before the headers of a stream', { hang: 'start' }, true, { usage_source: 'none', ...unknownCost }],
     ['after the headers', { hang: 'headers', output: 7 }, false, { usage_source: 'generation', output_tokens: 7 }],
   ])('%s', async (_name, scenario, streamed, row) => {
+    Object.assign(patience, scenario.hang === 'start' ? { headersMs: 400 } : { idleMs: 400 })
     await check(scenario, streamed, {
       ...silent,
       row: { status: 'upstream_error', error_code: 'upstream_timeout', ...row },
@@ -168,6 +168,7 @@ describe('a provider that falls silent is not waited for without end', () => {
   })
 
   test('after the first comment of a stream: an error event, and what the provider bills', async () => {
+    patience.idleMs = 400
     const met = await meet({ hang: 'headers', output: 7 }, true)
     expect(met.text).toContain('"code":"upstream_timeout"')
     expect(met.text.endsWith('\n\n')).toBe(true)

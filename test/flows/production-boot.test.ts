@@ -6,10 +6,11 @@ import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { inTenant } from '#app/platform/db.server.ts'
 import { ensureBuilt } from '#scripts/build.ts'
+import { freePort } from '#scripts/free-port.ts'
 import { type TestSettings, useDatabase } from '#test/database.ts'
 import { makeMember, makeWorkspace, saveKeyDirectly } from '#test/factories.ts'
 import { until } from '#test/gateway.ts'
-import { freePort, launch, makePerson, personPassword, type RunningProgram, start } from '#test/web.ts'
+import { launch, makePerson, personPassword, type RunningProgram, start } from '#test/web.ts'
 
 const programs = ['server.ts', 'workers/index.ts'] as const
 const newPhrase = () => randomBytes(48).toString('base64')

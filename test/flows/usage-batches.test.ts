@@ -89,7 +89,7 @@ describe('who pays', () => {
   test('on a plan with credits: what there is, soonest to expire first, in the order of the batch; the rest is a shortfall', async () => {
     const { token, workspaceId } = await onPlan('harness-solo')
     const never = await grant(db, workspaceId, 120_000_000n)
-    const soon = await grant(db, workspaceId, 70_000_000n, { expiresAt: new Date(Date.now() + 60_000) })
+    const soon = await grant(db, workspaceId, 70_000_000n, { expiresAt: new Date(Date.now() + 3_600_000) })
     const answer = await (await post(token, [event('1'), event('2'), event('3')])).json()
     expect(answer.events.map((each: Record<string, string>) => [each.credits_usd, each.charge_usd])).toEqual([
       ['0.00005', '0'],

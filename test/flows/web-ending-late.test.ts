@@ -1,11 +1,11 @@
 /** A process that is told to end does end, whatever becomes of its database, and is not cut short by being told twice. */
 import { once } from 'node:events'
-import { connect, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ensureBuilt } from '#scripts/build.ts'
 import { useDatabase } from '#test/database.ts'
 import { until } from '#test/gateway.ts'
-import { beginForm, freePort, startWeb } from '#test/web.ts'
+import { beginForm, startWeb } from '#test/web.ts'
 
 const db = useDatabase()
 const sockets = new Set<Socket>()
@@ -17,7 +17,6 @@ afterAll(() => {
 /** The way to the database, which can fall silent without a word: as a cut network does. */
 async function throughProxy(): Promise<{ url: string; silence: () => void; close: () => void }> {
   const target = new URL(db.appUrl)
-  const port = await freePort()
   let silent = false
   const server = createServer((near) => {
     const far = connect(Number(target.port || 5432), target.hostname)
@@ -30,11 +29,11 @@ async function throughProxy(): Promise<{ url: string; silence: () => void; close
       from.on('error', () => {})
       from.on('end', () => silent || to.end())
     }
-  }).listen(port, '127.0.0.1')
+  }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = new URL(target)
   url.hostname = '127.0.0.1'
-  url.port = String(port)
+  url.port = String((server.address() as AddressInfo).port)
   const silence = () => {
     silent = true
   }
