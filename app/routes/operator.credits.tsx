@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { grantPromotionalCredits } from '#app/domain/credits/grant-promotional-credits.server.ts'
 import { listCreditsOverview } from '#app/domain/credits/operator-queries.server.ts'
 import { intent, operatorAction, operatorLoader } from '#app/http/route.server.ts'
+import { AppError } from '#app/platform/errors.ts'
 import { newId } from '#app/platform/ids.ts'
 import { type OperatorCreditsAnswer, OperatorCreditsPage } from '#app/ui/operator/credits-page.tsx'
 import { type OperatorCreditsView, toOperatorCreditsView } from '#app/ui/operator/credits-view.ts'
@@ -15,6 +16,8 @@ export const meta: MetaFunction = () => [{ title: 'Credits of all workspaces · 
 export const loader = operatorLoader(async (ctx, { request }) => {
   const params = new URL(request.url).searchParams
   const [find, workspace] = [(params.get('find') ?? '').slice(0, 100), (params.get('workspace') ?? '').slice(0, 100)]
+  if (find.includes('\0'))
+    throw new AppError('bad_request', 'invalid_filter', 'find: no workspace is called that.', { field: 'find' })
   return toOperatorCreditsView(await listCreditsOverview(ctx, find), { formId: newId(), find, workspace })
 })
 

@@ -14,9 +14,9 @@ export const refusalOf = (refusal: Refusal | undefined, field: string): string |
 /** In place of a page's figures: nothing was computed, and why. The form above it says which field it is. */
 export function RefusedAddress({ refusal, fields }: { refusal: Refusal; fields: readonly string[] }) {
   return (
-    <Alert color="red" role="alert" mb="lg" title="Nothing is shown: the address asks for what cannot be">
+    <Alert color="red" role="alert" mb="lg" title="Nothing is shown yet">
       {fields.includes(refusal.field) ? (
-        <Text size="sm">Correct the field that is marked, and apply it.</Text>
+        <Text size="sm">Correct the marked field and apply it.</Text>
       ) : (
         <Text size="sm">
           In the address, {refusal.field}: {refusal.message} Apply the form to go on without it.

@@ -119,6 +119,7 @@ describe('hostile input', () => {
 
     it.each([
       ['settings/audit?before=yesterday', 'In the address, before: this is no entry number'],
+      ['settings/audit?before=%00', 'In the address, before: this is no entry number'],
       ['settings/credits?after=0x10', 'In the address, after: this is no place in the list'],
     ])('%s names what is wrong, and leads back to the page', async (page, words) => {
       const response = await owner.ask(`${root}/${page}`)
@@ -140,10 +141,17 @@ describe('hostile input', () => {
       expect(html).not.toContain('Review before sending')
     })
 
-    it('an operator is told that a price book has a number', async () => {
-      const response = await operator.ask('/operator/price-book?edit=x')
+    it.each([
+      ['price-book?edit=x', 'In the address, edit: must be the number of a price book'],
+      ['credits?find=%00', 'In the address, find: no workspace is called that'],
+    ])('an operator is told what is wrong with %s', async (page, words) => {
+      const response = await operator.ask(`/operator/${page}`)
       expect(response.status).toBe(400)
-      expect(await response.text()).toContain('In the address, edit: must be the number of a price book')
+      expect(await response.text()).toContain(words)
+    })
+
+    it.each(['billing?checkout=%00', 'credits?checkout=%00'])('a payment that nobody began: %s', async (page) => {
+      expect((await owner.ask(`${root}/settings/${page}`)).status).toBe(200)
     })
 
     it.each([

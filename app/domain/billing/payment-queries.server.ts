@@ -125,6 +125,7 @@ export type CheckoutOutcome =
 export async function readCheckout(ctx: Ctx, id: string | null): Promise<CheckoutOutcome> {
   const { workspaceId } = ctx
   authorize(ctx, 'manage:Billing', { workspaceId })
+  if (id?.includes('\0')) return { kind: 'unknown' } // no id holds one, and PostgreSQL refuses to look for it
   const find = () =>
     inTenant({ workspaceId }, (tx) =>
       tx.checkout.findFirst({ where: { workspaceId, ...(id !== null && { id }) }, orderBy: { startedAt: 'desc' } }),
