@@ -2,7 +2,8 @@
  * Makes an account, and where named a workspace and a role in it. For the first people of an installation:
  *   npm run user:create -- --email ada@example.com --name "Ada Okafor" --operator
  *   npm run user:create -- --email bo@example.com --name "Bo Sand" --workspace acme --role owner [--workspace-name Acme --plan enterprise --stripe-customer cus_…]
- * The password is read from standard input, so that it stands in no shell history.
+ * The password is read from standard input, so that it stands in no shell history. Somebody who has an account already keeps
+ * it, and comes into the workspace, or becomes an operator, beside what they are.
  */
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
@@ -46,6 +47,22 @@ async function requirePossible(tx: Tx, slug: string, { plan, 'stripe-customer': 
   if (held) throw wrong(`${customer} is, or was, the customer of ${held.workspace.slug}.`)
 }
 
+/** What an account that there is already can still be given. */
+async function requireNews(tx: Tx, { id, email }: { id: string; email: string }, values: Values): Promise<void> {
+  const { workspace: slug, operator } = values
+  if (!slug && !operator)
+    throw wrong(`${email} has an account already. Say what to add: --workspace acme --role member, or --operator.`)
+  if (slug && (await tx.member.findFirst({ where: { userId: id, workspace: { slug } } })))
+    throw wrong(`${email} is in ${slug} already. Roles are changed under Settings → Members.`)
+  if (operator && (await tx.operator.findUnique({ where: { userId: id } })))
+    throw wrong(`${email} is an operator already.`)
+}
+
+async function newPerson(email: string, name: string): Promise<string> {
+  process.stderr.write('Password (12 characters or more), then Ctrl-D: ')
+  return createPerson({ email, name, password: (await text(process.stdin)).trim() })
+}
+
 async function workspaceOf(tx: Tx, slug: string, values: Values): Promise<string> {
   const found = await tx.workspace.findUnique({ where: { slug } })
   if (found) return found.id
@@ -78,8 +95,9 @@ async function main(): Promise<void> {
     await openVault()
     const { workspace } = values
     if (workspace) await inSystem((tx) => requirePossible(tx, workspace, values))
-    process.stderr.write('Password (12 characters or more), then Ctrl-D: ')
-    const userId = await createPerson({ email, name, password: (await text(process.stdin)).trim() })
+    const known = await inSystem((tx) => tx.user.findUnique({ where: { email: email.trim().toLowerCase() } }))
+    if (known) await inSystem((tx) => requireNews(tx, known, values))
+    const userId = known?.id ?? (await newPerson(email, name))
     await inSystem(async (tx) => {
       if (values.operator) {
         await tx.operator.create({ data: { userId } })
@@ -106,7 +124,7 @@ async function main(): Promise<void> {
         at: new Date(),
       })
     })
-    console.log(`\n${email} can sign in now.`)
+    console.log(known ? `${email} keeps their account and password.` : `\n${email} can sign in now.`)
   } finally {
     await closeDatabase()
     await done()

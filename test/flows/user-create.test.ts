@@ -43,3 +43,14 @@ test('another customer for a workspace that there is: says what changes it, in t
   const refused = await create('--workspace', slug, '--stripe-customer', 'cus_other')
   expect(refused).toMatchObject({ code: 1, text: expect.stringContaining('npm run stripe:customer') })
 })
+
+test('somebody who has an account comes into another workspace with it, once, and without a password', async () => {
+  const [first, second] = [(await makeWorkspace()).slug, (await makeWorkspace()).slug]
+  const bo = ['--email', 'bo@example.com', '--workspace']
+  expect(await create(...bo, first)).toMatchObject({ code: 0 })
+  const again = await create(...bo, second)
+  expect(again).toEqual({ code: 0, text: 'bo@example.com keeps their account and password.\n' })
+  const memberships = await inSystem((tx) => tx.member.count({ where: { user: { email: 'bo@example.com' } } }))
+  expect(memberships).toBe(2)
+  expect(await create(...bo, second)).toMatchObject({ code: 1, text: expect.stringContaining('Settings → Members') })
+})

@@ -51,7 +51,8 @@ export function MembersPage({ view, answer }: { view: MembersView; answer: Membe
       <PageHeading title="Members">
         {view.canManage
           ? 'You may give and take roles. There is always at least one owner.'
-          : 'Only an owner can change roles.'}
+          : 'Only an owner can change roles.'}{' '}
+        People are added by your operator.
       </PageHeading>
       <AnswerNotice answer={answer} success={answer?.ok ? answer.message : null} />
       <Panel>
