@@ -14,7 +14,7 @@ export default defineConfig({
           name: 'unit',
           include: ['app/**/*.test.ts', 'workers/**/*.test.ts', 'scripts/**/*.test.ts'],
           setupFiles: ['test/setup/console.ts'],
-          testTimeout: 30_000, // some try every cut of a stream: seconds on a machine that is busy
+          testTimeout: 300_000, // some try every cut of a stream: seconds on a machine that is busy
         },
       },
       {
@@ -27,9 +27,9 @@ export default defineConfig({
           pool: 'forks',
           maxWorkers: 2,
           // Limits end what hangs, and measure no machine.
-          testTimeout: 120_000,
+          testTimeout: 600_000,
           expect: { poll: { timeout: 45_000 } },
-          hookTimeout: 120_000,
+          hookTimeout: 600_000,
         },
       },
     ],

@@ -87,7 +87,7 @@ describe('races', () => {
       shortfall: 0n,
     })
     await expectBooksAgree(db, workspaceId)
-  }, 120_000)
+  })
 
   test('64 calls at once through two gateways never hold more than there is, and the books agree', async () => {
     const customer = await onCredits()

@@ -153,7 +153,7 @@ describe('who may do what', () => {
       )
       if ((await databaseHash(db.owner)) !== before) changed.push(route.id)
     }
-  }, 400_000)
+  })
 
   const differences = (policy: Policy, among = routes) =>
     observed

@@ -9,7 +9,7 @@ import { beginForm, startWeb } from '#test/web.ts'
 
 const db = useDatabase()
 const sockets = new Set<Socket>()
-beforeAll(() => void ensureBuilt(), 120_000)
+beforeAll(() => void ensureBuilt())
 afterAll(() => {
   for (const socket of sockets) socket.destroy()
 })
