@@ -67,8 +67,23 @@ function print(target: Target, invoice: Omit<ComputedInvoice, 'outcome'>, state:
   )
 }
 
+/** What a month that is closed is billed by. Computed once more, it would take up what it left over itself. */
+const runOf = (workspaceId: string, month: CalendarMonth) =>
+  inSystem((tx) =>
+    tx.invoiceRun.findFirst({
+      where: { workspaceId, month, kind: 'ai_usage' },
+      select: { id: true, state: true },
+      orderBy: { revision: 'desc' },
+    }),
+  )
+
 async function preview(month: CalendarMonth, slug: string | undefined): Promise<void> {
   for (const target of await targets(month, slug)) {
+    const run = await runOf(target.id, month)
+    if (run) {
+      print(target, await getFrozenInvoice(target.id, run.id), `was closed before; ${run.state}`)
+      continue
+    }
     const { invoice, heldCalls } = await previewInvoiceOf(target.id, month)
     const inDollars = dollarLine(invoice)
       ? `, with amounts in USD that ${invoice.currency.toUpperCase()} cannot be billed: held once there is enough to charge`

@@ -72,6 +72,11 @@ async function rerate(version: number): Promise<void> {
   )
 }
 
+async function say(done: Promise<unknown>, what: string): Promise<void> {
+  await done
+  console.log(what)
+}
+
 async function run(
   command: string | undefined,
   [first = '', second = '']: string[],
@@ -81,14 +86,18 @@ async function run(
   if (command === 'list') return list()
   if (command === 'draft') return console.log(`draft ${await draftPrices(ctx, values)}`)
   if (command === 'currency' && first && second)
-    return setWorkspaceCurrency(ctx, { workspace: first, currency: second })
+    return say(setWorkspaceCurrency(ctx, { workspace: first, currency: second }), `${first} is billed in ${second}`)
   if (!Number.isSafeInteger(version) || version < 1) throw new AppError('bad_request', 'usage', USAGE)
   if (command === 'show') return console.log(JSON.stringify(await readTypedBook(ctx, version), null, 2))
-  if (command === 'edit') return changeDraft(ctx, version, JSON.parse(readFileSync(second, 'utf8')) as TypedDraft)
+  if (command === 'edit')
+    return say(
+      changeDraft(ctx, version, JSON.parse(readFileSync(second, 'utf8')) as TypedDraft),
+      `draft ${version} is saved`,
+    )
   if (command === 'preview') return preview(version, values.month)
-  if (command === 'publish') return publishPrices(ctx, version)
+  if (command === 'publish') return say(publishPrices(ctx, version), `price book ${version} is published`)
   if (command === 'rerate') return rerate(version)
-  if (command === 'discard') return discardDraft(ctx, version)
+  if (command === 'discard') return say(discardDraft(ctx, version), `draft ${version} is thrown away`)
   throw new AppError('bad_request', 'usage', USAGE)
 }
 

@@ -51,6 +51,9 @@ describe('npm run billing', () => {
     const again = await billing('close', '--month', MONTH, '--workspace', slug)
     expect(again).toMatchObject({ code: 0, text: expect.stringContaining('was closed before; done') })
     expect(stripeInvoices(world, customer)).toHaveLength(1)
+    // It took up what the month itself had left over, and came to a cent more than its invoice.
+    const late = await billing('preview', '--month', MONTH, '--workspace', slug)
+    expect(late.text).toMatch(/was closed before; done[\s\S]*residue 0 → 5000000000 pico/)
   })
 
   test('verify recomputes an invoice by its run or number, and ends with exit code 2 where it differs', async () => {
