@@ -1,4 +1,15 @@
-import { chmodSync, cpSync, existsSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 
@@ -38,6 +49,12 @@ function packagedBinaries(): string {
   return native
 }
 
+/** What its owner may read and execute, others may too: modes are copied, and those of an install under umask 077 are closed. */
+function openToOthers(file: string): void {
+  const stat = lstatSync(file)
+  if (!stat.isSymbolicLink()) chmodSync(file, stat.mode & 0o100 ? 0o755 : 0o644)
+}
+
 /**
  * Binaries that the database user can execute. A checkout below a mode-700 folder (root's home, say) is closed to
  * that user, so the binaries are copied next to the data; the marker file makes an interrupted copy start over.
@@ -50,6 +67,8 @@ export function executableBinaries(stateDir: string, asOtherUser: boolean): stri
   if (!existsSync(marker)) {
     rmSync(copy, { recursive: true, force: true })
     cpSync(native, copy, { recursive: true, verbatimSymlinks: true })
+    for (const file of ['.', ...readdirSync(copy, { recursive: true, encoding: 'utf8' })])
+      openToOthers(path.join(copy, file))
     writeFileSync(marker, '')
   }
   return copy

@@ -5,7 +5,7 @@
  */
 import { type SpawnOptions, spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
@@ -46,6 +46,15 @@ export function resolveStateDir(wished: string): string {
   if (!isRoot || enterableByOthers(path.dirname(path.resolve(wished)))) return path.resolve(wished)
   const checkout = createHash('sha256').update(path.resolve(wished)).digest('hex').slice(0, 12)
   return path.join('/var/lib/keymargin', checkout)
+}
+
+/** Makes the folder where the state lives, so that the database's user may enter it whatever the umask. */
+export function makeStateDir(wished: string): string {
+  const stateDir = resolveStateDir(wished)
+  const first = mkdirSync(stateDir, { recursive: true })
+  for (let made = stateDir; first !== undefined && made.length >= first.length; made = path.dirname(made))
+    chmodSync(made, 0o755)
+  return stateDir
 }
 
 function isZombie(pid: number): boolean {
@@ -198,9 +207,8 @@ async function createDatabase(url: URL): Promise<void> {
  * @throws with PostgreSQL's own last words where it does not come up
  */
 export async function startEmbeddedPostgres(wishedDir: string, settings: string[] = []): Promise<EmbeddedPostgres> {
-  const stateDir = resolveStateDir(wishedDir)
+  const stateDir = makeStateDir(wishedDir)
   const user = databaseUser()
-  mkdirSync(stateDir, { recursive: true, mode: 0o755 })
   const native = executableBinaries(stateDir, user.uid !== undefined)
   const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' } as unknown as NodeJS.ProcessEnv
   const data = path.join(stateDir, 'data')

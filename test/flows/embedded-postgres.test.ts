@@ -68,6 +68,16 @@ describe('embedded PostgreSQL', () => {
     expect(await query(running.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
   })
 
+  it('starts under a umask that closes to others whatever is made', async () => {
+    const before = process.umask(0o077)
+    try {
+      running = await startEmbeddedPostgres(path.join(base, 'made/on/the/way'))
+    } finally {
+      process.umask(before)
+    }
+    expect(await query(running.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+  })
+
   it('starts below a folder that other users cannot enter', async () => {
     const closed = path.join(base, 'home')
     mkdirSync(closed, { mode: 0o700 })

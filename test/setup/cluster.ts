@@ -3,7 +3,7 @@ import path from 'node:path'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { ensureLogin, migrateDatabase } from '#scripts/migrations.ts'
-import { resolveStateDir, startEmbeddedPostgres } from '#scripts/postgres/embedded.ts'
+import { makeStateDir, startEmbeddedPostgres } from '#scripts/postgres/embedded.ts'
 import { holdProcessLock, isProcessAlive } from '#scripts/process-lock.ts'
 
 declare module 'vitest' {
@@ -16,7 +16,7 @@ declare module 'vitest' {
 
 const folder = path.resolve(import.meta.dirname, '../../.keymargin/test-postgres')
 /** One file per run that uses the cluster, named by its process. */
-const runsDir = path.join(resolveStateDir(folder), 'runs')
+const runsDir = path.join(makeStateDir(folder), 'runs')
 const ownRun = path.join(runsDir, String(process.pid))
 const holdCluster = () => holdProcessLock(path.join(runsDir, '../cluster.lock'))
 
