@@ -3,7 +3,9 @@ import { closeMonth } from '#app/domain/billing/close-month.server.ts'
 import { freezeInvoiceRun } from '#app/domain/billing/freeze-invoice-run.server.ts'
 import { previewInvoice } from '#app/domain/billing/preview-invoice.server.ts'
 import { getInvoice, getUsageOfMonth, listInvoices } from '#app/domain/billing/queries.server.ts'
+import { getStatement } from '#app/domain/billing/statement.server.ts'
 import { verifyInvoice } from '#app/domain/billing/verify-invoice.server.ts'
+import { parseMonth } from '#app/platform/calendar-month.ts'
 import { systemPool } from '#app/platform/db.server.ts'
 import { PICO_PER_CENT } from '#app/platform/pico.ts'
 import { makeMember } from '#test/factories.ts'
@@ -92,21 +94,28 @@ describe('closing a month', () => {
   test('case 60: late usage comes on its own line of the next invoice at the old prices; the closed one stays, and its residue opens the next', async () => {
     const customer = await makeCustomer(world)
     await recordUsage(customer.workspaceId, OCTOBER_USAGE)
-    await write(customer, await freezeOctober(customer))
+    const october = await freezeOctober(customer)
+    await write(customer, october)
+    const closed = await runRow(customer, october)
     await recordUsage(customer.workspaceId, [
       { at: '2026-10-31T23:59:58.000Z', tierPrice: '1', raw: '0' },
-      { at: '2026-11-10T00:00:00.000Z', tierPrice: '2', raw: '0' },
+      { at: '2026-11-10T00:00:00.000Z', tierPrice: '2', raw: '0', priceBookVersion: 2 },
     ])
     const november = await freezeInvoiceRun({ workspaceId: customer.workspaceId, month: NOVEMBER, now: DECEMBER_TIME })
     expect(await write(customer, november?.runId ?? '', () => DECEMBER_TIME)).toBe('done')
     const run = await runRow(customer, november?.runId ?? '')
     expect(BigInt(run.openingResiduePico.toFixed(0))).toBe(PICO_PER_CENT / 2n)
     expect(run.totalCents).toBe(300n)
-    expect(run.lines.map((line) => [line.usageMonth, Number(line.amountCents)])).toEqual([
-      ['2026-11', 200],
-      ['2026-10', 100],
+    expect(run.lines.map((line) => [line.usageMonth, line.priceBookVersion, Number(line.amountCents)])).toEqual([
+      ['2026-11', 2, 200],
+      ['2026-10', 1, 100],
     ])
     expect(run.lines[1]?.description).toContain('late usage')
+    expect(await runRow(customer, october)).toEqual(closed)
+    expect(stripeInvoices(world, customer).map(({ amounts }) => amounts.toSorted())).toEqual([
+      [1_234, 340, 500],
+      [100, 200],
+    ])
   })
 
   test('case 59: a call belongs to the month of its dispatch, whole, at the boundary too', async () => {
@@ -116,6 +125,47 @@ describe('closing a month', () => {
       { at: '2026-11-01T00:00:00.000Z', tierPrice: '2', raw: '0' },
     ])
     expect((await runRow(customer, await freezeOctober(customer))).totalCents).toBe(100n)
+    const november = await freezeInvoiceRun({ workspaceId: customer.workspaceId, month: NOVEMBER, now: DECEMBER_TIME })
+    const { totalCents, lines } = await runRow(customer, november?.runId ?? '')
+    expect([totalCents, lines.map((line) => line.usageMonth)]).toEqual([200n, ['2026-11']])
+  })
+
+  test('case 75: usage of a leap day is February’s', async () => {
+    const customer = await makeCustomer(world)
+    await recordUsage(customer.workspaceId, [
+      { at: '2028-02-29T23:59:59.999Z', tierPrice: '1', raw: '0' },
+      { at: '2028-03-01T00:00:00.000Z', tierPrice: '2', raw: '0' },
+    ])
+    const [february, now] = [parseMonth('2028-02'), new Date('2028-03-03T02:00:00Z')]
+    const frozen = await freezeInvoiceRun({ workspaceId: customer.workspaceId, month: february, now })
+    const { totalCents, lines } = await runRow(customer, frozen?.runId ?? '')
+    expect([totalCents, lines.map((line) => line.usageMonth)]).toEqual([100n, ['2028-02']])
+  })
+
+  test('case 82: calls of three closed months that come late are lines of one invoice, and no invoice of before changes', async () => {
+    const customer = await makeCustomer(world)
+    const { workspaceId } = customer
+    const months = ['2026-07', '2026-08', '2026-09']
+    const calls = (price: string) =>
+      months.map((month) => ({ at: `${month}-15T12:00:00.000Z`, tierPrice: price, raw: '0' }))
+    await recordUsage(workspaceId, calls('1'))
+    const closed: string[] = []
+    for (const month of months) {
+      const frozen = await freezeInvoiceRun({ workspaceId, month: parseMonth(month), now: CLOSE_TIME })
+      expect(await write(customer, frozen?.runId ?? '')).toBe('done')
+      closed.push(frozen?.runId ?? '')
+    }
+    const before = await Promise.all(closed.map((runId) => runRow(customer, runId)))
+    await recordUsage(workspaceId, [...calls('2'), ...OCTOBER_USAGE])
+    const runId = await freezeOctober(customer)
+    expect(await write(customer, runId)).toBe('done')
+    const late = (await runRow(customer, runId)).lines.filter((line) => line.description.includes('late usage'))
+    expect(late.map((line) => [line.usageMonth, line.amountCents])).toEqual(months.map((month) => [month, 200n]))
+    expect(await Promise.all(closed.map((id) => runRow(customer, id)))).toEqual(before)
+    const invoices = stripeInvoices(world, customer)
+    expect(invoices.map((invoice) => invoice.runId)).toEqual([...closed, runId])
+    const { status_transitions } = await world.stripe.invoices.retrieve(invoices[3]?.id ?? '')
+    expect(status_transitions.finalized_at).toBeGreaterThanOrEqual(CLOSE_TIME.getTime() / 1000)
   })
 
   test('a call whose cost never became known is billed 0 and flagged, never at tier price (stripe §2.8)', async () => {
@@ -138,6 +188,10 @@ describe('closing a month', () => {
     await recordUsage(customer.workspaceId, [{ tierPrice: '1', raw: '3' }])
     const zero = await freezeOctober(customer)
     expect(await write(customer, zero)).toBe('done_zero')
+    const admin = await makeMember(customer.workspaceId, 'billing_admin')
+    const statement = await getStatement(admin, zero)
+    expect(statement.invoice).toMatchObject({ state: 'done_zero', totalCents: '0', stripeInvoiceNumber: null })
+    expect(statement.invoice.lines).toMatchObject([{ calls: '1', amountCents: '0', exactPico: '0' }])
     const small = await makeCustomer(world)
     await recordUsage(small.workspaceId, [{ tierPrice: '0.30', raw: '0' }])
     expect(await write(small, await freezeOctober(small))).toBe('carried')

@@ -92,6 +92,7 @@ describe('faults of the wire', () => {
     expect(createCalls(from, 'invoices.list')).toHaveLength(2)
     const [operation] = (await runRow(customer, runId)).operations
     expect(operation).toMatchObject({ attempt: 1, state: 'done' })
+    await expectOneInvoice(world, customer, runId)
   })
 
   test('case 6: cut off after Stripe acted: the same key replays the same invoice', async () => {
@@ -197,6 +198,10 @@ describe('faults of the wire', () => {
       expect(createCalls(from).map((call) => call.idempotencyKey?.split(':').at(-1))).toEqual(
         when === 'before' ? ['1'] : [],
       )
+      const asked = world.sandbox.journal.slice(from).map(({ operation }) => operation)
+      expect(asked.filter((operation) => /^invoices\.(list|create)$/.test(operation))).toEqual(
+        when === 'before' ? ['invoices.list', 'invoices.create'] : ['invoices.list'],
+      )
       await expectOneInvoice(world, customer, runId)
     }
   })
@@ -206,6 +211,7 @@ describe('faults of the wire', () => {
     const before = await runRow(customer, runId)
     world.sandbox.faults.add({ operation: '*', times: 1_000, when: 'before', effect: 'socket_close' })
     await expect(write(customer, runId)).rejects.toThrow('unknown')
+    expect(await runRow(customer, runId)).toMatchObject({ state: 'writing', stripeInvoiceId: null, heldReason: null })
     await recordUsage(customer.workspaceId, [{ tierPrice: '7', raw: '0' }])
     world.sandbox.faults.clear()
     world.sandbox.control.advanceClock(72 * 3_600_000)
@@ -216,7 +222,13 @@ describe('faults of the wire', () => {
     const items = Object.values(world.sandbox.world.state.invoiceItems).filter(
       (item) => item.invoice === after.stripeInvoiceId,
     )
-    expect(new Set(items.map((item) => item.period.end))).toEqual(new Set([Date.UTC(2026, 10, 1) / 1000 - 1]))
+    // Of October, and dated when Stripe was there again.
+    const october = { start: Date.UTC(2026, 9, 1) / 1000, end: Date.UTC(2026, 10, 1) / 1000 - 1 }
+    expect(items.map((item) => item.period)).toEqual(items.map(() => october))
+    expect(items).toHaveLength(3)
+    const invoice = await world.stripe.invoices.retrieve(after.stripeInvoiceId ?? '')
+    expect(invoice.status_transitions.finalized_at).toBeGreaterThanOrEqual(later(72)().getTime() / 1000)
+    expect(after.totalCents).toBe(before.totalCents)
   })
 })
 

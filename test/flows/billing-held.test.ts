@@ -40,8 +40,19 @@ describe('a run is held, with its reason, rather than guessed at', () => {
     const { customer, runId } = await frozen()
     const strange = { customer: customer.customerId, currency: 'usd' }
     await world.stripe.invoices.create(strange, { idempotencyKey: `keymargin:${runId}:1:0` })
+    const creates = () =>
+      world.sandbox.journal.filter(
+        ({ operation, params }) =>
+          operation === 'invoices.create' && (params.metadata as { run_id?: string } | undefined)?.run_id === runId,
+      )
     expect(await write(customer, runId)).toBe('held')
+    expect(creates()).toHaveLength(1)
     expect(await runRow(customer, runId)).toMatchObject({ state: 'held', heldReason: 'idempotency_mismatch' })
+    const alert = { kind: 'invoice_run_held', reference: runId, resolvedAt: null }
+    expect(await inSystem((tx) => tx.alert.count({ where: alert }))).toBe(1)
+    const from = world.sandbox.journal.length
+    expect(await write(customer, runId)).toBe('held')
+    expect(world.sandbox.journal).toHaveLength(from)
   })
 
   test('case 18: a line edited in the Dashboard before finalise is found by the compare: held, not finalised', async () => {

@@ -248,6 +248,9 @@ export async function expectOneInvoice(world: BillingWorld, customer: Customer, 
   expect(world.hasSandbox ? ['paid'] : ['open', 'paid']).toContain(invoices[0]?.status)
   expect(run).toMatchObject({ state: 'done', stripeInvoiceId: invoices[0]?.id })
   expect(run.operations.every((operation) => operation.state === 'done')).toBe(true)
+  const { workspaceId, month, kind } = run
+  const standing = { workspaceId, month, kind, state: { not: 'superseded' } }
+  expect(await inSystem((tx) => tx.invoiceRun.count({ where: standing }))).toBe(1)
   const { data: pending } = await world.stripe.invoiceItems.list({ customer: customer.customerId, pending: true })
   expect(pending).toEqual([])
 }

@@ -105,7 +105,7 @@ describe('an invoice explained', () => {
     expect(lines.map((line) => line.kind)).toEqual(['calls', 'calls', 'usage', 'calls', 'correction'])
   })
 
-  test('the tail of a long invoice leads to all that is in it: calls, usage and corrections, each once', async () => {
+  test('case 19: the tail of a long invoice leads to all that is in it: calls, usage and corrections, each once', async () => {
     const { id: workspaceId } = await makeWorkspace({})
     const admin = await makeMember(workspaceId, 'billing_admin')
     const call = await makeCall(workspaceId, new Date('2026-10-03T00:00:00Z'), {

@@ -10,6 +10,7 @@ import { type CalendarMonth, parseMonth } from '#app/platform/calendar-month.ts'
 import { inSystem } from '#app/platform/db.server.ts'
 import { newId } from '#app/platform/ids.ts'
 import { makeWorkspace } from '#test/factories.ts'
+import { seedCustomer } from '#test/sandbox/stripe/sdk-client.ts'
 import {
   billingWorld,
   CLOSE_TIME,
@@ -187,13 +188,18 @@ describe('corrections', () => {
 
 describe('currencies', () => {
   test('case 66: a workspace in yen is billed whole yen', async () => {
-    const { id: workspaceId } = await makeWorkspace({ planId: 'pro' })
+    const customerId = await seedCustomer(world.stripe)
+    const { id: workspaceId } = await makeWorkspace({ planId: 'pro', stripeCustomerId: customerId })
     await inSystem((tx) => tx.workspace.update({ where: { id: workspaceId }, data: { currency: 'jpy' } }))
     await recordUsage(workspaceId, [{ tierPrice: '1234.5', keySource: 'platform', priceBookVersion: 77 }])
     const frozen = await freezeInvoiceRun({ workspaceId, month: OCTOBER, now: CLOSE_TIME })
-    const run = await inSystem((tx) => tx.invoiceRun.findFirstOrThrow({ where: { workspaceId } }))
+    const customer = { workspaceId, customerId, subscriptionId: '' }
     expect(frozen?.state).toBe('frozen')
-    expect(run).toMatchObject({ currency: 'jpy', totalCents: 1_234n })
+    expect(await runRow(customer, frozen?.runId ?? '')).toMatchObject({ currency: 'jpy', totalCents: 1_234n })
+    expect(await write(customer, frozen?.runId ?? '')).toBe('done')
+    const [sent] = stripeInvoices(world, customer)
+    expect(sent?.amounts).toEqual([1_234])
+    expect(await world.stripe.invoices.retrieve(sent?.id ?? '')).toMatchObject({ currency: 'jpy', total: 1_234 })
   })
 
   test('case 23: margins in another currency than dollars, or prices of another currency, are held at the close', async () => {

@@ -49,7 +49,7 @@ describe('markup', () => {
     await preset.remove(holder, key)
   })
 
-  test('a free model is charged 5 % of the lowest rate that anybody pays for it', async () => {
+  test('case 56: a free model is charged 5 % of the lowest rate that anybody pays for it', async () => {
     const key = await preset.save(holder, 'openrouter')
     await preset.db.owner.query(
       `INSERT INTO price_overrides (provider, model, input_usd, output_usd, updated_at) VALUES

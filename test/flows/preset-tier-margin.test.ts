@@ -5,6 +5,7 @@ import { purgeWorkspaceKeys } from '#app/domain/vault/purge-workspace-keys.serve
 import { saveProviderKey } from '#app/domain/vault/save-provider-key.server.ts'
 import { changePlan } from '#app/domain/workspaces/change-plan.server.ts'
 import { inSystem } from '#app/platform/db.server.ts'
+import { parsePico } from '#app/platform/pico.ts'
 import { customerKey } from '#test/gateway.ts'
 import { type Holder, usePreset } from '#test/preset.ts'
 import { sandboxCredential } from '#test/sandbox/providers/credentials.ts'
@@ -25,12 +26,15 @@ describe('tier margin', () => {
     ['0.00525', 0n],
     ['0.02', 0n],
     ['0', tierPrice(1_000n, 100n)],
-  ] as const)('on its own key, at a cost of $%s, only the margin is owed, never below zero', async (cost, charge) => {
-    const holder = await preset.join('enterprise')
-    await preset.save(holder, 'openrouter')
-    const { row } = await preset.ask(holder, model, { scenario: { input: 1_000, output: 100, cost } })
-    expect(row).toMatchObject({ charge_mode: 'tier_margin', charge_pico: charge })
-  })
+  ] as const)(
+    'case 54, case 55: on its own key, at a cost of $%s, only the margin is owed, never below zero',
+    async (cost, charge) => {
+      const holder = await preset.join('enterprise')
+      await preset.save(holder, 'openrouter')
+      const { row } = await preset.ask(holder, model, { scenario: { input: 1_000, output: 100, cost } })
+      expect(row).toMatchObject({ charge_mode: 'tier_margin', charge_pico: charge, raw_cost_pico: parsePico(cost) })
+    },
+  )
 
   test.each(['plus', 'pro'])('%s cannot save a key', async (plan) => {
     const holder = await preset.join(plan)

@@ -1,8 +1,9 @@
 import { afterEach, expect, test } from 'vitest'
+import { forgetCatalogue } from '#app/domain/pricing/queries.server.ts'
 import { useDatabase } from '#test/database.ts'
 import { type Customer, ledgerOf, makeCustomer, openAttemptsOf, piecesOf, until, useGateway } from '#test/gateway.ts'
 
-/** How single calls are rated at the edges, through the whole gateway (stripe §4 cases 56, 67, 68). */
+/** How single calls are rated at the edges, through the whole gateway (stripe §4 cases 56, 57, 67, 68). */
 const db = useDatabase()
 const gateway = useGateway(db)
 afterEach(() => gateway.sandbox.settings({ generationDelayMs: 0, generationStatus: null }))
@@ -28,6 +29,36 @@ test('case 56: a call that cost nothing under margin mode: the full tier price i
   expect(row).toMatchObject({ charge_mode: 'tier_margin', raw_cost_pico: 0n, cost_source: 'provider' })
   expect(row.tier_price_pico).toBeGreaterThan(0n)
   expect(row.charge_pico).toBe(row.tier_price_pico)
+})
+
+test('case 57: prices that change in the month hold for the calls sent from then on; those of before stay as they were', async () => {
+  const customer = await makeCustomer({ key: null, planId: 'pro' })
+  const calls = async (so: number) =>
+    until(async () => {
+      const rows = await ledgerOf(db, customer.workspaceId)
+      return rows.length === so && (await openAttemptsOf(db)) === 0 && rows
+    }, `${so} calls in the ledger`)
+  gateway.sandbox.fault({ scenario: { input: 9_000, output: 900 } })
+  expect((await ask(customer)).status).toBe(200)
+  const [before] = await calls(1)
+  await db.owner.query(
+    `INSERT INTO price_books (version, workspace_id, currency, effective_from) VALUES (957, $1, 'usd', now() - interval '1 minute')`,
+    [customer.workspaceId],
+  )
+  await db.owner.query(
+    `INSERT INTO tier_prices (price_book_version, tier, input_usd, output_usd) VALUES (957, $1, 0.001, 0.01)`,
+    [before?.tier],
+  )
+  await db.owner.query('UPDATE price_books SET published_at = now() WHERE version = 957')
+  forgetCatalogue()
+  gateway.sandbox.fault({ scenario: { input: 9_000, output: 900 } })
+  expect((await ask(customer)).status).toBe(200)
+  const [first, second] = await calls(2)
+  expect(first).toEqual(before)
+  expect(first).toMatchObject({ charge_mode: 'tier', price_book_version: 1 })
+  // 9,000 × $0.001 + 900 × $0.01
+  expect(second).toMatchObject({ charge_mode: 'tier', price_book_version: 957, charge_pico: 18_000_000_000_000n })
+  expect(first?.charge_pico).not.toBe(second?.charge_pico)
 })
 
 test.each([

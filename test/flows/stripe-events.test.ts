@@ -223,6 +223,21 @@ describe('money that goes back', () => {
     expect(await reversalsOf(customer)).toMatchObject([{ status: 'void' }])
   })
 
+  test('case 25: no payment method: the invoice stays open, the workspace is told that the payment failed, plan and key stay', async () => {
+    const { customer } = await customerWithKey(world)
+    world.sandbox.world.state.customers[customer.customerId]!.defaultPaymentMethod = null
+    await recordUsage(customer.workspaceId, OCTOBER_USAGE)
+    const runId = await freezeOctober(customer)
+    expect(await write(customer, runId)).toBe('done')
+    await settle(world)
+    expect(await runRow(customer, runId)).toMatchObject({ state: 'done', stripeStatus: 'open' })
+    expect(await noticesOf(customer)).toContain('payment_failed')
+    const state = await inSystem((tx) => tx.paymentState.findUnique({ where: { workspaceId: customer.workspaceId } }))
+    expect(state).toMatchObject({ methodKind: null, owedCents: 2_074n })
+    expect(await workspaceOf(customer)).toMatchObject({ planId: 'enterprise', subscriptionStatus: 'active' })
+    expect(await keysOf(customer)).toEqual([{ enabled: true }])
+  })
+
   test('case 29: paid out of band is paid, overpaid is flagged; nothing is collected a second time', async () => {
     const { customer, runId, invoiceId } = await invoiced({ card: 'none' })
     expect(await runRow(customer, runId)).toMatchObject({ stripeStatus: 'open' })

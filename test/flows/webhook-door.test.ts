@@ -57,6 +57,21 @@ describe('the webhook', () => {
     expect(await databaseHash(db.owner)).toBe(before)
   })
 
+  // Answered 200 it would be lost: Stripe sends again what was refused, and nothing else.
+  it('case 40: what the database cannot take is answered 500, and is stored when it comes again', async () => {
+    const body = event()
+    const before = await events()
+    await db.owner.query('ALTER TABLE stripe_events RENAME TO stripe_events_away')
+    const refused = await signed(body).finally(() =>
+      db.owner.query('ALTER TABLE stripe_events_away RENAME TO stripe_events'),
+    )
+    expect(refused.status).toBe(500)
+    expect(refused.body).not.toMatch(INSIDE)
+    expect(await events()).toBe(before)
+    expect((await signed(body)).status).toBe(200)
+    expect(await events()).toBe(before + 1)
+  })
+
   it('case 171, more than 1 MiB: 413, nothing stored', async () => {
     const before = await databaseHash(db.owner)
     const body = event({ padding: 'x'.repeat(20_000_000) })

@@ -41,7 +41,7 @@ function generator(seed: number) {
 }
 
 describe('lines', () => {
-  test('margin and tier price never share a line, nor do tiers, price book versions or late months', () => {
+  test('case 57: margin and tier price never share a line, nor do tiers, price book versions or late months', () => {
     const september = parseMonth('2026-09')
     const invoice = compute([
       bucket(),
