@@ -168,6 +168,15 @@ describe('closing a month', () => {
     expect(status_transitions.finalized_at).toBeGreaterThanOrEqual(CLOSE_TIME.getTime() / 1000)
   })
 
+  test('case 64: ten thousand calls of $0.0000001 come through the ledger to $0.001 exactly', async () => {
+    const customer = await makeCustomer(world)
+    const tiny = Array.from({ length: 10_000 }, () => ({ tierPrice: '0.0000001', raw: '0' }))
+    await recordUsage(customer.workspaceId, [...tiny, { tierPrice: '1', raw: '0' }])
+    const { calls, exactPico, totalCents, closingResiduePico } = await runRow(customer, await freezeOctober(customer))
+    expect([calls, exactPico.toFixed(0), totalCents]).toEqual([10_001n, '1001000000000', 100n])
+    expect(closingResiduePico.toFixed(0)).toBe('1000000000')
+  })
+
   test('a call whose cost never became known is billed 0 and flagged, never at tier price (stripe §2.8)', async () => {
     const customer = await makeCustomer(world)
     await recordUsage(customer.workspaceId, [
