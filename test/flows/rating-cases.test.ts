@@ -8,11 +8,11 @@ const db = useDatabase()
 const gateway = useGateway(db)
 afterEach(() => gateway.sandbox.settings({ generationDelayMs: 0, generationStatus: null }))
 
-const ask = ({ token }: Customer, stream = false, signal?: AbortSignal) =>
+const ask = ({ token }: Customer, stream = false, signal?: AbortSignal, model = 'openai/gpt-5-mini') =>
   fetch(`${gateway.origin}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-    body: JSON.stringify({ model: 'openai/gpt-5-mini', stream, messages: [{ role: 'user', content: 'hello' }] }),
+    body: JSON.stringify({ model, stream, messages: [{ role: 'user', content: 'hello' }] }),
     signal,
   })
 const theCall = (customer: Customer) =>
@@ -62,25 +62,33 @@ test('case 57: prices that change in the month hold for the calls sent from then
 })
 
 test.each([
-  ['negative', '{"prompt_tokens":-10,"completion_tokens":5,"total_tokens":-5,"cost":0.1}'],
-  ['no number', '{"prompt_tokens":"NaN","completion_tokens":5,"total_tokens":5,"cost":0.1}'],
-  ['absurd', '{"prompt_tokens":9007199254740993,"completion_tokens":5,"total_tokens":6,"cost":0.1}'],
+  ['negative', 'openai/gpt-5-mini', '{"prompt_tokens":-10,"completion_tokens":5,"total_tokens":-5,"cost":0.1}'],
+  [
+    'no number',
+    'anthropic/claude-sonnet-4.6',
+    '{"prompt_tokens":"NaN","completion_tokens":5,"total_tokens":5,"cost":0.1}',
+  ],
+  [
+    'absurd',
+    'anthropic/claude-opus-4.6',
+    '{"prompt_tokens":9007199254740993,"completion_tokens":5,"total_tokens":6,"cost":0.1}',
+  ],
 ])(
   'case 67: tokens that are %s are taken out of billing until the provider’s record says what they were, and operators are told',
-  async (_what, usageText) => {
+  async (_what, model, usageText) => {
     const customer = await makeCustomer()
-    await db.owner.query("DELETE FROM alerts WHERE kind = 'usage_refused'")
     gateway.sandbox.settings({ generationStatus: 503 })
     gateway.sandbox.fault({ scenario: { usageText } })
-    expect((await ask(customer)).status).toBe(200)
+    expect((await ask(customer, false, undefined, model)).status).toBe(200)
     expect(await theCall(customer)).toMatchObject({ charge_pico: null, raw_cost_pico: null, cost_source: 'unknown' })
     const told = await until(async () => {
       const { rows } = await db.owner.query(
-        "SELECT reference FROM alerts WHERE kind = 'usage_refused' AND resolved_at IS NULL",
+        "SELECT reference FROM alerts WHERE kind = 'usage_refused' AND resolved_at IS NULL AND reference = $1",
+        [`openrouter ${model}`],
       )
-      return rows[0]
+      return rows.length > 0
     }, 'the alert')
-    expect(told.reference).toBe('openrouter openai/gpt-5-mini')
+    expect(told).toBe(true)
   },
 )
 
