@@ -124,6 +124,9 @@ function Jobs({ jobs }: Pick<HealthView, 'jobs'>) {
   )
 }
 
+/** Whole, as logs have it. The queue's own names say already that they are workers'. */
+const nameOf = ({ kind, id }: HealthView['processes'][number]): string => (id.startsWith(kind) ? id : `${kind} ${id}`)
+
 export function HealthPage({ view, answer }: { view: HealthView; answer: HealthAnswer | undefined }) {
   return (
     <>
@@ -159,7 +162,9 @@ export function HealthPage({ view, answer }: { view: HealthView; answer: HealthA
           rows={view.processes.map((process) => ({
             key: process.id,
             cells: [
-              <span key="process" style={{ overflowWrap: 'anywhere' }}>{`${process.kind} ${process.id}`}</span>,
+              <span key="process" style={{ overflowWrap: 'anywhere' }}>
+                {nameOf(process)}
+              </span>,
               process.host,
               utcMinute(process.startedAt),
               `${process.silentS} s ago`,

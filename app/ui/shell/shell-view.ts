@@ -1,5 +1,5 @@
 import { type AppAbility, allows, type Permission, type Role, roleNames } from '#app/domain/permissions/permissions.ts'
-import type { NavSection, ShellView, SwitcherChoice } from './shell.tsx'
+import type { NavSection, NavTarget, ShellView, SwitcherChoice } from './shell.tsx'
 
 interface Choice {
   slug: string
@@ -17,6 +17,12 @@ const settings: [path: string, label: string, permission: Permission][] = [
   ['members', 'Members', 'read:Member'],
   ['audit', 'Audit trail', 'read:AuditEvent'],
 ]
+
+/** Whether a link of the navigation is the one that the page belongs to: a call to the analytics, a run to the runs. */
+export function leadsHere({ to, end = false, also }: NavTarget, pathname: string): boolean {
+  const page = `${pathname.replace(/\/$/, '')}/`
+  return page === `${to}/` || (!end && page.startsWith(`${to}/`)) || (also !== undefined && page.startsWith(also))
+}
 
 const nameOfRole = (role: string): string => roleNames[role as Role] ?? role
 
@@ -51,7 +57,7 @@ export function workspaceShell(input: WorkspaceShellInput): ShellView {
       allows(ability, permission, { workspaceId: workspace.id }) && (path !== 'credits' || hasCredits),
   )
   const nav: NavSection[] = [
-    { title: null, links: [{ to: `${root}/analytics`, label: 'LLM analytics' }] },
+    { title: null, links: [{ to: `${root}/analytics`, label: 'LLM analytics', also: `${root}/calls/` }] },
     { title: 'Settings', links: open.map(([path, label]) => ({ to: `${root}/settings/${path}`, label })) },
   ]
   return {
@@ -74,7 +80,7 @@ export function operatorShell(person: { name: string }, choices: Choice[]): Shel
       {
         title: null,
         links: [
-          { to: '/operator', label: 'Invoice runs', end: true },
+          { to: '/operator', label: 'Invoice runs', end: true, also: '/operator/invoices/' },
           { to: '/operator/reconciliation', label: 'Reconciliation' },
           { to: '/operator/jobs', label: 'Jobs and alerts' },
           { to: '/operator/catalogue', label: 'Catalogue' },

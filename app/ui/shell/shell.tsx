@@ -1,12 +1,22 @@
 import { Button } from '@mantine/core'
-import { Form, Link, NavLink, useLocation } from '@remix-run/react'
+import { Form, Link, useLocation } from '@remix-run/react'
 import { type ReactNode, useEffect, useRef } from 'react'
 import { StatusBadge } from '#app/ui/status-badge.tsx'
 import styles from './shell.module.css'
+import { leadsHere } from './shell-view.ts'
+
+export interface NavTarget {
+  to: string
+  label: string
+  /** Pages below `to` are of other links. */
+  end?: boolean
+  /** Pages elsewhere that belong to it: they begin so. */
+  also?: string
+}
 
 export interface NavSection {
   title: string | null
-  links: { to: string; label: string; end?: boolean }[]
+  links: NavTarget[]
 }
 
 export interface SwitcherChoice {
@@ -104,6 +114,7 @@ function useFocusOnNewPage() {
 export function Shell({ view, children }: { view: ShellView; children: ReactNode }) {
   const nav = useCurrentLinkInView()
   const main = useFocusOnNewPage()
+  const { pathname } = useLocation()
   return (
     <>
       <a className={styles.skip} href="#main">
@@ -140,9 +151,13 @@ export function Shell({ view, children }: { view: ShellView; children: ReactNode
               <ul>
                 {section.links.map((link) => (
                   <li key={link.to}>
-                    <NavLink className={styles.link} to={link.to} end={link.end ?? false}>
+                    <Link
+                      className={styles.link}
+                      to={link.to}
+                      aria-current={leadsHere(link, pathname) ? 'page' : undefined}
+                    >
                       {link.label}
-                    </NavLink>
+                    </Link>
                   </li>
                 ))}
               </ul>

@@ -5,7 +5,7 @@ import type { CoverageView } from './keys-view.ts'
 /** Which of the models in use a key cannot call: a sentence, and the list. */
 export function Coverage({ view }: { view: CoverageView }) {
   return (
-    <Alert color={view.tone} c="gray.9" mt="sm" role="status" title="What would fail with this key?">
+    <Alert color={view.tone} c="gray.9" my="sm" role="status" title="What would fail with this key?">
       {view.sentence}
       {view.rows.length > 0 && (
         <DataTable
