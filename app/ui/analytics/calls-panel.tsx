@@ -69,8 +69,8 @@ function NoCalls({ view }: { view: AnalyticsView }) {
     )
   return (
     <Empty title="No calls in these days">
-      Create a gateway token in Settings → Gateway tokens and point any OpenAI client at this site. Calls show up here
-      as soon as they end.
+      Point any OpenAI client at this site with a gateway token: owners and developers make them in Settings → Gateway
+      tokens. Calls show up here as soon as they end.
     </Empty>
   )
 }
