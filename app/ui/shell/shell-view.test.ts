@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { leadsHere, operatorShell } from './shell-view.ts'
+import { leadsHere } from './nav-target.ts'
+import { operatorShell } from './shell-view.ts'
 
 /** Labels of the links that are marked as the page that one is on. */
 const marked = (pathname: string): string[] =>

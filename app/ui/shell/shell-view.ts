@@ -1,5 +1,5 @@
 import { type AppAbility, allows, type Permission, type Role, roleNames } from '#app/domain/permissions/permissions.ts'
-import type { NavSection, NavTarget, ShellView, SwitcherChoice } from './shell.tsx'
+import type { NavSection, ShellView, SwitcherChoice } from './shell.tsx'
 
 interface Choice {
   slug: string
@@ -17,12 +17,6 @@ const settings: [path: string, label: string, permission: Permission][] = [
   ['members', 'Members', 'read:Member'],
   ['audit', 'Audit trail', 'read:AuditEvent'],
 ]
-
-/** Whether a link of the navigation is the one that the page belongs to: a call to the analytics, a run to the runs. */
-export function leadsHere({ to, end = false, also }: NavTarget, pathname: string): boolean {
-  const page = `${pathname.replace(/\/$/, '')}/`
-  return page === `${to}/` || (!end && page.startsWith(`${to}/`)) || (also !== undefined && page.startsWith(also))
-}
 
 const nameOfRole = (role: string): string => roleNames[role as Role] ?? role
 

@@ -2,17 +2,8 @@ import { Button } from '@mantine/core'
 import { Form, Link, useLocation } from '@remix-run/react'
 import { type ReactNode, useEffect, useRef } from 'react'
 import { StatusBadge } from '#app/ui/status-badge.tsx'
+import { leadsHere, type NavTarget } from './nav-target.ts'
 import styles from './shell.module.css'
-import { leadsHere } from './shell-view.ts'
-
-export interface NavTarget {
-  to: string
-  label: string
-  /** Pages below `to` are of other links. */
-  end?: boolean
-  /** Pages elsewhere that belong to it: they begin so. */
-  also?: string
-}
 
 export interface NavSection {
   title: string | null
