@@ -14,13 +14,12 @@ import { getFrozenInvoice } from '#app/domain/billing/queries.server.ts'
 import { verifyAnyInvoice } from '#app/domain/billing/verify-invoice.server.ts'
 import { writeInvoiceRun } from '#app/domain/billing/write-invoice-run.server.ts'
 import { displayExact, displayMinor } from '#app/domain/pricing/currency.ts'
-import { openVault } from '#app/domain/vault/open-vault.server.ts'
 import { type CalendarMonth, parseMonth } from '#app/platform/calendar-month.ts'
 import { systemClock } from '#app/platform/clock.ts'
-import { closeDatabase, inSystem } from '#app/platform/db.server.ts'
+import { inSystem } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
+import { runCommand, UsageError } from './command.ts'
 import { commandLineOperator } from './operator.ts'
-import { openSettings } from './settings.ts'
 
 const USAGE =
   'Usage: npm run billing:preview | billing:close -- --month YYYY-MM [--workspace SLUG] | billing:verify -- --invoice RUN'
@@ -133,26 +132,17 @@ async function verify(invoice: string): Promise<boolean> {
   return proof.equal
 }
 
-async function main(): Promise<void> {
+function readArguments() {
   const options = { month: { type: 'string' }, workspace: { type: 'string' }, invoice: { type: 'string' } } as const
   const { positionals, values } = parseArgs({ options, allowPositionals: true })
-  const [command] = positionals
-  const complete = { preview: true, close: values.month, verify: values.invoice }[command ?? '']
-  if (!complete) throw new Error(USAGE)
-  const month = values.month ? parseMonth(values.month) : monthToCloseAt(new Date())
-  const done = await openSettings()
-  try {
-    await openVault()
-    if (command === 'verify') process.exitCode = (await verify(values.invoice ?? '')) ? 0 : 2
-    else if (command === 'preview') await preview(month, values.workspace)
-    else if (!(await close(month, values.workspace))) process.exitCode = 2
-  } finally {
-    await closeDatabase()
-    await done()
-  }
+  const [command = ''] = positionals
+  const complete = { preview: true, close: values.month, verify: values.invoice }[command]
+  if (!complete) throw new UsageError()
+  return { ...values, command, month: values.month ? parseMonth(values.month) : monthToCloseAt(new Date()) }
 }
 
-main().catch((error: unknown) => {
-  console.error(error instanceof AppError || error instanceof RangeError ? error.message : error)
-  process.exitCode = 1
+await runCommand(USAGE, readArguments, async ({ command, month, workspace, invoice }) => {
+  if (command === 'preview') return preview(month, workspace)
+  const clean = command === 'verify' ? await verify(invoice ?? '') : await close(month, workspace)
+  if (!clean) process.exitCode = 2
 })

@@ -3,37 +3,21 @@
  * Running it again changes nothing; a new price book needs a date to come.
  */
 import { readFileSync } from 'node:fs'
-import { ZodError } from 'zod'
+import { parseArgs } from 'node:util'
 import { loadCatalogueFile } from '#app/domain/operations/load-catalogue-file.server.ts'
-import { closeDatabase } from '#app/platform/db.server.ts'
-import { openSettings } from './settings.ts'
+import { runCommand, UsageError } from './command.ts'
 
-function explain(error: unknown): unknown {
-  if (error instanceof ZodError)
-    return error.issues.map((issue) => `${issue.path.join('.') || 'file'}: ${issue.message}`).join('\n')
-  if (error instanceof RangeError || error instanceof SyntaxError) return error.message
-  return (error as NodeJS.ErrnoException).code === 'ENOENT'
-    ? 'Name a catalogue file, such as prisma/seed/tier-margin.json.'
-    : error
+function readFile(): unknown {
+  const [file] = parseArgs({ allowPositionals: true }).positionals
+  if (!file) throw new UsageError('Name a catalogue file, such as prisma/seed/tier-margin.json.')
+  return JSON.parse(readFileSync(file, 'utf8'))
 }
 
-async function main(): Promise<void> {
-  const contents = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'))
-  const done = await openSettings()
-  try {
-    const counts = await loadCatalogueFile(contents, new Date())
-    console.log(
-      Object.entries(counts)
-        .map(([name, count]) => `${count} ${name}`)
-        .join(', '),
-    )
-  } finally {
-    await closeDatabase()
-    await done()
-  }
-}
-
-main().catch((error: unknown) => {
-  console.error(explain(error))
-  process.exitCode = 1
+await runCommand('Usage: npm run catalogue:load -- FILE.json', readFile, async (contents) => {
+  const counts = await loadCatalogueFile(contents, new Date())
+  console.log(
+    Object.entries(counts)
+      .map(([name, count]) => `${count} ${name}`)
+      .join(', '),
+  )
 })

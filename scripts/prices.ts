@@ -22,12 +22,9 @@ import { previewPrices } from '#app/domain/operations/preview-prices.server.ts'
 import type { TypedDraft } from '#app/domain/operations/price-draft.ts'
 import { publishPrices, publishRerate } from '#app/domain/operations/publish-prices.server.ts'
 import { displayExact } from '#app/domain/pricing/currency.ts'
-import { openVault } from '#app/domain/vault/open-vault.server.ts'
 import { monthOf, parseMonth, shiftMonth } from '#app/platform/calendar-month.ts'
-import { closeDatabase } from '#app/platform/db.server.ts'
-import { AppError } from '#app/platform/errors.ts'
+import { runCommand, UsageError } from './command.ts'
 import { commandLineOperator } from './operator.ts'
-import { openSettings } from './settings.ts'
 
 const USAGE =
   'Usage: npm run prices -- list | draft [--workspace SLUG] [--currency CODE] | show VERSION | edit VERSION FILE | preview VERSION [--month YYYY-MM] | publish VERSION | rerate VERSION | discard VERSION | currency SLUG CODE'
@@ -87,7 +84,7 @@ async function run(
   if (command === 'draft') return console.log(`draft ${await draftPrices(ctx, values)}`)
   if (command === 'currency' && first && second)
     return say(setWorkspaceCurrency(ctx, { workspace: first, currency: second }), `${first} is billed in ${second}`)
-  if (!Number.isSafeInteger(version) || version < 1) throw new AppError('bad_request', 'usage', USAGE)
+  if (!Number.isSafeInteger(version) || version < 1) throw new UsageError()
   if (command === 'show') return console.log(JSON.stringify(await readTypedBook(ctx, version), null, 2))
   if (command === 'edit')
     return say(
@@ -98,26 +95,14 @@ async function run(
   if (command === 'publish') return say(publishPrices(ctx, version), `price book ${version} is published`)
   if (command === 'rerate') return rerate(version)
   if (command === 'discard') return say(discardDraft(ctx, version), `draft ${version} is thrown away`)
-  throw new AppError('bad_request', 'usage', USAGE)
+  throw new UsageError()
 }
 
-async function main(): Promise<void> {
+function readArguments() {
   const options = { workspace: { type: 'string' }, currency: { type: 'string' }, month: { type: 'string' } } as const
   const { positionals, values } = parseArgs({ options, allowPositionals: true })
   const [command, ...rest] = positionals
-  const done = await openSettings()
-  try {
-    await openVault()
-    await run(command, rest, values)
-  } finally {
-    await closeDatabase()
-    await done()
-  }
+  return { command, rest, values }
 }
 
-main().catch((error: unknown) => {
-  const known =
-    error instanceof AppError || error instanceof RangeError || (error as NodeJS.ErrnoException).code === 'ENOENT'
-  console.error(known ? (error as Error).message : error)
-  process.exitCode = 1
-})
+await runCommand(USAGE, readArguments, ({ command, rest, values }) => run(command, rest, values))

@@ -4,14 +4,8 @@
  */
 import { parseArgs } from 'node:util'
 import { type Relink, readRelink, relinkCustomer } from '#app/domain/billing/relink-customer.server.ts'
-import { openVault } from '#app/domain/vault/open-vault.server.ts'
-import { closeDatabase } from '#app/platform/db.server.ts'
+import { runCommand, UsageError } from './command.ts'
 import { commandLineOperator } from './operator.ts'
-import { openSettings } from './settings.ts'
-
-const { values } = parseArgs({
-  options: { workspace: { type: 'string' }, customer: { type: 'string' }, yes: { type: 'boolean' } },
-})
 
 const states = { there: 'still there', deleted: 'deleted in Stripe', unknown: 'unknown to this Stripe key' }
 
@@ -39,28 +33,24 @@ function describe(customerId: string, { from, subscriptions, takenFrom }: Relink
   ].join('\n')
 }
 
-async function main(workspace: string, customerId: string): Promise<void> {
-  const [ctx, input] = [commandLineOperator(), { workspace, customerId }]
-  if (!values.yes) {
+function readArguments() {
+  const { values } = parseArgs({
+    options: { workspace: { type: 'string' }, customer: { type: 'string' }, yes: { type: 'boolean', default: false } },
+  })
+  const { workspace, customer, yes } = values
+  if (!workspace || !customer) throw new UsageError()
+  return { workspace, customerId: customer, yes }
+}
+
+const USAGE = 'Usage: npm run stripe:customer -- --workspace SLUG --customer cus_… [--yes]'
+
+await runCommand(USAGE, readArguments, async ({ yes, ...input }) => {
+  const ctx = commandLineOperator()
+  const { customerId, workspace } = input
+  if (!yes) {
     console.log(`${describe(customerId, await readRelink(ctx, input))}\nNothing was changed. Run it again with --yes.`)
     return
   }
   const { outcome, ...relink } = await relinkCustomer(ctx, input)
   console.log(`${describe(customerId, relink)}\n${workspace} is linked: ${outcome.replaceAll('_', ' ')}.`)
-}
-
-if (!values.workspace || !values.customer) {
-  console.error('Usage: npm run stripe:customer -- --workspace SLUG --customer cus_… [--yes]')
-  process.exit(2)
-}
-const close = await openSettings()
-try {
-  await openVault()
-  await main(values.workspace, values.customer)
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error)
-  process.exitCode = 1
-} finally {
-  await closeDatabase()
-  await close()
-}
+})

@@ -13,20 +13,19 @@ import {
   type MadeEndpoint,
   webhookUrl,
 } from '#app/domain/billing/manage-webhook-endpoint.server.ts'
-import { closeDatabase } from '#app/platform/db.server.ts'
-import { openSettings } from './settings.ts'
+import { runCommand, UsageError } from './command.ts'
 
 // There is none before the first endpoint was made; nothing here verifies a signature.
 process.env.STRIPE_WEBHOOK_SECRET ??= 'whsec_none_yet'
 
-const usage = 'Usage: npm run stripe:endpoint -- create | rotate [--finish] | check  [--secret-file FILE]'
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: { finish: { type: 'boolean' }, 'secret-file': { type: 'string' } },
-})
+const USAGE = 'Usage: npm run stripe:endpoint -- create | rotate [--finish] | check  [--secret-file FILE]'
+interface Given {
+  finish: boolean
+  /** Where the secret goes; absent: it is printed. */
+  file: string | undefined
+}
 
-function handOver({ id, secret }: MadeEndpoint): void {
-  const file = values['secret-file']
+function handOver({ id, secret }: MadeEndpoint, { file }: Given): void {
   if (file) writeFileSync(file, secret, { mode: 0o600, flag: 'wx' })
   console.log(`Endpoint ${id} at ${webhookUrl()}`)
   console.log(file ? `Its secret is in ${file}.` : `Its secret, shown this once: ${secret}`)
@@ -45,8 +44,8 @@ async function check(): Promise<void> {
   if (found.length > 1) console.log('Several endpoints: a rotation is under way. End it with rotate --finish.')
 }
 
-async function rotate(): Promise<void> {
-  if (values.finish) {
+async function rotate(given: Given): Promise<void> {
+  if (given.finish) {
     const deleted = await finishRotation()
     console.log(
       deleted.length
@@ -55,31 +54,27 @@ async function rotate(): Promise<void> {
     )
     return
   }
-  handOver(await beginRotation())
+  handOver(await beginRotation(), given)
   console.log(
     'Set STRIPE_WEBHOOK_SECRET to both secrets, new and old with a comma, restart every process, then: rotate --finish',
   )
 }
 
-const commands: Record<string, () => Promise<void>> = {
-  create: async () => handOver(await createWebhookEndpoint()),
+const commands: Record<string, (given: Given) => Promise<void>> = {
+  create: async (given) => handOver(await createWebhookEndpoint(), given),
   rotate,
   check,
 }
 
-const command = commands[positionals[0] ?? '']
-if (!command || positionals.length > 1) {
-  console.error(usage)
-  process.exitCode = 2
-} else {
-  const close = await openSettings()
-  try {
-    await command()
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error)
-    process.exitCode = 1
-  } finally {
-    await closeDatabase()
-    await close()
-  }
+function readArguments() {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { finish: { type: 'boolean', default: false }, 'secret-file': { type: 'string' } },
+  })
+  const [name = '', ...more] = positionals
+  const command = Object.hasOwn(commands, name) && more.length === 0 ? commands[name] : undefined
+  if (!command) throw new UsageError()
+  return { command, finish: values.finish, file: values['secret-file'] }
 }
+
+await runCommand(USAGE, readArguments, ({ command, ...given }) => command(given))

@@ -8,9 +8,9 @@ import { parseArgs } from 'node:util'
 import { importUsage } from '#app/domain/ledger/import-usage.server.ts'
 import { toPlanRules } from '#app/domain/plans/queries.server.ts'
 import { isTier, tiers } from '#app/domain/pricing/pricing.ts'
-import { closeDatabase, inSystem } from '#app/platform/db.server.ts'
+import { inSystem } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
-import { openSettings } from './settings.ts'
+import { runCommand, UsageError } from './command.ts'
 
 const USAGE = `Usage: npm run usage:import -- FILE.csv --workspace SLUG --tier ${tiers.join('|')} --model ID [--surface ID] [--key-source platform|workspace] [--source NAME]`
 
@@ -27,9 +27,8 @@ function readArguments() {
   const { positionals, values } = parseArgs({ options, allowPositionals: true })
   const [file] = positionals
   const keySource = values['key-source']
-  if (!file || !values.workspace || !values.model || !values.tier || !isTier(values.tier))
-    throw new AppError('bad_request', 'usage', USAGE)
-  if (keySource !== 'platform' && keySource !== 'workspace') throw new AppError('bad_request', 'usage', USAGE)
+  if (!file || !values.workspace || !values.model || !values.tier || !isTier(values.tier)) throw new UsageError()
+  if (keySource !== 'platform' && keySource !== 'workspace') throw new UsageError()
   return {
     file,
     workspace: values.workspace,
@@ -39,33 +38,20 @@ function readArguments() {
   } as const
 }
 
-async function main(): Promise<void> {
-  const { workspace: slug, ...input } = readArguments()
-  const done = await openSettings()
-  try {
-    const workspace = await inSystem((tx) => tx.workspace.findUnique({ where: { slug }, include: { plan: true } }))
-    if (!workspace) throw new AppError('not_found', 'not_found', `There is no workspace ${slug}.`)
-    const started = performance.now()
-    const result = await importUsage({
-      ...input,
-      workspaceId: workspace.id,
-      currency: workspace.currency,
-      plan: toPlanRules(workspace.plan),
-      onProgress: ({ rows, added }) => process.stderr.write(`\r${rows} rows read, ${added} added`),
-    })
-    process.stderr.write('\n')
-    const seconds = ((performance.now() - started) / 1000).toFixed(1)
-    console.log(
-      `${input.source}: ${result.rows} rows, ${result.added} added, ${result.alreadyThere} were there already (${result.months.join(', ')}; ${seconds} s)`,
-    )
-  } finally {
-    await closeDatabase()
-    await done()
-  }
-}
-
-main().catch((error: unknown) => {
-  const known = error instanceof AppError || (error as NodeJS.ErrnoException).code === 'ENOENT'
-  console.error(known ? (error as Error).message : error)
-  process.exitCode = 1
+await runCommand(USAGE, readArguments, async ({ workspace: slug, ...input }) => {
+  const workspace = await inSystem((tx) => tx.workspace.findUnique({ where: { slug }, include: { plan: true } }))
+  if (!workspace) throw new AppError('not_found', 'not_found', `There is no workspace ${slug}.`)
+  const started = performance.now()
+  const result = await importUsage({
+    ...input,
+    workspaceId: workspace.id,
+    currency: workspace.currency,
+    plan: toPlanRules(workspace.plan),
+    onProgress: ({ rows, added }) => process.stderr.write(`\r${rows} rows read, ${added} added`),
+  })
+  process.stderr.write('\n')
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  console.log(
+    `${input.source}: ${result.rows} rows, ${result.added} added, ${result.alreadyThere} were there already (${result.months.join(', ')}; ${seconds} s)`,
+  )
 })

@@ -9,12 +9,11 @@ import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import { isRole, roles } from '#app/domain/permissions/permissions.ts'
-import { openVault } from '#app/domain/vault/open-vault.server.ts'
 import { createPerson } from '#app/http/create-person.server.ts'
-import { closeDatabase, inSystem, type Tx } from '#app/platform/db.server.ts'
+import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
 import { newId } from '#app/platform/ids.ts'
-import { openSettings } from './settings.ts'
+import { runCommand } from './command.ts'
 
 const options = {
   email: { type: 'string' },
@@ -84,54 +83,49 @@ async function workspaceOf(tx: Tx, slug: string, values: Values): Promise<string
   return id
 }
 
-async function main(): Promise<void> {
+function readArguments() {
   const { values } = parseArgs({ options })
   const { email, name, role } = values
   if (!email || !name) throw wrong('Name the person: --email ada@example.com --name "Ada Okafor"')
   if (values.workspace && (!role || !isRole(role)))
     throw wrong(`Say what the person is in the workspace: --role ${roles.join('|')}`)
-  const done = await openSettings()
-  try {
-    await openVault()
-    const { workspace } = values
-    if (workspace) await inSystem((tx) => requirePossible(tx, workspace, values))
-    const known = await inSystem((tx) => tx.user.findUnique({ where: { email: email.trim().toLowerCase() } }))
-    if (known) await inSystem((tx) => requireNews(tx, known, values))
-    const userId = known?.id ?? (await newPerson(email, name))
-    await inSystem(async (tx) => {
-      if (values.operator) {
-        await tx.operator.create({ data: { userId } })
-        await recordAudit(tx, {
-          workspaceId: null,
-          actor: { kind: 'system' },
-          action: 'operator.added',
-          subjectType: 'user',
-          subjectId: userId,
-          detail: { email },
-          at: new Date(),
-        })
-      }
-      if (!values.workspace || !role) return
-      const workspaceId = await workspaceOf(tx, values.workspace, values)
-      await tx.member.create({ data: { workspaceId, userId, role } })
-      await recordAudit(tx, {
-        workspaceId,
-        actor: { kind: 'system' },
-        action: 'member.added',
-        subjectType: 'user',
-        subjectId: userId,
-        detail: { email, role },
-        at: new Date(),
-      })
-    })
-    console.log(known ? `${email} keeps their account and password.` : `\n${email} can sign in now.`)
-  } finally {
-    await closeDatabase()
-    await done()
-  }
+  return { ...values, email, name, role }
 }
 
-main().catch((error: unknown) => {
-  console.error(error instanceof AppError ? error.message : error)
-  process.exitCode = 1
+const USAGE =
+  'Usage: npm run user:create -- --email ADDRESS --name NAME [--operator] [--workspace SLUG --role ROLE [--workspace-name NAME --plan ID --stripe-customer cus_…]]'
+
+await runCommand(USAGE, readArguments, async ({ email, name, role, ...values }) => {
+  const { workspace } = values
+  if (workspace) await inSystem((tx) => requirePossible(tx, workspace, values))
+  const known = await inSystem((tx) => tx.user.findUnique({ where: { email: email.trim().toLowerCase() } }))
+  if (known) await inSystem((tx) => requireNews(tx, known, values))
+  const userId = known?.id ?? (await newPerson(email, name))
+  await inSystem(async (tx) => {
+    if (values.operator) {
+      await tx.operator.create({ data: { userId } })
+      await recordAudit(tx, {
+        workspaceId: null,
+        actor: { kind: 'system' },
+        action: 'operator.added',
+        subjectType: 'user',
+        subjectId: userId,
+        detail: { email },
+        at: new Date(),
+      })
+    }
+    if (!values.workspace || !role) return
+    const workspaceId = await workspaceOf(tx, values.workspace, values)
+    await tx.member.create({ data: { workspaceId, userId, role } })
+    await recordAudit(tx, {
+      workspaceId,
+      actor: { kind: 'system' },
+      action: 'member.added',
+      subjectType: 'user',
+      subjectId: userId,
+      detail: { email, role },
+      at: new Date(),
+    })
+  })
+  console.log(known ? `${email} keeps their account and password.` : `\n${email} can sign in now.`)
 })

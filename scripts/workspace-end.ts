@@ -4,26 +4,23 @@
  */
 import { parseArgs } from 'node:util'
 import { endWorkspace } from '#app/domain/billing/end-workspace.server.ts'
-import { openVault } from '#app/domain/vault/open-vault.server.ts'
-import { closeDatabase, inSystem } from '#app/platform/db.server.ts'
+import { inSystem } from '#app/platform/db.server.ts'
+import { AppError } from '#app/platform/errors.ts'
+import { runCommand, UsageError } from './command.ts'
 import { commandLineOperator } from './operator.ts'
-import { openSettings } from './settings.ts'
 
-const { values } = parseArgs({ options: { workspace: { type: 'string' }, yes: { type: 'boolean' } } })
-if (!values.workspace || !values.yes) {
-  console.error('Usage: npm run workspace:end -- --workspace SLUG --yes   (this cannot be taken back)')
-  process.exit(2)
+const USAGE = 'Usage: npm run workspace:end -- --workspace SLUG --yes   (this cannot be taken back)'
+
+function readSlug(): string {
+  const { values } = parseArgs({ options: { workspace: { type: 'string' }, yes: { type: 'boolean' } } })
+  if (!values.workspace || !values.yes) throw new UsageError()
+  return values.workspace
 }
-const close = await openSettings()
-try {
-  await openVault()
-  const { slug, id } = await inSystem((tx) =>
-    tx.workspace.findUniqueOrThrow({ where: { slug: values.workspace }, select: { slug: true, id: true } }),
-  )
-  const { runs, peopleForgotten } = await endWorkspace(commandLineOperator(), { workspaceId: id })
+
+await runCommand(USAGE, readSlug, async (slug) => {
+  const found = await inSystem((tx) => tx.workspace.findUnique({ where: { slug }, select: { id: true } }))
+  if (!found) throw new AppError('not_found', 'not_found', `There is no workspace ${slug}.`)
+  const { runs, peopleForgotten } = await endWorkspace(commandLineOperator(), { workspaceId: found.id })
   console.log(`${slug} is ended. Months billed: ${runs.map(({ month }) => month).join(', ') || 'none'}.`)
   console.log(`${peopleForgotten} people without another workspace were forgotten.`)
-} finally {
-  await closeDatabase()
-  await close()
-}
+})

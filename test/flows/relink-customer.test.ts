@@ -226,7 +226,7 @@ describe('npm run stripe:customer', () => {
     })
     expect(await workspaceOf(customer)).toMatchObject({ stripeCustomerId: next, planId: 'pro' })
     expect(await run(...args, '--yes')).toMatchObject({ code: 1, text: expect.stringContaining('already') })
-    expect(await run('--workspace', 'x')).toMatchObject({ code: 2 })
+    expect(await run('--workspace', 'x')).toMatchObject({ code: 1 })
     await settle(world)
   })
 })

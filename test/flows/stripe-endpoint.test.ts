@@ -83,5 +83,5 @@ test('check names another API version, missing types, and an endpoint that is sw
   expect(code).toBe(1)
   for (const words of ['2024-06-20', 'lacks customer.subscription.created', 'payout.paid', 'is disabled'])
     expect(said).toContain(words)
-  expect(await command('turn')).toMatchObject({ code: 2, said: expect.stringContaining('Usage') })
+  expect(await command('turn')).toMatchObject({ code: 1, said: expect.stringContaining('Usage') })
 })
