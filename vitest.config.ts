@@ -28,7 +28,7 @@ export default defineConfig({
           maxWorkers: 2,
           // Limits end what hangs, and measure no machine.
           testTimeout: 600_000,
-          expect: { poll: { timeout: 45_000 } },
+          expect: { poll: { timeout: 180_000 } },
           hookTimeout: 600_000,
         },
       },

@@ -118,7 +118,7 @@ export async function openAttemptsOf(db: TestDatabase): Promise<number> {
 export async function until<T>(
   ask: () => Promise<T | false | null | undefined> | T | false | null | undefined,
   what = 'the condition',
-  ms = 45_000,
+  ms = 180_000,
 ): Promise<T> {
   const deadline = Date.now() + ms
   for (;;) {

@@ -34,7 +34,7 @@ const createCalls = (from: number, operation = 'invoices.create') =>
 /** Writes again, as the job's retries would, until it succeeds. */
 async function writeUntilDone(customer: Customer, runId: string, now = clock): Promise<void> {
   await expect
-    .poll(() => write(customer, runId, now).catch(() => 'again'), { timeout: 30_000, interval: 10 })
+    .poll(() => write(customer, runId, now).catch(() => 'again'), { timeout: 180_000, interval: 10 })
     .toBe('done')
 }
 

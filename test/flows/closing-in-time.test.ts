@@ -70,7 +70,7 @@ describe('clocks', () => {
       })
     const runners = await Promise.all([start(), start()])
     try {
-      await expect.poll(() => seen.length, { timeout: 45_000 }).toBe(2)
+      await expect.poll(() => seen.length, { timeout: 180_000 }).toBe(2)
     } finally {
       for (const runner of runners) await runner.stop()
     }

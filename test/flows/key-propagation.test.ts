@@ -65,7 +65,7 @@ describe('a replaced key', () => {
     await vi.waitFor(
       async () =>
         expect((await db.owner.query(`SELECT FROM pg_stat_activity WHERE ${LISTENERS}`)).rowCount).toBeGreaterThan(0),
-      45_000,
+      180_000,
     )
   })
 })
@@ -90,17 +90,18 @@ describe('a decrypted key in memory', () => {
   it('lives for 120 s from the start of the read that opened it, and not a moment longer', async () => {
     const readStarted = performance.now()
     const reference = await openedKey()
+    const readEnded = performance.now()
     await destroyRow(reference.workspaceId)
     const clock = vi.spyOn(performance, 'now')
     clock.mockReturnValue(readStarted + OPEN_KEY_MAX_MS - 1)
     expect(await openProviderKey(reference)).toMatchObject({ apiKey: oldKey, secrets: [oldKey] })
-    clock.mockReturnValue(readStarted + OPEN_KEY_MAX_MS + 1_000)
+    clock.mockReturnValue(readEnded + OPEN_KEY_MAX_MS + 1)
     await expect(openProviderKey(reference)).rejects.toMatchObject({ code: 'key_unavailable' })
     clock.mockRestore()
   })
 
   /** Long for a slow machine, and short beside the 120 s after which it would be dropped anyway. */
-  const soon = { timeout: 45_000, interval: 10 }
+  const soon = { timeout: 90_000, interval: 10 }
 
   it('is dropped at NOTIFY', async () => {
     const listener = await startKeyListener()

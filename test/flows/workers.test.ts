@@ -77,7 +77,7 @@ describe('jobs', () => {
     await runOnce({ pgPool: appPool(), taskList: taskList(systemClock), logger: new Logger(() => () => {}) })
     // The queue may give a failed job back a moment after the run is over.
     const found = async () => (await jobs()).filter((one) => one.name === 'reprobe-provider-key')[0]
-    await expect.poll(async () => (await found())?.locked_by, { timeout: 45_000 }).toBe(null)
+    await expect.poll(async () => (await found())?.locked_by, { timeout: 180_000 }).toBe(null)
     const job = await found()
     expect(job).toMatchObject({ attempts: 1, locked_by: null })
     expect(job.last_error).toMatch(/provider_unreachable/)
@@ -110,7 +110,7 @@ describe('jobs', () => {
     const successor = await startWorker()
     const verification = async () =>
       (await db.owner.query('SELECT verification FROM provider_keys WHERE id = $1', [rows[0].id])).rows[0].verification
-    await vi.waitFor(async () => expect(await verification()).toBe('valid'), { timeout: 45_000, interval: 100 })
+    await vi.waitFor(async () => expect(await verification()).toBe('valid'), { timeout: 180_000, interval: 100 })
     successor.kill('SIGTERM')
     expect(await once(successor, 'exit')).toEqual([0, null])
     expect(

@@ -30,7 +30,7 @@ const ask = (content = 'hello') => ({ model, messages: [{ role: 'user' as const,
 const get = (sandbox: OpenRouterSandbox, route: string, apiKey = key) =>
   fetch(`${sandbox.baseUrl}${route}`, { headers: { authorization: `Bearer ${apiKey}` } })
 
-async function until(condition: () => boolean | Promise<boolean>, ms = 45_000): Promise<void> {
+async function until(condition: () => boolean | Promise<boolean>, ms = 180_000): Promise<void> {
   const deadline = Date.now() + ms
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error('condition never held')

@@ -12,7 +12,7 @@ export function sdkClient(
     protocol: 'http',
     maxNetworkRetries: 0,
     // Generous: on a busy machine the contract's schemas take a second or two to compile.
-    timeout: 20_000,
+    timeout: 120_000,
     telemetry: false,
     ...options,
   })

@@ -110,7 +110,7 @@ export class WebhookPump {
   }
 
   /** Resolves when nothing waits and nothing is on its way. */
-  async settled(timeoutMs = 45_000): Promise<void> {
+  async settled(timeoutMs = 180_000): Promise<void> {
     const deadline = Date.now() + timeoutMs
     while (this.#running > 0 || (!this.#paused && this.#waiting.length > 0)) {
       if (Date.now() > deadline) throw new Error('Webhook deliveries did not settle.')
