@@ -13,6 +13,7 @@ import { pathAsked } from '#app/http/request-target.ts'
 import { handleStripeWebhook } from '#app/http/stripe-webhook.server.ts'
 import { closeDatabase } from '#app/platform/db.server.ts'
 import { endInOrder } from '#app/platform/end-in-order.server.ts'
+import { comesTooLate } from '#app/platform/end-unread.ts'
 import { env } from '#app/platform/env.server.ts'
 import { log } from '#app/platform/log.server.ts'
 
@@ -63,6 +64,7 @@ async function start(): Promise<void> {
   const pages = await consoleHandler(server)
   const gateway = createGatewayHandler()
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    if (comesTooLate(request)) return
     const url = pathAsked(request.url ?? '')
     if (url === null) return void response.writeHead(400, { connection: 'close' }).end()
     request.url = url
