@@ -72,6 +72,9 @@ describe('price and quality never change on the way', () => {
     const named = 'accounts/fireworks/models/kimi-k2p6#accounts/alice/deployments/gpt-5-mini'
     expect(match(named, 'openai/gpt-5-mini', 'accounts/fireworks/models/kimi-k2p6')).toEqual({ kind: 'absent' })
     expect(match(named, named)).toMatchObject({ kind: 'found' })
+    // Nor that model the deployment, once an operator has listed it to price it.
+    expect(match('gpt-5-mini', named)).toEqual({ kind: 'absent' })
+    expect(match('gpt-5-mini', named, 'openai/gpt-5-mini')).toEqual({ kind: 'found', model: 'openai/gpt-5-mini' })
   })
   test.each(['lightning', 'turbo', 'precision'])('a base id never becomes its -%s tier', (tier) => {
     expect(match('deepseek/deepseek-v4-pro', `deepseek-v4-pro-${tier}`)).toEqual({ kind: 'absent' })

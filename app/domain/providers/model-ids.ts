@@ -101,19 +101,19 @@ export interface ModelIndex {
   byName: ReadonlyMap<string, readonly string[]>
 }
 
+/** A dedicated deployment at Fireworks: `MODEL#DEPLOYMENT`. Its last name is whatever its owner made it. */
+const isDeployment = (id: string): boolean => id.includes('#')
+
 export function indexModels(ids: Iterable<string>): ModelIndex {
   const byName = new Map<string, string[]>()
   const all = new Set(ids)
   for (const id of all) {
-    if (variantOf(id) !== null) continue // only ever meant by its exact id
+    if (variantOf(id) !== null || isDeployment(id)) continue // only ever meant by its exact id
     const name = normaliseModelId(id)
     byName.set(name, [...(byName.get(name) ?? []), id])
   }
   return { ids: all, byName }
 }
-
-/** A dedicated deployment at Fireworks: `MODEL#DEPLOYMENT`. Its last name is whatever its owner made it. */
-const isDeployment = (id: string): boolean => id.includes('#')
 
 /**
  * The host's id of a model: the exact one, else the only one that means the same. An id with a variant is matched exactly
