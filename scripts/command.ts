@@ -34,6 +34,8 @@ export function explain(error: unknown): string | null {
   const trouble = databaseTrouble.find(([codes]) => codes.includes(code))
   if (trouble) return trouble[1]
   const expected = error instanceof AppError || error instanceof RangeError || error instanceof SyntaxError
+  // Its class is inside of billing; its message names the call and what Stripe said, and nothing that was sent.
+  if (error.name === 'StripeCallError') return error.message
   return expected || error.constructor === Error || fileTrouble.has(code) ? error.message : null
 }
 

@@ -3,7 +3,7 @@
  * the API version that this code reads. Runs with the settings of the installation; a secret is printed once, or written to
  * the file that `--secret-file` names.
  */
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import {
   beginRotation,
@@ -25,8 +25,14 @@ interface Given {
   file: string | undefined
 }
 
-function handOver({ id, secret }: MadeEndpoint, { file }: Given): void {
-  if (file) writeFileSync(file, secret, { mode: 0o600, flag: 'wx' })
+/** The file comes first: Stripe tells the secret once, so one that could not be written would be lost, and its endpoint be there. */
+async function handOver(make: () => Promise<MadeEndpoint>, { file }: Given): Promise<void> {
+  if (file) writeFileSync(file, '', { mode: 0o600, flag: 'wx' })
+  const { id, secret } = await make().catch((error: unknown) => {
+    if (file) rmSync(file)
+    throw error
+  })
+  if (file) writeFileSync(file, secret)
   console.log(`Endpoint ${id} at ${webhookUrl()}`)
   console.log(file ? `Its secret is in ${file}.` : `Its secret, shown this once: ${secret}`)
 }
@@ -54,14 +60,14 @@ async function rotate(given: Given): Promise<void> {
     )
     return
   }
-  handOver(await beginRotation(), given)
+  await handOver(beginRotation, given)
   console.log(
     'Set STRIPE_WEBHOOK_SECRET to both secrets, new and old with a comma, restart every process, then: rotate --finish',
   )
 }
 
 const commands: Record<string, (given: Given) => Promise<void>> = {
-  create: async (given) => handOver(await createWebhookEndpoint(), given),
+  create: (given) => handOver(createWebhookEndpoint, given),
   rotate,
   check,
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, expect, test } from 'vitest'
@@ -17,8 +17,11 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 /** `npm run stripe:endpoint -- …` against the sandbox, as an operator runs it. */
 function command(...args: string[]): Promise<{ code: number; said: string }> {
+  return commandWith({}, ...args)
+}
+function commandWith(change: Record<string, string>, ...args: string[]): Promise<{ code: number; said: string }> {
   const origin = new URL(world.sandbox.webhooks.endpoint?.url ?? '').origin
-  const env = world.db.childEnv({ APP_ORIGIN: origin })
+  const env = world.db.childEnv({ APP_ORIGIN: origin, ...change })
   return new Promise((resolve) =>
     execFile(process.execPath, ['scripts/stripe-endpoint.ts', ...args], { env }, (error, out, err) =>
       resolve({ code: error ? Number(error.code) : 0, said: out + err }),
@@ -37,6 +40,28 @@ test('create makes one endpoint with our types and our API version, and a second
   expect(await command('check')).toMatchObject({ code: 0, said: expect.stringContaining('good') })
   expect(await command('create')).toMatchObject({ code: 1, said: expect.stringContaining('already') })
   expect(endpoints()).toHaveLength(1)
+})
+
+// The endpoint was made first: its secret, which Stripe tells once, was lost where the file could not be written.
+test('a secret that cannot be written makes no endpoint, and one that was not made leaves no file', async () => {
+  const taken = path.join(folder, 'taken')
+  writeFileSync(taken, 'of something else')
+  expect(await command('create', '--secret-file', taken)).toEqual({
+    code: 1,
+    said: expect.stringMatching(/^EEXIST.*taken'\n$/),
+  })
+  expect([readFileSync(taken, 'utf8'), endpoints()]).toEqual(['of something else', []])
+  const unused = path.join(folder, 'unused')
+  expect(await command('rotate', '--secret-file', unused)).toMatchObject({
+    code: 1,
+    said: expect.stringContaining('Use create.'),
+  })
+  expect(existsSync(unused)).toBe(false)
+})
+
+test('what Stripe refuses, or does not answer, is told in a line', async () => {
+  const away = await commandWith({ STRIPE_API_BASE: 'http://127.0.0.1:1' }, 'check')
+  expect(away).toEqual({ code: 1, said: expect.stringMatching(/^Stripe .*: unknown \(.*\)\n$/) })
 })
 
 test('case 36: rotate makes a second secret beside the first; both are accepted, each event counts once, and finish ends it', async () => {
