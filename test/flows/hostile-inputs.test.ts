@@ -150,6 +150,12 @@ describe('hostile input', () => {
       expect(await response.text()).toContain(words)
     })
 
+    it('a name that nobody has finds nothing, and says that of the name alone', async () => {
+      const page = await (await operator.ask('/operator/credits?find=%25_%25')).text()
+      expect(page).toContain('No workspace here')
+      expect(page).toContain('Nothing granted under this name')
+    })
+
     it.each(['billing?checkout=%00', 'credits?checkout=%00'])('a payment that nobody began: %s', async (page) => {
       expect((await owner.ask(`${root}/settings/${page}`)).status).toBe(200)
     })

@@ -72,6 +72,7 @@ function Balances({ view }: { view: OperatorCreditsView }) {
 }
 
 function Grants({ view }: { view: OperatorCreditsView }) {
+  if (!view.grants.length && view.find) return <Empty title="Nothing granted under this name" />
   if (!view.grants.length) return <Empty title="Nothing granted yet">What is granted is listed here.</Empty>
   return (
     <>
