@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { startOpenRouterSandbox } from '#test/sandbox/openrouter/server.ts'
 import { startStripeSandbox } from '#test/sandbox/stripe/stripe-sandbox.ts'
-import { localState } from './demo/state.ts'
+import { type LocalState, localState } from './demo/state.ts'
 import { startEmbeddedPostgres } from './postgres/embedded.ts'
 
 const answers = async (url: string) =>
@@ -23,11 +23,26 @@ export async function openSettings(): Promise<() => Promise<void>> {
   if (!existsSync(file))
     throw new Error('Set DATABASE_URL and the other settings (docs/operations.md), or start `npm run demo` once.')
   const settings = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>
+  const closers: (() => Promise<void>)[] = []
+  const close = async () => {
+    for (const end of closers) await end()
+  }
+  try {
+    await open(state, settings, closers)
+  } catch (error) {
+    await close() // what was started goes on by itself, and the command would never end
+    throw error
+  }
+  return close
+}
+
+/** Puts the demo's settings into the environment, and starts what of it is not running. @param closers gets what ends each, the last first */
+async function open(state: LocalState, settings: Record<string, string>, closers: (() => Promise<void>)[]) {
   const postgres = await startEmbeddedPostgres(state.postgresDir)
+  if (!postgres.adopted) closers.unshift(() => postgres.stop())
   const database = new URL(settings.DATABASE_URL as string)
   database.port = new URL(postgres.url).port
   Object.assign(process.env, { LOG_LEVEL: 'warn' }, settings, { DATABASE_URL: database.href })
-  const closers: (() => Promise<void>)[] = postgres.adopted ? [] : [() => postgres.stop()]
   if (!(await answers(settings.STRIPE_API_BASE as string))) {
     const stripe = await startStripeSandbox({ stateFile: state.stripeStateFile })
     process.env.STRIPE_API_BASE = stripe.url
@@ -37,8 +52,5 @@ export async function openSettings(): Promise<() => Promise<void>> {
     const openrouter = await startOpenRouterSandbox({ stateFile: state.openrouterStateFile })
     process.env.PROVIDER_BASE_URL_OPENROUTER = openrouter.baseUrl
     closers.unshift(() => openrouter.close())
-  }
-  return async () => {
-    for (const close of closers) await close()
   }
 }
