@@ -63,8 +63,7 @@ export async function runCommand<Given>(
       await openVault()
       await work(given)
     } finally {
-      await closeDatabase()
-      await close()
+      await closeDatabase().finally(close)
     }
   } catch (error) {
     tell(error, usage)
