@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -33,6 +33,7 @@ afterAll(async () => {
   forgetAllOpenKeys()
   await hangUp()
   await sandbox.close()
+  await rm(path.dirname(journalFile), { recursive: true })
 })
 
 /** A real process that serves the gateway. */
