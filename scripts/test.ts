@@ -147,7 +147,8 @@ async function runStep(step: Step, total: Counts): Promise<boolean> {
     total.again.push(...counts.again)
     counted = `, ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`
     if (counts.passed === 0) return noTestRan(step.name)
-  } else if (ok) total.passed += 1
+  } else if (ok && report) return noTestRan(step.name)
+  else if (ok) total.passed += 1
   if (!ok && !counted) total.failed += 1
   console.log(`── ${step.name}: ${ok ? 'ok' : 'FAILED'} in ${seconds} s${counted}`)
   return ok
@@ -161,6 +162,9 @@ function noTestRan(name: string): boolean {
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: 'string' } } })
   const wanted = values.only?.split(',')
+  const unknown = wanted?.filter((name) => !steps.some((step) => step.name === name)) ?? []
+  if (unknown.length)
+    throw new Error(`There is no step ${unknown.join(', ')}, only ${steps.map(({ name }) => name).join(', ')}.`)
   mkdirSync(artifacts, { recursive: true })
   const total: Counts = { passed: 0, failed: 0, skipped: 0, again: [] }
   const failed: string[] = []
