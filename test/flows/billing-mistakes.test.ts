@@ -1,11 +1,17 @@
 /** What a wrong key, a copy in the Dashboard or two people at once must not cost: no key lost, no month billed twice. */
 import { describe, expect, test } from 'vitest'
 import { compareWorkspace } from '#app/domain/billing/compare-stripe.server.ts'
+import { creditInvoice } from '#app/domain/billing/credit-invoice.server.ts'
 import { loadRun, runStore } from '#app/domain/billing/internal/run-store.server.ts'
 import * as stripe from '#app/domain/billing/internal/stripe.server.ts'
 import { syncInvoice } from '#app/domain/billing/internal/sync-invoice.server.ts'
 import { writeRun } from '#app/domain/billing/internal/write-run.ts'
-import { releaseTaxHolds, resolveInvoiceRun } from '#app/domain/billing/release-invoice-run.server.ts'
+import {
+  type ReleaseInput,
+  releaseTaxHolds,
+  resolveInvoiceRun,
+} from '#app/domain/billing/release-invoice-run.server.ts'
+import { approveInvoiceRun, holdInvoiceRun } from '#app/domain/billing/review-invoice.server.ts'
 import { storeEvent } from '#app/domain/billing/store-event.server.ts'
 import { sweepStripe } from '#app/domain/billing/sweep-stripe.server.ts'
 import { abilityFor, type OperatorCtx } from '#app/domain/permissions/permissions.ts'
@@ -41,6 +47,11 @@ async function frozen() {
   await recordUsage(customer.workspaceId, OCTOBER_USAGE)
   const runId = await freezeOctober(customer)
   return { customer, runId, of: { workspaceId: customer.workspaceId, runId } }
+}
+async function creditOneCent(ctx: OperatorCtx, of: ReleaseInput) {
+  const { lines } = await loadRun(of.workspaceId, of.runId)
+  const given = { lines: [{ lineKey: lines[0]?.lineKey ?? '', amountCents: 1n }], memo: 'a wrong price' }
+  return creditInvoice(ctx, { ...of, ...given, reason: 'order_change', back: 'balance' })
 }
 const alertsOf = async (reference: string) =>
   (await inSystem((tx) => tx.alert.findMany({ where: { reference, resolvedAt: null } }))).map(({ kind }) => kind)
@@ -152,6 +163,25 @@ describe('two hands at once', () => {
     })
     expect(await looked).toBe('invoice_missing')
     expect(await runRow(customer, runId)).toMatchObject({ state: 'held', heldReason: 'invoice_missing' })
+  })
+
+  test.each([
+    ['an approval', approveInvoiceRun],
+    ['a hold', (ctx, of) => holdInvoiceRun(ctx, { ...of, reason: 'a wrong price' })],
+    ['a credit note', creditOneCent],
+  ] satisfies [string, (ctx: OperatorCtx, of: ReleaseInput) => Promise<unknown>][])('so does %s', async (what, act) => {
+    const { customer, runId, of } = await frozen()
+    if (what === 'a credit note') expect(await write(customer, runId)).toBe('done')
+    let acted: Promise<unknown> | undefined
+    await inSystem(async (tx) => {
+      await lockWorkspace(tx, of.workspaceId)
+      acted = act(operator, of)
+      acted.catch(() => null)
+      await expect.poll(waiting).toBeGreaterThan(0)
+      await tx.$queryRaw`SELECT 1 FROM invoice_runs WHERE workspace_id = ${of.workspaceId}::uuid FOR UPDATE NOWAIT`
+    })
+    await acted
+    await settle(world)
   })
 
   test('a run that was re-issued while Stripe was slow is not held again: it cannot be re-issued twice', async () => {

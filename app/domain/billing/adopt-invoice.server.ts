@@ -13,7 +13,7 @@ import { withRunLock } from './internal/advisory-lock.server.ts'
 import { billedOf, linesOnStripe } from './internal/compare-lines.ts'
 import { plannedOperations, runIdOf, toLineRow } from './internal/frozen-run.ts'
 import { performOperation } from './internal/perform-operation.ts'
-import { loadRun, mirrorOf, runStore } from './internal/run-store.server.ts'
+import { holdWorkspace, loadRun, mirrorOf, runStore } from './internal/run-store.server.ts'
 import { finalizeInvoice, findInvoice, listLines } from './internal/stripe.server.ts'
 import type { StripeInvoice } from './internal/writer-ports.ts'
 import { lockForResolution, type ReleaseInput } from './release-invoice-run.server.ts'
@@ -106,6 +106,7 @@ async function record(
   const billed = billedOf(invoice)
   const at = ctx.now()
   const note = `Stripe’s invoice of ${displayMinor(billed, currency)} was taken as it is; frozen were ${displayMinor(totalCents, currency)}.`
+  await holdWorkspace(tx, workspaceId)
   await tx.invoiceRun.update({
     where: { workspaceId_id: { workspaceId, id } },
     data: {

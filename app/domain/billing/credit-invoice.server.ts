@@ -12,7 +12,7 @@ import { newId } from '#app/platform/ids.ts'
 import { RunStopped } from './errors.ts'
 import { withRunLock } from './internal/advisory-lock.server.ts'
 import { performOperation } from './internal/perform-operation.ts'
-import { loadRun, runStore } from './internal/run-store.server.ts'
+import { holdWorkspace, loadRun, runStore } from './internal/run-store.server.ts'
 import { createCreditNote, listCreditNotes, paidPartOf } from './internal/stripe-credit-notes.server.ts'
 import type { ReleaseInput } from './release-invoice-run.server.ts'
 
@@ -84,6 +84,7 @@ export async function creditInvoice(ctx: OperatorCtx, input: CreditInput): Promi
   const at = ctx.now()
   const id = newId(at)
   await inSystem(async (tx) => {
+    await holdWorkspace(tx, workspaceId)
     await tx.$queryRaw`SELECT 1 FROM invoice_runs WHERE workspace_id = ${workspaceId}::uuid AND id = ${runId}::uuid FOR UPDATE`
     const run = await tx.invoiceRun.findUnique({
       where: { workspaceId_id: { workspaceId, id: runId } },

@@ -5,6 +5,7 @@ import { inSystem, type Tx } from '#app/platform/db.server.ts'
 import { AppError, notFound } from '#app/platform/errors.ts'
 import { runBusy, runNotInReview, settlementNeedsNote } from './errors.ts'
 import { withRunLock } from './internal/advisory-lock.server.ts'
+import { holdWorkspace } from './internal/run-store.server.ts'
 import type { ReleaseInput } from './release-invoice-run.server.ts'
 
 const longestReviewHours = 720
@@ -42,6 +43,7 @@ export async function setReviewHours(ctx: OperatorCtx, { hours }: { hours: numbe
 const unfinished = ['frozen', 'writing', 'review']
 
 async function lockUnfinished(tx: Tx, { workspaceId, runId }: ReleaseInput) {
+  await holdWorkspace(tx, workspaceId)
   await tx.$queryRaw`SELECT 1 FROM invoice_runs WHERE workspace_id = ${workspaceId}::uuid AND id = ${runId}::uuid FOR UPDATE`
   const run = await tx.invoiceRun.findUnique({ where: { workspaceId_id: { workspaceId, id: runId } } })
   if (!run) throw notFound('Invoice run')
