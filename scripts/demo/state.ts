@@ -15,7 +15,7 @@ export interface LocalState {
   secret(name: string, make?: () => string): string
 }
 
-export function localState(name: 'demo' | 'dev' | 'e2e'): LocalState {
+export function localState(name: 'demo' | 'dev' | 'e2e' | 'storm'): LocalState {
   const dir = resolveStateDir(path.resolve(import.meta.dirname, '../../.keymargin', name))
   mkdirSync(dir, { recursive: true, mode: 0o755 })
   return {
