@@ -68,7 +68,7 @@ async function leakedConnections(owner: pg.Client): Promise<string[]> {
       `SELECT application_name FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`,
     )
-    if (!rows.length || round > 50) return rows.map((row) => row.application_name)
+    if (!rows.length || round > 1_500) return rows.map((row) => row.application_name)
     await owner.query('SELECT pg_sleep(0.02)') // a closed socket's backend needs a moment to leave the view
   }
 }

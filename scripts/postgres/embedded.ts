@@ -135,7 +135,7 @@ async function runningServer(data: string, urlAt: (port: string) => string): Pro
       .map((line) => line.trim())
     if (!isAlive(Number(pid)) || !(isZombie(Number(pid)) || isPostgres(Number(pid)))) return undefined
     if (status === 'ready' && (await answers(urlAt(port)))) return { pid: Number(pid), port: Number(port) }
-    if (round > 150) throw new Error(`A PostgreSQL server (process ${pid}) holds ${data} and never became ready.`)
+    if (round > 600) throw new Error(`A PostgreSQL server (process ${pid}) holds ${data} and never became ready.`)
     await delay(100)
   }
   return undefined
@@ -182,7 +182,7 @@ async function launchFresh(launchAt: (port: number) => Promise<number>): Promise
     try {
       return { port, pid: await launchAt(port) }
     } catch (error) {
-      if (round > 150 || !/still in use|Address already in use/.test(String(error))) throw error
+      if (round > 600 || !/still in use|Address already in use/.test(String(error))) throw error
       await delay(100)
     }
   }
