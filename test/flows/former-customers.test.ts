@@ -251,4 +251,22 @@ describe('a customer that was linked to the wrong workspace', () => {
     expect(await workspaceOf(right)).toMatchObject({ stripeCustomerId: right.customerId })
     await settle(world)
   })
+
+  // After a restore the books may not know what was billed there: taken over, it would not be found any more, and be billed again.
+  test('stays with one that Stripe holds an invoice of there, though the books do not know it', async () => {
+    const [wrong, right] = [await makeCustomer(world), await makeCustomer(world)]
+    const billedAt = await another(world)
+    await relink(wrong, billedAt)
+    await relink(wrong, wrong.customerId)
+    const metadata = { workspace_id: wrong.workspaceId, run_id: 'unknown', period: '2026-10' }
+    const invoice = await world.stripe.invoices.create({ customer: billedAt, currency: 'usd', metadata })
+    await expect(relink(right, billedAt)).rejects.toMatchObject({
+      code: 'customer_taken',
+      message: expect.stringContaining(invoice.id ?? 'an invoice'),
+    })
+    await world.stripe.invoices.del(invoice.id ?? '')
+    await settle(world)
+    expect(await relink(right, billedAt)).toMatchObject({ outcome: 'plan_enterprise' })
+    await settle(world)
+  })
 })

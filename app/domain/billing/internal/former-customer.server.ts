@@ -3,6 +3,7 @@ import { recordAudit } from '#app/domain/audit/record-audit.server.ts'
 import type { OperatorCtx } from '#app/domain/permissions/permissions.ts'
 import type { Tx } from '#app/platform/db.server.ts'
 import { AppError } from '#app/platform/errors.ts'
+import { listInvoices } from './stripe.server.ts'
 import { expireCheckout, listCheckouts } from './stripe-checkout.server.ts'
 
 /** The other workspace whose customer it was. */
@@ -33,7 +34,7 @@ export async function findFormerHolder(tx: Tx, workspaceId: string, id: string):
 }
 
 /**
- * What only Stripe knows of it: what people of the workspace paid there, and the plan that its subscription gives.
+ * What only Stripe knows of it: what people of the workspace paid there, what was billed there, and the plan that its subscription gives.
  * @param subscriptions of the customer, ids
  * @throws AppError conflict `customer_taken` · StripeCallError
  */
@@ -49,6 +50,9 @@ export async function requireNothingLeft(
   const paid = await listCheckouts(customerId, 'complete')
   if (paid.some(({ metadata }) => metadata?.workspace_id === workspaceId))
     throw taken(`${customerId} was the customer of ${slug}, whose people paid through Checkout there.`)
+  // A database that was restored to before it does not know them; there its months are closed again, and find what was billed.
+  const invoice = (await listInvoices(customerId)).find(({ metadata }) => metadata?.workspace_id === workspaceId)
+  if (invoice) throw taken(`${customerId} was the customer of ${slug}, whose invoice ${invoice.id} is there.`)
 }
 
 /** Pages of the workspace's where its people could still pay for the customer. @throws StripeCallError */
