@@ -1,4 +1,6 @@
 /** What stands in front of every page: who may send a form, what a form may be, what every answer carries. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { inSystem, inTenant } from '#app/platform/db.server.ts'
 import { useDatabase } from '#test/database.ts'
@@ -89,6 +91,27 @@ describe('the doorway', () => {
     const headers = { cookie: owner.cookie, origin: web.origin, 'content-type': 'application/x-www-form-urlencoded' }
     const answer = await rawRequest(web.origin, { method: 'POST', path: tokensPage(), headers, body })
     expect([answer.status, answer.body]).toEqual([413, 'Forms are at most 64 KB.'])
+  })
+
+  // It was taken, and its answer had nowhere to go: a call was paid for and lost.
+  it('what comes behind a refused body on its connection is not begun', async () => {
+    const { host, port } = new URL(web.origin)
+    const kind = 'Content-Type: application/x-www-form-urlencoded'
+    const form = (length: number) =>
+      `POST ${tokensPage()} HTTP/1.1\r\nHost: ${host}\r\nCookie: ${owner.cookie}\r\nOrigin: ${web.origin}\r\n${kind}\r\nContent-Length: ${length}\r\n\r\n`
+    const body = 'intent=create-token&name=behind'
+    const before = await databaseHash(db.owner)
+    const socket = connect(Number(port), '127.0.0.1', () => socket.write(`${form(70_000)}x`))
+    let said = ''
+    socket.on('data', (piece: Buffer) => {
+      if (!said) socket.write(`${'x'.repeat(69_999)}${form(body.length)}${body}`)
+      said += piece
+    })
+    socket.on('error', () => {})
+    await once(socket, 'close')
+    expect(said.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 413'])
+    expect((await rawRequest(web.origin, { path: '/healthz' })).status).toBe(200) // what was begun before is over, or nearly
+    expect(await databaseHash(db.owner)).toBe(before)
   })
 
   it('a body of unknown length is refused before it is read', async () => {
