@@ -183,6 +183,12 @@ test('Pricing: the last 30 days in every way, with the arithmetic behind a click
   signInAs,
   picture,
 }) => {
+  // On the first morning of a month no call of the past went out on a key of Acme's.
+  const call = await page.request.post(`${system.origin}/v1/chat/completions`, {
+    headers: { authorization: `Bearer ${system.token}` },
+    data: { model: 'openai/gpt-5-mini', max_tokens: 50, messages: [{ role: 'user', content: 'hello' }] },
+  })
+  expect(call.headers()['x-keymargin-charge-mode']).toBe('tier_margin')
   await signInAs('acme', 'member')
   await page.goto(`${system.origin}/w/acme/settings/pricing`)
   for (const title of [
