@@ -31,7 +31,7 @@ const refuse: RequestListener = (request, response) => {
   endUnread(request, response, 'no')
 }
 
-// Each connection kept up to 4 MiB for three seconds, whoever it was that sent them.
+// Each connection kept up to 4 MiB for seconds, whoever it was that sent them.
 test('what comes behind the answer is collected by nobody', async () => {
   let taken = ''
   const said = await exchange(
