@@ -15,7 +15,7 @@ export default defineConfig({
   testDir: 'e2e',
   outputDir: 'test-results',
   // A limit is there to end a test that hangs, not to measure the machine: they hold on one that is many times slower.
-  timeout: 900_000,
+  timeout: 300_000,
   expect: { timeout: 60_000 },
   workers: 1,
   fullyParallel: false,

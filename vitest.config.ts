@@ -27,9 +27,9 @@ export default defineConfig({
           pool: 'forks',
           maxWorkers: 2,
           // Limits end what hangs, and measure no machine.
-          testTimeout: 1_200_000,
+          testTimeout: 300_000,
           expect: { poll: { timeout: 180_000 } },
-          hookTimeout: 1_200_000,
+          hookTimeout: 300_000,
         },
       },
     ],
